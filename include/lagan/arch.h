@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * THE CONTRACT between portable code and the machine. xen/arch/x86/ implements it on the real
+ * machine, unittests/arch/ on the host, where each CPU's TLB is modelled so that a missing flush
+ * turns a test red. What a machine inlines comes from its own "arch_inline.h".
+ */
+#pragma once
+
+#include <lagan/cpumask.h>
+#include <lagan/types.h>
+
+/* ---- processors ---- */
+/* unsigned arch_cpu(void): number of the CPU that runs this, 0-based and dense. [inline] */
+/* void arch_relax(void): a hint inside a spin loop. [inline] */
+
+/* The CPUs that run. Grows during boot only. */
+cpumask_t arch_online_cpus(void);
+
+/* True when a preemptible operation should save its cursor and return -XEN_ERESTART. */
+bool arch_preempt_pending(void);
+
+/* Nanoseconds since boot, monotone on each CPU and across CPUs to within a few hundred cycles. */
+uint64_t arch_time_ns(void);
+
+/* Prints the message, the state and a backtrace; stops the machine. Host: fails the test. */
+LAGAN_NORETURN void arch_panic(const char *fmt, ...) LAGAN_PRINTF(1, 2);
+
+/* ---- frames ---- */
+/* void *arch_map_frame(mfn_t): address at which the hypervisor reads and writes a RAM frame; constant
+ *   for the frame's life, needs no unmap. The frame must be below arch_max_mfn(). [inline]
+ * mfn_t arch_frame_of(const void *): its inverse. [inline]
+ * ARCH_FRAME_TABLE: struct frame *, indexed by mfn. [macro] */
+
+/* One more than the highest RAM frame. Constant after boot. */
+uint64_t arch_max_mfn(void);
+/* True if the frame table has an entry for the frame (i.e. it is RAM that we may hand out). */
+bool arch_mfn_valid(mfn_t m);
+
+void arch_clear_page(void *page);
+void arch_copy_page(void *dst, const void *src);
+
+/* Debug aid: tells a checker that the bytes may (not) be touched. Target: junk-fills on poison. */
+void arch_poison(void *p, size_t bytes);
+void arch_unpoison(void *p, size_t bytes);
+
+/* Fault injection: true when the allocation about to happen must fail. Target: always false. */
+bool arch_fail_allocation(void);
+
+/* ---- translations ---- */
+/* Drops every guest translation held by the TLBs of these CPUs, and waits until it is done.
+ * No lock of level LK_FLUSH or above may be held. Advances the TLB clock of each CPU (tlbclock.h). */
+void arch_tlb_flush(cpumask_t cpus);
+/* As above for the translation of one page at guest virtual address va, in whatever address space. */
+void arch_tlb_flush_page(cpumask_t cpus, uint64_t va);
+
+/* Machine-to-physical table, as the guest ABI defines it: one entry per frame, ~0 when none. */
+void arch_m2p_set(mfn_t m, uint64_t pfn);
+uint64_t arch_m2p_get(mfn_t m);
+
+/* Fills the hypervisor's own slots (256..271) of a frame that is becoming an L4 table. */
+void arch_l4_fill(uint64_t *table, domid_t owner);
+/* Number of physical address bits of this machine: an entry with a higher bit set is malformed. */
+unsigned arch_phys_bits(void);

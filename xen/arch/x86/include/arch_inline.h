@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inline part of the machine contract (lagan/arch.h) on x86.
+ */
+#pragma once
+
+#include <lagan/arch.h>
+#include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/layout.h"
+
+#define ARCH_FRAME_TABLE ((struct frame *)VA_FRAMES)
+
+static inline unsigned arch_cpu(void)
+{
+    return cpu_info()->cpu;
+}
+
+static inline void arch_relax(void)
+{
+    __builtin_ia32_pause();
+}
+
+static inline void *arch_map_frame(mfn_t m)
+{
+    return (void *)(VA_DIRECT + (m.n << PAGE_SHIFT));
+}
+
+static inline mfn_t arch_frame_of(const void *p)
+{
+    return mfn(((uint64_t)p - VA_DIRECT) >> PAGE_SHIFT);
+}

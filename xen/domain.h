@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Domains and vCPUs: create, find, pause, destroy.
+ *
+ * INV-DOM-1: a domain in the list has its creation reference; domain_kill() drops it once teardown has
+ *            given everything back.
+ * INV-DOM-2: domain_get()/domain_find() references keep the struct and its id; a dying domain is still
+ *            found until its last reference goes.
+ */
+#pragma once
+
+#include <lagan/list.h>
+#include <lagan/lock.h>
+#include <lagan/types.h>
+#include <xen/event_channel.h>
+#include <xen/sched.h>
+#include <xen/vcpu.h>
+#include "mm/account.h"
+#include "xen/event.h"
+#include "xen/sched.h"
+#include "xen/timer.h"
+#include "arch_domain.h" /* from the machine: struct arch_vcpu, struct arch_domain */
+
+#define MAX_VCPUS 32 /* of a domain: as many as shared_info has room for */
+#define DOMAIN_NAME_MAX 32
+
+struct vcpu {
+    unsigned id;           /* [c] */
+    struct domain *domain; /* [c] */
+
+    _Atomic bool down;        /* not brought up, or taken down */
+    _Atomic bool blocked;     /* in SCHEDOP_block or SCHEDOP_poll */
+    _Atomic bool polling;     /* in SCHEDOP_poll: a masked port wakes it too */
+    _Atomic int pause_count;
+    _Atomic bool initialised; /* has registers to start with */
+
+    struct sched_vcpu sched;
+    struct timer singleshot_timer; /* fires VIRQ_TIMER */
+    struct timer periodic_timer;   /* fires VIRQ_TIMER each period_ns */
+    struct timer poll_timer;       /* ends SCHEDOP_poll */
+    uint64_t period_ns;            /* 0: none */
+
+    vcpu_info_t *info;          /* the hypervisor's mapping of it; never NULL */
+    mfn_t info_frame;           /* MFN_INVALID while inside shared_info */
+    guest_ptr_t runstate_area;  /* 0: none */
+    struct event_vcpu event;
+    struct arch_vcpu arch;
+};
+
+enum domain_state { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
+
+struct domain {
+    domid_t id;                  /* [c] */
+    char name[DOMAIN_NAME_MAX];  /* [c] "" if it has none */
+    bool privileged;             /* [c] the control domain */
+    _Atomic uint32_t refs;       /* last one frees the struct */
+    struct list link;            /* [list lock] all domains, ascending id */
+    struct spinlock lock;        /* LK_DOMAIN */
+    enum domain_state state;     /* [d] */
+    bool shutting_down;          /* [d] */
+    int shutdown_reason;         /* [d] SHUTDOWN_*; -1 while it runs */
+    _Atomic int pause_count;     /* of the whole domain; 1 at creation */
+
+    struct account account;      /* its memory */
+    shared_info_t *shared_info;  /* [c] */
+    unsigned vcpu_count;         /* [c] */
+    struct vcpu *vcpu[MAX_VCPUS]; /* [c] vcpu_count of them */
+    unsigned weight, cap;        /* [s] of every vCPU */
+    struct event_domain event;
+    struct arch_domain arch;
+    uint8_t handle[16];          /* [c] uuid */
+    uint64_t vm_assist;          /* [d] VMASST_TYPE_* bits */
+    char console_line[160];      /* [d] output not yet ended by a newline */
+    unsigned console_line_length;
+};
+
+struct domain_config {
+    const char *name;
+    domid_t id; /* DOMID_INVALID: the next free one */
+    bool privileged;
+    unsigned vcpus;
+    uint64_t max_pages;
+    unsigned weight; /* 0: the usual 256 */
+    unsigned cap;    /* 0: none */
+};
+
+/* Creates a paused domain without memory. *d has the creation reference and one for the caller.
+ * -XEN_EINVAL, -XEN_ENOMEM, -XEN_EEXIST (id in use); nothing is left behind on failure. */
+int domain_create(const struct domain_config *config, struct domain **d) LAGAN_MUST_CHECK;
+
+/* The domain with this id, with a reference, or NULL. */
+struct domain *domain_find(domid_t id);
+/* As above, DOMID_SELF standing for the current one. */
+struct domain *domain_find_target(domid_t id);
+/* The domain with the lowest id >= `id`, with a reference, or NULL. */
+struct domain *domain_find_next(domid_t id);
+void domain_get(struct domain *d);
+void domain_put(struct domain *d);
+
+/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told.
+ * A domain with no control domain to bury it is destroyed by the hypervisor itself. */
+void domain_shutdown(struct domain *d, int reason);
+/* As above after a fault that the guest may not survive, with a line on the console saying why. */
+void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
+/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0. No lock held. */
+int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
+
+/* True if v may run as far as its own conditions go. */
+static inline bool vcpu_runnable(const struct vcpu *v)
+{
+    return !v->down && !v->blocked && v->pause_count == 0 && v->domain->pause_count == 0;
+}
+
+#define for_each_vcpu(d, v, i) for ((i) = 0; (i) < (d)->vcpu_count && ((v) = (d)->vcpu[i]); (i)++)

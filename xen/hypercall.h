@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Hypercall numbers to decoders. A decoder (hcall_*.c) is the only code that touches guest pointers:
+ * it copies in once, checks everything, calls the module that does the work, copies out.
+ */
+#pragma once
+
+#include <lagan/types.h>
+
+struct hypercall_args {
+    uint64_t a[6];
+};
+
+/* Decoders: the current vCPU calls; a negative XEN_E* or a result. */
+int64_t hcall_set_trap_table(const struct hypercall_args *args);
+int64_t hcall_set_gdt(const struct hypercall_args *args);
+int64_t hcall_stack_switch(const struct hypercall_args *args);
+int64_t hcall_set_callbacks(const struct hypercall_args *args);
+int64_t hcall_callback_op(const struct hypercall_args *args);
+int64_t hcall_fpu_taskswitch(const struct hypercall_args *args);
+int64_t hcall_sched_op(const struct hypercall_args *args);
+int64_t hcall_set_debugreg(const struct hypercall_args *args);
+int64_t hcall_get_debugreg(const struct hypercall_args *args);
+int64_t hcall_update_descriptor(const struct hypercall_args *args);
+int64_t hcall_memory_op(const struct hypercall_args *args);
+int64_t hcall_multicall(const struct hypercall_args *args);
+int64_t hcall_update_va_mapping(const struct hypercall_args *args);
+int64_t hcall_set_timer_op(const struct hypercall_args *args);
+int64_t hcall_xen_version(const struct hypercall_args *args);
+int64_t hcall_console_io(const struct hypercall_args *args);
+int64_t hcall_vm_assist(const struct hypercall_args *args);
+int64_t hcall_iret(const struct hypercall_args *args);
+int64_t hcall_vcpu_op(const struct hypercall_args *args);
+int64_t hcall_set_segment_base(const struct hypercall_args *args);
+int64_t hcall_mmuext_op(const struct hypercall_args *args);
+int64_t hcall_event_channel_op(const struct hypercall_args *args);
+int64_t hcall_physdev_op(const struct hypercall_args *args);
+
+/* Asks that the call be made again with these arguments once pending work is done: for operations
+ * that stop at -XEN_ERESTART with a cursor. Returns what the decoder must return. */
+int64_t hypercall_continue(const struct hypercall_args *args);
