@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The frame table: 24 bytes for each machine frame, the hypervisor's largest cost.
+ *
+ * `use` holds who owns the frame and how many references keep it; `type` holds as what it is used and
+ * how often (type.h). The two counts are independent: every type reference is accompanied by a general
+ * reference of the same holder, and a frame is freed only when the general count falls to 0.
+ *
+ * INV-FRAME-1: refs == 0 exactly for frames on a free list, in a per-CPU cache or in the waiting room.
+ * INV-FRAME-2: the owner changes only at refs == 0, or by the one holder of the only reference.
+ * INV-FRAME-3: counts are checked before they move; they never wrap.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include <lagan/arch.h>
+#include <lagan/types.h>
+
+struct account;
+
+struct frame {
+    _Atomic uint64_t use;   /* refs (31:0), owner domid (47:32), state (55:48), order (63:56) */
+    _Atomic uint32_t type;  /* count (23:0), flags (27:24), enum frame_type (31:28) */
+    uint32_t stamp;         /* type count 0: TLB clock at the end of the last use; else the cursor */
+    uint32_t next, prev;    /* frame numbers: free list, waiting room or the owner's list; 0 ends */
+};
+
+STATIC_ASSERT(sizeof(struct frame) == 24);
+
+enum frame_state {
+    FRAME_FREE,       /* in the allocator */
+    FRAME_HYPERVISOR, /* ours, never a guest's to map */
+    FRAME_OWNED,      /* an account's, charged and on its list */
+    FRAME_SHARED,     /* ours, lent to the owner to map (shared_info, ...): not charged, not listed */
+    FRAME_RESERVED,   /* not RAM, or RAM that never enters the allocator */
+};
+
+#include "arch_inline.h"
+
+static inline struct frame *frame_of(mfn_t m)
+{
+    return &ARCH_FRAME_TABLE[m.n];
+}
+
+static inline mfn_t frame_mfn(const struct frame *f)
+{
+    return mfn((uint64_t)(f - ARCH_FRAME_TABLE));
+}
+
+static inline uint32_t frame_refs(const struct frame *f)
+{
+    return (uint32_t)atomic_load_explicit(&((struct frame *)f)->use, memory_order_relaxed);
+}
+
+static inline domid_t frame_owner(const struct frame *f)
+{
+    return (domid_t)(atomic_load_explicit(&((struct frame *)f)->use, memory_order_relaxed) >> 32);
+}
+
+static inline enum frame_state frame_state(const struct frame *f)
+{
+    return (enum frame_state)((atomic_load_explicit(&((struct frame *)f)->use,
+                                                    memory_order_relaxed) >> 48) & 0xff);
+}
+
+/* Takes a reference if the frame is RAM in use (owned or shared) whose owner is `owner`. False (and
+ * nothing changed) otherwise, or when the count would overflow. Any lock may be held. */
+bool frame_get(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
+/* Drops a reference; the last one gives an owned frame back: uncharged, off its owner's list, flushed
+ * from TLBs that may hold it before anybody can have it. No lock of level LK_ACCOUNT or above held. */
+void frame_put(mfn_t m);

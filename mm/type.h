@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * As what a frame is used. A frame has one type at a time; its type changes only at type count 0.
+ *
+ * INV-TYPE-1: a frame's type changes only at type count 0, and the new type counts as validated only
+ *             after every CPU that may still hold a writable translation of it has flushed (the flush
+ *             comes after the type was claimed).
+ * INV-TYPE-2: a frame with type L1..L4 or SEGDESC has no writable mapping by any guest.
+ * INV-TYPE-3: a validated table holds, for each present entry, the references that entry needs.
+ */
+#pragma once
+
+#include <lagan/types.h>
+#include "mm/account.h"
+
+enum frame_type {
+    TYPE_NONE,
+    TYPE_L1,
+    TYPE_L2,
+    TYPE_L3,
+    TYPE_L4,
+    TYPE_SEGDESC,
+    TYPE_WRITABLE,
+    TYPE_PCACHE,
+    TYPE_UBC,
+};
+
+/* Takes a type reference (the caller has a general one): validates the content when it is the first.
+ * 0; -XEN_EBUSY: in use as another type; -XEN_EINVAL: content not acceptable, or the count is full.
+ * -XEN_ERESTART: preempted, call again. Nothing changed on an error. */
+int type_get(mfn_t m, enum frame_type type) LAGAN_MUST_CHECK;
+/* Drops one; the last use of a table gives back what its entries held. */
+void type_put(mfn_t m);
+enum frame_type type_of(mfn_t m);
+uint32_t type_count(mfn_t m);
+
+/* frame_get() and type_get(WRITABLE) in one, for frames the hypervisor itself writes on the guest's
+ * behalf (vcpu_info, ...). */
+int frame_get_writable(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
+void frame_put_writable(mfn_t m);
+
+/* Pins a table at a level (1..4): its type stays until unpinned. -XEN_EINVAL when already pinned. */
+int table_pin(struct account *a, mfn_t m, unsigned level) LAGAN_MUST_CHECK;
+int table_unpin(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+
+/* Writes entry `index` of a validated table of the account, at whatever level, after checking the new
+ * value; the old entry's references are dropped. -XEN_EINVAL and like type_get(). No flush is done:
+ * INV-TYPE-1 is kept by stamps. `table` may also be an ordinary writable frame: a plain store. */
+int table_update(struct account *a, mfn_t table, unsigned index, uint64_t entry, bool preserve_ad)
+    LAGAN_MUST_CHECK;
+
+/* Walks the account's tables from `l4`: the machine frame of the L1 table that maps va, or -XEN_EINVAL. */
+int table_walk_l1(mfn_t l4, uint64_t va, mfn_t *l1) LAGAN_MUST_CHECK;
+
+/* Recounts every frame from the pinned tables up and names the first broken invariant. 0 when clean;
+ * prints and returns the number of faults otherwise. Nothing else may change memory meanwhile. */
+unsigned mm_audit(void);
