@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The paravirtual CPU: what a guest kernel in ring 3 gets in place of ring 0. Between the trap entry
+ * (pv_trap.c), the emulator (pv_emul*.c), the CPU policy (pv_cpuid.c, pv_msr.c), descriptor tables
+ * (pv_desc.c) and the context switch (ctx.c).
+ */
+#pragma once
+
+#include <lagan/types.h>
+#include "xen/domain.h"
+
+/* ---- pv_trap.c, pv_bounce.c: into the guest ---- */
+
+/* Builds the bounce frame of an exception on the guest's kernel stack and points the current vCPU's
+ * registers at its handler. A guest without a handler, or whose stack cannot be written, is crashed. For
+ * vector 14 the caller has set cr2. regs are the current vCPU's (cpu_info()->guest_regs). */
+void pv_inject_exception(struct cpu_user_regs *regs, unsigned vector, uint32_t error_code);
+void pv_inject_page_fault(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code);
+
+/* Switches the current vCPU between guest kernel and guest user: page tables, GS bases. */
+void pv_toggle_mode(struct vcpu *v);
+
+/* ---- pv_emul.c: instructions that fault in ring 3 ---- */
+
+enum emul_result {
+    EMUL_DONE,      /* emulated; RIP is past the instruction */
+    EMUL_INJECTED,  /* an exception other than the original was injected */
+    EMUL_UNHANDLED, /* not ours: deliver the fault that happened to the guest */
+};
+
+/* #GP with error code 0 in the guest: privileged instructions, by the rules of the PV ABI. */
+enum emul_result pv_emulate_privileged(struct cpu_user_regs *regs);
+/* #UD in the guest: the forced-emulation prefix (ud2; "xen") before CPUID. */
+enum emul_result pv_emulate_forced_cpuid(struct cpu_user_regs *regs);
+
+/* ---- pv_cpuid.c, pv_msr.c: the CPU policy, by table ---- */
+struct cpuid_leaf {
+    uint32_t a, b, c, d;
+};
+/* At boot, on the boot CPU: derives what guests see from what the machine has. */
+void pv_cpuid_init(void);
+/* What a PV guest sees through forced emulation (and through the CPUID policy domctls). */
+struct cpuid_leaf pv_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t subleaf);
+/* CR4 bits that a guest may set, out of those the machine has. */
+uint64_t pv_cr4_guest_settable(void);
+/* The real CR4 to run v with: the hypervisor's own plus what v has set. */
+uint64_t pv_real_cr4(const struct vcpu *v);
+/* 0, or -XEN_EINVAL: the guest gets #GP. */
+int pv_read_msr(struct vcpu *v, uint32_t msr, uint64_t *value) LAGAN_MUST_CHECK;
+int pv_write_msr(struct vcpu *v, uint32_t msr, uint64_t value) LAGAN_MUST_CHECK;
+
+/* ---- pv_io.c: port I/O by ring 3 ---- */
+uint32_t pv_io_read(struct vcpu *v, uint16_t port, unsigned bytes);
+void pv_io_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value);
+
+/* ---- pv_desc.c: GDT and LDT from guest pages ---- */
+
+/* Allocates the windows (slot 260) for all vCPUs of a new domain / frees them. */
+int pv_windows_init(struct domain *d) LAGAN_MUST_CHECK;
+void pv_windows_destroy(struct domain *d);
+/* Replaces v's GDT: entries 0..7168 in ceil(entries/512) frames, each owned by v's domain and acceptable as
+ * SEGDESC. On an error nothing changed. v is the current vCPU or not running. */
+int pv_set_gdt(struct vcpu *v, const mfn_t *frames, unsigned entry_count) LAGAN_MUST_CHECK;
+void pv_destroy_gdt(struct vcpu *v);
+/* LDT pages are mapped when first touched: pv_ldt_fault() says whether the fault address lay in v's LDT
+ * window and the page was found acceptable and mapped. */
+int pv_set_ldt(struct vcpu *v, uint64_t base, unsigned entry_count) LAGAN_MUST_CHECK;
+bool pv_ldt_fault(struct vcpu *v, uint64_t address);
+void pv_destroy_ldt(struct vcpu *v);
+/* Address of v's GDT as the CPU sees it, and of its LDT. */
+uint64_t pv_gdt_va(const struct vcpu *v);
+uint64_t pv_ldt_va(const struct vcpu *v);
+/* Loads the current vCPU's LDT into the CPU (or none). */
+void pv_load_ldt(const struct vcpu *v);
+
+/* ---- fpu.c: x87, SSE, AVX, AVX-512 state ---- */
+
+/* At boot: sizes the state; on each CPU: sets CR0/CR4/XCR0. */
+void fpu_init(void);
+void fpu_cpu_init(void);
+int fpu_vcpu_init(struct vcpu *v) LAGAN_MUST_CHECK;
+void fpu_vcpu_destroy(struct vcpu *v);
+/* Eager switching: state never stays in the registers of another vCPU. */
+void fpu_save(struct vcpu *v);
+void fpu_restore(struct vcpu *v);
+/* XSETBV by the guest: 0 or -XEN_EINVAL. */
+int fpu_set_xcr0(struct vcpu *v, uint64_t xcr0) LAGAN_MUST_CHECK;
+
+/* ---- debug registers (pv_debugreg.c) ---- */
+int pv_set_debugreg(struct vcpu *v, unsigned reg, uint64_t value) LAGAN_MUST_CHECK;
+uint64_t pv_get_debugreg(const struct vcpu *v, unsigned reg);
+void pv_debugreg_save(struct vcpu *v);    /* leaving the CPU: also disarms DR7 */
+void pv_debugreg_restore(struct vcpu *v); /* arriving */
