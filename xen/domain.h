@@ -25,7 +25,9 @@
 #define DOMAIN_NAME_MAX 32
 
 struct vcpu {
-    unsigned id;           /* [c] */
+    vcpu_info_t *info;          /* the hypervisor's mapping of it; never NULL. entry.S reads it */
+    _Atomic uint32_t exit_work; /* not 0: look closer before returning to the guest. entry.S too */
+    unsigned id;                /* [c] */
     struct domain *domain; /* [c] */
 
     _Atomic bool down;        /* not brought up, or taken down */
@@ -40,7 +42,6 @@ struct vcpu {
     struct timer poll_timer;       /* ends SCHEDOP_poll */
     uint64_t period_ns;            /* 0: none */
 
-    vcpu_info_t *info;          /* the hypervisor's mapping of it; never NULL */
     mfn_t info_frame;           /* MFN_INVALID while inside shared_info */
     guest_ptr_t runstate_area;  /* 0: none */
     struct event_vcpu event;

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The context switch. It happens at one place only: in SOFTIRQ_SCHEDULE, on the way back to a guest or in the
+ * idle loop, with no lock held; the stack holds nothing that is still needed, so it is simply started afresh.
+ *
+ * INV-CTX-1: while a vCPU's translations may be in a CPU's TLB, the CPU is in the account's tlb_cpus: it
+ *            enters before CR3 is loaded and leaves after another CR3 was.
+ * INV-CTX-2: no register holds what another domain left in it (fpu.c, debug registers, segment bases).
+ */
+#include <lagan/string.h>
+
+#include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/ctx.h"
+#include "xen/arch/x86/desc.h"
+#include "xen/arch/x86/hvmap.h"
+#include "xen/arch/x86/msr.h"
+#include "xen/arch/x86/pv.h"
+#include "xen/arch/x86/pv_bounce.h"
+#include "xen/arch/x86/pv_time.h"
+#include "xen/arch/x86/segment.h"
+#include "xen/softirq.h"
+#include "xen/vcpu_timer.h"
+
+LAGAN_NORETURN void reset_stack_and_return(void);
+LAGAN_NORETURN void reset_stack_and_idle(void);
+
+static void save_segments(struct vcpu *v)
+{
+    struct cpu_user_regs *regs = &v->arch.regs;
+
+    regs->ds = read_ds();
+    regs->es = read_es();
+    regs->fs = read_fs();
+    regs->gs = read_gs();
+    v->arch.fs_base = rdmsr(MSR_FS_BASE);
+    v->arch.gs_base_active = rdmsr(MSR_GS_BASE);
+    v->arch.gs_base_inactive = rdmsr(MSR_KERNEL_GS_BASE);
+}
+
+static void save_vcpu(struct vcpu *v)
+{
+    v->arch.regs = cpu_info()->guest_regs;
+    save_segments(v);
+    pv_debugreg_save(v);
+    fpu_save(v);
+}
+
+/* False if a selector could not be loaded: it is null now, and the guest must hear of it. */
+static bool load_segments(const struct vcpu *v)
+{
+    const struct cpu_user_regs *regs = &v->arch.regs;
+    bool ok = load_ds(regs->ds) & load_es(regs->es) & load_fs(regs->fs) & load_gs(regs->gs);
+
+    wrmsr(MSR_FS_BASE, v->arch.fs_base);
+    wrmsr(MSR_GS_BASE, v->arch.gs_base_active);
+    wrmsr(MSR_KERNEL_GS_BASE, v->arch.gs_base_inactive);
+    return ok;
+}
+
+static void load_address_space(struct vcpu *v)
+{
+    unsigned cpu = arch_cpu();
+    mfn_t l4 = v->arch.kernel_mode ? v->arch.l4_kernel : v->arch.l4_user;
+
+    account_cpu_enter(&v->domain->account, cpu);
+    pv_window_set_cpu(v, cpu);
+    write_cr3(l4.n << PAGE_SHIFT);
+    load_gdt_at(pv_gdt_va(v));
+    pv_load_ldt(v);
+}
+
+static void load_vcpu(struct vcpu *v)
+{
+    struct cpu_info *info = cpu_info();
+    bool segments_ok;
+
+    info->current = v; /* an LDT page may be needed while segments are loaded */
+    load_address_space(v);
+    segments_ok = load_segments(v);
+    write_cr4(pv_real_cr4(v));
+    fpu_restore(v);
+    pv_debugreg_restore(v);
+    if (cpu_has_rdtscp())
+        wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
+    info->guest_regs = v->arch.regs;
+    pv_update_time(v);
+    vcpu_runstate_update_area(v);
+    if (!segments_ok && v->arch.failsafe.address)
+        pv_inject_failsafe(&info->guest_regs);
+}
+
+static void unload_address_space(void)
+{
+    write_cr3(hv_l4_phys());
+    load_gdt_at(idle_gdt_va(arch_cpu()));
+    load_no_ldt();
+}
+
+void arch_context_switch(struct vcpu *prev, struct vcpu *next)
+{
+    if (prev)
+        save_vcpu(prev);
+    if (next) {
+        load_vcpu(next);
+    } else {
+        cpu_info()->current = NULL;
+        unload_address_space();
+    }
+    if (prev && (!next || next->domain != prev->domain))
+        account_cpu_leave(&prev->domain->account, arch_cpu());
+    sched_switch_done(prev);
+    if (next)
+        reset_stack_and_return();
+    reset_stack_and_idle();
+}
+
+void idle_loop(void)
+{
+    for (;;) {
+        softirq_run();
+        interrupts_off();
+        if (!softirq_pending())
+            wait_for_interrupt();
+        interrupts_on();
+    }
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From a guest into the hypervisor and back.
+ *
+ * SYSCALL does not switch stacks and leaves us with no free register, so every CPU has an entry stub of
+ * its own (LSTAR) that knows the CPU's stack by address. Exceptions and interrupts arrive through the
+ * stubs of trap_stubs.S, which jump to guest_trap_entry when ring 3 was interrupted. Either way the guest's
+ * registers then form cpu_info->guest_regs at the top of the stack.
+ *
+ * The way back (guest_return) runs with interrupts off from the last look for pending work to the IRETQ or
+ * SYSRET. SYSRET is used when the guest came by SYSCALL (it may lose RCX and R11) and everything it would
+ * load is what it can load; its RIP must be canonical, since SYSRET checks that in ring 0 on some CPUs. IRETQ
+ * may fault on what a guest asked for: guest_iretq is in the exception table, and the fault becomes the
+ * guest's (iret_fault).
+ */
+#include "xen/arch/x86/asm_offsets.h"
+#include "xen/arch/x86/extable.h"
+#include "xen/arch/x86/layout.h"
+#include "xen/arch/x86/smap.h"
+
+#define CPU_STACK_TOP(n) (VA_STACKS + ((n) + 1) * STACK_STRIDE)
+/* Where hardware would push: just below es (TSS.RSP0 says the same). */
+#define CPU_REGS_TOP(n)  (CPU_STACK_TOP(n) - CPUINFO_SIZE + REGS_es)
+
+        .section .text, "ax", @progbits
+        .code64
+
+/* One stub a CPU: saves RAX, keeps the guest's RSP in it, loads the CPU's stack. */
+        .macro  stubs name, entry
+        .balign SYSCALL_STUB_SIZE
+        .globl  \name
+        .hidden \name
+\name:
+        .set    n, 0
+        .rept   ENTRY_MAX_CPUS
+        .balign SYSCALL_STUB_SIZE
+        movabs  %rax, (CPU_STACK_TOP(n) - CPUINFO_SIZE + CPUINFO_syscall_rax)
+        mov     %rsp, %rax
+        movabs  $CPU_REGS_TOP(n), %rsp
+        jmp     \entry
+        .set    n, n + 1
+        .endr
+        .endm
+
+        stubs   syscall_stubs, syscall_entry      /* LSTAR: 64-bit code */
+        stubs   syscall32_stubs, syscall32_entry  /* CSTAR: 32-bit code */
+
+        .macro  push_gprs
+        push    %rdi
+        push    %rsi
+        push    %rdx
+        push    %rcx
+        push    %rax
+        push    %r8
+        push    %r9
+        push    %r10
+        push    %r11
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        .endm
+
+        .macro  pop_gprs
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbp
+        pop     %rbx
+        pop     %r11
+        pop     %r10
+        pop     %r9
+        pop     %r8
+        pop     %rax
+        pop     %rcx
+        pop     %rdx
+        pop     %rsi
+        pop     %rdi
+        .endm
+
+/* RCX: guest RIP, R11: guest RFLAGS, RAX: guest RSP; interrupts are off, DF, TF, NT and AC clear (SFMASK). */
+        .macro  syscall_frame cs
+        push    $GUEST_DS
+        push    %rax
+        push    %r11
+        push    $\cs
+        push    %rcx
+        push    $0
+        movl    $ENTRY_SYSCALL, 4(%rsp)
+        mov     (CPUINFO_syscall_rax - REGS_error_code)(%rsp), %rax
+        push_gprs
+        mov     %rsp, %rdi
+        xor     %ebp, %ebp
+        sti
+        .endm
+
+        .balign 16
+syscall_entry:
+        syscall_frame GUEST_CS64
+        call    guest_syscall
+        jmp     guest_return
+
+syscall32_entry:
+        syscall_frame GUEST_CS32
+        call    guest_syscall32
+        jmp     guest_return
+
+/* All registers are saved at guest_regs = RSP, interrupts are off. */
+        .balign 16
+        .globl  guest_trap_entry
+        .hidden guest_trap_entry
+guest_trap_entry:
+        ASM_CLAC
+        mov     %rsp, %rdi
+        xor     %ebp, %ebp
+        call    guest_trap
+
+/* RSP = guest_regs; the current vCPU runs on. */
+        .globl  guest_return
+        .hidden guest_return
+guest_return:
+        cli
+        cmpl    $0, CPUINFO_softirq_pending(%rsp)
+        jne     .Lexit_work
+        mov     CPUINFO_current(%rsp), %rax
+        cmpl    $0, VCPU_exit_work(%rax)
+        jne     .Lexit_work
+        mov     VCPU_info(%rax), %rcx
+        movzwl  (%rcx), %ecx            /* evtchn_upcall_pending, evtchn_upcall_mask */
+        test    %cl, %cl
+        jz      .Lrestore
+        test    %ch, %ch
+        jz      .Lexit_work
+.Lrestore:
+        /* No way leads to ring 0: whoever set cs and ss, both get RPL 3; interrupts stay on. */
+        orb     $3, REGS_cs(%rsp)
+        orb     $3, REGS_ss(%rsp)
+        cmpl    $ENTRY_SYSCALL, REGS_entry_vector(%rsp)
+        jne     .Liretq
+        cmpw    $GUEST_CS64, REGS_cs(%rsp)
+        jne     .Liretq
+        cmpw    $GUEST_DS, REGS_ss(%rsp)
+        jne     .Liretq
+        mov     REGS_rip(%rsp), %rcx
+        mov     %rcx, %rax
+        shl     $16, %rax
+        sar     $16, %rax
+        cmp     %rcx, %rax
+        jne     .Liretq
+        pop_gprs
+        mov     (REGS_rip - REGS_error_code)(%rsp), %rcx
+        mov     (REGS_rflags - REGS_error_code)(%rsp), %r11
+        mov     (REGS_rsp - REGS_error_code)(%rsp), %rsp
+        sysretq
+
+.Liretq:
+        pop_gprs
+        add     $8, %rsp
+        .globl  guest_iretq
+        .hidden guest_iretq
+guest_iretq:
+        iretq
+        EX_TABLE(guest_iretq, iret_fault)
+
+.Lexit_work:
+        call    guest_exit_work         /* returns with interrupts off */
+        jmp     .Lrestore
+
+/* IRETQ to the guest faulted: its registers are live again but for the five that IRETQ would have loaded,
+ * which are still in place above RSP. The guest is told (pv_iret_fault). */
+iret_fault:
+        cli
+        push    $0
+        push_gprs
+        mov     %rsp, %rdi
+        xor     %ebp, %ebp
+        sti
+        call    pv_iret_fault
+        jmp     guest_return
+
+/* void reset_stack_and_return(void): leaves whatever is on the stack; guest_regs and current are set. */
+        .globl  reset_stack_and_return
+        .hidden reset_stack_and_return
+reset_stack_and_return:
+        or      $(STACK_SIZE - 1), %rsp
+        sub     $(CPUINFO_SIZE - 1), %rsp
+        jmp     guest_return
+
+/* void reset_stack_and_idle(void): the same, for a CPU that has nothing to run. */
+        .globl  reset_stack_and_idle
+        .hidden reset_stack_and_idle
+reset_stack_and_idle:
+        or      $(STACK_SIZE - 1), %rsp
+        sub     $(CPUINFO_SIZE - 1), %rsp
+        and     $-16, %rsp
+        xor     %ebp, %ebp
+        call    idle_loop
+        ud2
+
+        .section .note.GNU-stack, "", @progbits
