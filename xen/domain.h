@@ -17,6 +17,7 @@
 #include <xen/vcpu.h>
 #include "mm/account.h"
 #include "xen/event.h"
+#include "xen/hypercall.h"
 #include "xen/sched.h"
 #include "xen/timer.h"
 #include "arch_domain.h" /* from the machine: struct arch_vcpu, struct arch_domain */
@@ -45,6 +46,7 @@ struct vcpu {
     mfn_t info_frame;           /* MFN_INVALID while inside shared_info */
     guest_ptr_t runstate_area;  /* 0: none */
     struct event_vcpu event;
+    struct hypercall_restart hypercall;
     struct arch_vcpu arch;
 };
 
@@ -66,7 +68,8 @@ struct domain {
     shared_info_t *shared_info;  /* [c] */
     unsigned vcpu_count;         /* [c] */
     struct vcpu *vcpu[MAX_VCPUS]; /* [c] vcpu_count of them */
-    unsigned weight, cap;        /* [s] of every vCPU */
+    unsigned weight, cap;        /* [s] of the domain: split among its vCPUs */
+    int teardown_step;           /* [own] of whoever runs domain_kill(): teardown.c */
     struct event_domain event;
     struct arch_domain arch;
     uint8_t handle[16];          /* [c] uuid */
@@ -103,13 +106,52 @@ void domain_put(struct domain *d);
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
 void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
-/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0. No lock held. */
+/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0. No lock held; one caller
+ * at a time. The struct lives on until the last reference and the last frame are gone. */
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
+/* Number of domains in the list. */
+unsigned domain_count(void);
+/* Debug key: one line a domain, and what a dying one waits for. */
+void domain_dump_all(void);
+
+/* ---- the machine's part (pv_vcpu.c, pv_domain.c) ---- */
+int arch_domain_init(struct domain *d) LAGAN_MUST_CHECK;
+void arch_domain_destroy(struct domain *d);
+int arch_vcpu_init(struct vcpu *v) LAGAN_MUST_CHECK;
+void arch_vcpu_destroy(struct vcpu *v);
+/* Gives up the frames that v's registers and descriptor tables hold. v does not run. */
+void arch_vcpu_relinquish(struct vcpu *v);
+/* VCPUOP_initialise: checks everything, then takes it all; nothing changed on an error. */
+int arch_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c) LAGAN_MUST_CHECK;
+/* A few lines on the console: the registers of a vCPU that crashed its domain. */
+void arch_dump_vcpu(struct vcpu *v);
+/* Writes the time record of v and the wall clock of d for the guest to see. */
+void arch_update_wallclock(struct domain *d);
 
 /* True if v may run as far as its own conditions go. */
 static inline bool vcpu_runnable(const struct vcpu *v)
 {
     return !v->down && !v->blocked && v->pause_count == 0 && v->domain->pause_count == 0;
+}
+
+/* Order of the pages that hold an object of this size. */
+static inline unsigned order_of_bytes(size_t bytes)
+{
+    unsigned order = 0;
+
+    while ((PAGE_SIZE << order) < bytes)
+        order++;
+    return order;
+}
+
+static inline unsigned vcpu_page_order(void)
+{
+    return order_of_bytes(sizeof(struct vcpu));
+}
+
+static inline unsigned domain_page_order(void)
+{
+    return order_of_bytes(sizeof(struct domain));
 }
 
 #define for_each_vcpu(d, v, i) for ((i) = 0; (i) < (d)->vcpu_count && ((v) = (d)->vcpu[i]); (i)++)

@@ -11,6 +11,16 @@ struct hypercall_args {
     uint64_t a[6];
 };
 
+/* A vCPU's hypercall that wants to be made again: set by hypercall_continue(), consumed by the dispatch. */
+struct hypercall_restart {
+    struct hypercall_args args;
+    bool restart;
+};
+
+/* Runs hypercall `nr`; -XEN_ENOSYS when there is none. If the vCPU's hypercall.restart is set afterwards the
+ * call is not over and the result means nothing. */
+int64_t hypercall_call(uint64_t nr, const struct hypercall_args *args);
+
 /* Decoders: the current vCPU calls; a negative XEN_E* or a result. */
 int64_t hcall_set_trap_table(const struct hypercall_args *args);
 int64_t hcall_set_gdt(const struct hypercall_args *args);

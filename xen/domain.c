@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Domains: the list of them, their references, creation, shutdown. The end of a domain is teardown.c.
+ *
+ * Two things keep a domain: references (domain_get) and frames. A dying domain stays in the list, where the
+ * toolstack still sees it, until both are gone; then it leaves the list and its struct is freed.
+ *
+ * Lock order: the list lock (LK_DOMLIST) is taken before a domain's (LK_DOMAIN). Finding a domain by its id
+ * takes the list lock for a few steps; the paths that must be quick keep pointers instead.
+ */
+#include "xen/domain.h"
+
+#include <stdarg.h>
+
+#include <lagan/arch.h>
+#include <lagan/printk.h>
+#include <lagan/string.h>
+#include <lagan/vsnprintf.h>
+
+#include "mm/heap.h"
+#include "xen/bootdomains.h"
+#include "arch_inline.h"
+
+#define DEFAULT_WEIGHT 256
+#define FIRST_GUEST_ID 1
+
+static struct {
+    struct spinlock lock; /* LK_DOMLIST */
+    struct list all;      /* [l] ascending id */
+    unsigned count;       /* [l] */
+} domains = {SPINLOCK_INIT(LK_DOMLIST), LIST_INIT(domains.all), 0};
+
+/* ---- finding ---- */
+
+static struct domain *find_locked(domid_t id)
+{
+    struct list *l;
+
+    list_for_each(l, &domains.all) {
+        struct domain *d = list_entry(l, struct domain, link);
+
+        if (d->id >= id)
+            return d;
+    }
+    return NULL;
+}
+
+/* A domain whose last reference is gone is still in the list for a moment (domain_put). */
+static bool get_unless_zero(struct domain *d)
+{
+    uint32_t refs = atomic_load_explicit(&d->refs, memory_order_relaxed);
+
+    while (refs)
+        if (atomic_compare_exchange_weak(&d->refs, &refs, refs + 1))
+            return true;
+    return false;
+}
+
+struct domain *domain_find_next(domid_t id)
+{
+    struct domain *d;
+
+    spin_lock(&domains.lock);
+    d = find_locked(id);
+    while (d && !get_unless_zero(d))
+        d = find_locked((domid_t)(d->id + 1));
+    spin_unlock(&domains.lock);
+    return d;
+}
+
+struct domain *domain_find(domid_t id)
+{
+    struct domain *d = domain_find_next(id);
+
+    if (d && d->id != id) {
+        domain_put(d);
+        d = NULL;
+    }
+    return d;
+}
+
+struct domain *domain_find_target(domid_t id)
+{
+    struct domain *self = current_vcpu()->domain;
+
+    if (id != DOMID_SELF)
+        return domain_find(id);
+    domain_get(self);
+    return self;
+}
+
+void domain_get(struct domain *d)
+{
+    uint32_t before = atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+
+    BUG_ON(before == 0 || before == UINT32_MAX);
+}
+
+unsigned domain_count(void)
+{
+    unsigned n;
+
+    spin_lock(&domains.lock);
+    n = domains.count;
+    spin_unlock(&domains.lock);
+    return n;
+}
+
+/* ---- creation ---- */
+
+static domid_t free_id_locked(void)
+{
+    domid_t id = FIRST_GUEST_ID;
+    struct list *l;
+
+    list_for_each(l, &domains.all) {
+        domid_t used = list_entry(l, struct domain, link)->id;
+
+        if (used > id)
+            break;
+        if (used == id)
+            id++;
+    }
+    return id;
+}
+
+/* Puts d in the list under its id (or a free one), so that nobody else takes the id. */
+static int claim_id(struct domain *d, domid_t wanted)
+{
+    struct domain *after;
+    int rc = 0;
+
+    spin_lock(&domains.lock);
+    d->id = wanted == DOMID_INVALID ? free_id_locked() : wanted;
+    after = find_locked(d->id);
+    if (d->id >= DOMID_FIRST_RESERVED || (after && after->id == d->id)) {
+        rc = -XEN_EEXIST;
+    } else {
+        list_add_tail(after ? &after->link : &domains.all, &d->link);
+        domains.count++;
+    }
+    spin_unlock(&domains.lock);
+    return rc;
+}
+
+static void release_id(struct domain *d)
+{
+    spin_lock(&domains.lock);
+    list_del(&d->link);
+    domains.count--;
+    spin_unlock(&domains.lock);
+}
+
+static void free_vcpus(struct domain *d)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    for_each_vcpu(d, v, i) {
+        arch_vcpu_destroy(v);
+        page_free(v, vcpu_page_order());
+        d->vcpu[i] = NULL;
+    }
+}
+
+static int add_vcpu(struct domain *d, unsigned id)
+{
+    struct vcpu *v = page_alloc(vcpu_page_order(), HEAP_CLEAR);
+    int rc;
+
+    if (!v)
+        return -XEN_ENOMEM;
+    v->id = id;
+    v->domain = d;
+    v->down = true;
+    v->info_frame = MFN_INVALID;
+    v->info = (vcpu_info_t *)&d->shared_info->vcpu_info[id];
+    v->info->evtchn_upcall_mask = 1;
+    rc = arch_vcpu_init(v);
+    if (rc) {
+        page_free(v, vcpu_page_order());
+        return rc;
+    }
+    d->vcpu[id] = v;
+    event_vcpu_init(v);
+    return 0;
+}
+
+/* The page that hypervisor and guest share; the guest maps it by its machine address. */
+static int add_shared_info(struct domain *d)
+{
+    int rc;
+
+    d->shared_info = page_alloc(0, HEAP_CLEAR);
+    if (!d->shared_info)
+        return -XEN_ENOMEM;
+    rc = account_share(&d->account, arch_frame_of(d->shared_info));
+    if (rc) {
+        page_free(d->shared_info, 0);
+        d->shared_info = NULL;
+        return rc;
+    }
+    for (unsigned i = 0; i < MAX_VCPUS; i++)
+        d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
+    return 0;
+}
+
+static void remove_shared_info(struct domain *d)
+{
+    int rc = account_unshare(&d->account, arch_frame_of(d->shared_info));
+
+    BUG_ON(rc); /* all of the domain's tables are gone by now */
+    page_free(d->shared_info, 0);
+    d->shared_info = NULL;
+}
+
+static int add_vcpus(struct domain *d, unsigned count)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < count && !rc; i++) {
+        d->vcpu_count = i + 1; /* so that free_vcpus() finds those made so far */
+        rc = add_vcpu(d, i);
+    }
+    if (rc)
+        free_vcpus(d);
+    return rc;
+}
+
+/* All of a domain but its place in the scheduler. In reverse order on failure. */
+static int build_parts(struct domain *d, const struct domain_config *config)
+{
+    int rc = account_init(&d->account, d->id, config->max_pages);
+
+    if (rc)
+        return rc;
+    rc = event_domain_init(d, EVTCHN_PORTS_DEFAULT);
+    if (rc)
+        goto no_events;
+    rc = add_shared_info(d);
+    if (rc)
+        goto no_shared_info;
+    rc = arch_domain_init(d);
+    if (rc)
+        goto no_arch;
+    d->vcpu_count = config->vcpus;
+    rc = add_vcpus(d, config->vcpus);
+    if (rc)
+        goto no_vcpus;
+    return 0;
+
+no_vcpus:
+    arch_domain_destroy(d);
+no_arch:
+    remove_shared_info(d);
+no_shared_info:
+    BUG_ON(event_domain_destroy(d)); /* it has no port yet: one step */
+no_events:
+    account_destroy(&d->account);
+    return rc;
+}
+
+static int check_config(const struct domain_config *config)
+{
+    if (config->vcpus == 0 || config->vcpus > MAX_VCPUS)
+        return -XEN_EINVAL;
+    if (config->name && strlen(config->name) >= DOMAIN_NAME_MAX)
+        return -XEN_EINVAL;
+    return 0;
+}
+
+static struct domain *alloc_domain(const struct domain_config *config)
+{
+    struct domain *d = page_alloc(domain_page_order(), HEAP_CLEAR);
+
+    if (!d)
+        return NULL;
+    if (config->name)
+        strlcpy(d->name, config->name, sizeof(d->name));
+    d->privileged = config->privileged;
+    d->weight = config->weight ? config->weight : DEFAULT_WEIGHT;
+    d->cap = config->cap;
+    d->refs = 2; /* the creation's and the caller's */
+    d->shutdown_reason = -1;
+    d->pause_count = 1;
+    spin_init(&d->lock, LK_DOMAIN);
+    list_init(&d->link);
+    return d;
+}
+
+static void init_vcpu_scheduling(struct vcpu *v)
+{
+    sched_vcpu_init(v);
+    vcpu_timers_init(v);
+}
+
+int domain_create(const struct domain_config *config, struct domain **out)
+{
+    struct domain *d;
+    struct vcpu *v;
+    unsigned i;
+    int rc = check_config(config);
+
+    if (rc)
+        return rc;
+    d = alloc_domain(config);
+    if (!d)
+        return -XEN_ENOMEM;
+    rc = claim_id(d, config->id);
+    if (rc)
+        goto no_id;
+    rc = build_parts(d, config);
+    if (rc)
+        goto no_parts;
+    for_each_vcpu(d, v, i)
+        init_vcpu_scheduling(v);
+    arch_update_wallclock(d);
+    *out = d;
+    return 0;
+
+no_parts:
+    release_id(d);
+no_id:
+    page_free(d, domain_page_order());
+    return rc;
+}
+
+/* ---- the end of a guest's life, as it sees it ---- */
+
+/* Does not wait: a vCPU that runs leaves its CPU at the next look for softirqs. */
+static void stop_running(struct domain *d)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    d->pause_count++;
+    for_each_vcpu(d, v, i)
+        vcpu_sleep(v);
+}
+
+void domain_shutdown(struct domain *d, int reason)
+{
+    bool first;
+
+    spin_lock(&d->lock);
+    first = !d->shutting_down;
+    if (first) {
+        d->shutting_down = true;
+        d->shutdown_reason = reason;
+    }
+    spin_unlock(&d->lock);
+    if (!first)
+        return;
+    stop_running(d);
+    bootdomains_ended(d);
+}
+
+void domain_crash(struct domain *d, const char *fmt, ...)
+{
+    char why[128];
+    va_list args;
+    bool first;
+
+    spin_lock(&d->lock);
+    first = !d->shutting_down;
+    spin_unlock(&d->lock);
+    if (first) {
+        va_start(args, fmt);
+        vsnprintf(why, sizeof(why), fmt, args);
+        va_end(args);
+        log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
+        if (current_vcpu() && current_vcpu()->domain == d)
+            arch_dump_vcpu(current_vcpu());
+    }
+    domain_shutdown(d, SHUTDOWN_crash);
+}
+
+/* ---- the last reference ---- */
+
+void domain_put(struct domain *d)
+{
+    uint32_t before = atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel);
+
+    BUG_ON(before == 0);
+    if (before > 1)
+        return;
+    ASSERT(d->state == DOMAIN_DEAD && d->account.pages == 0);
+    arch_domain_destroy(d);
+    remove_shared_info(d);
+    account_destroy(&d->account);
+    free_vcpus(d);
+    release_id(d);
+    page_free(d, domain_page_order());
+}
+
+void domain_dump_all(void)
+{
+    struct list *l;
+
+    spin_lock(&domains.lock);
+    list_for_each(l, &domains.all) {
+        struct domain *d = list_entry(l, struct domain, link);
+
+        log_info("domain %u %s: state %d, refs %u, pages %lu, vcpus %u, shutdown %d, pause %d\n",
+                 d->id, d->name, d->state, d->refs, d->account.pages, d->vcpu_count,
+                 d->shutdown_reason, d->pause_count);
+    }
+    spin_unlock(&domains.lock);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of hypercalls, their dispatch, restarts, and multicall.
+ *
+ * A decoder that was preempted asks to be called again (hypercall_continue): the guest's RIP goes back to the
+ * SYSCALL instruction and its argument registers take the new values, so that after softirqs (and perhaps
+ * another vCPU) the same call is made again with its cursor. Inside a multicall the entry itself takes the new
+ * arguments, and it is the multicall that is made again.
+ */
+#include "xen/hypercall.h"
+
+#include <lagan/arch.h>
+
+#include "xen/domain.h"
+#include "xen/guest_access.h"
+#include "arch_inline.h"
+
+typedef int64_t (*hypercall_fn)(const struct hypercall_args *args);
+
+static const hypercall_fn hypercalls[] = {
+    [__HYPERVISOR_set_trap_table] = hcall_set_trap_table,
+    [__HYPERVISOR_set_gdt] = hcall_set_gdt,
+    [__HYPERVISOR_stack_switch] = hcall_stack_switch,
+    [__HYPERVISOR_set_callbacks] = hcall_set_callbacks,
+    [__HYPERVISOR_fpu_taskswitch] = hcall_fpu_taskswitch,
+    [__HYPERVISOR_set_debugreg] = hcall_set_debugreg,
+    [__HYPERVISOR_get_debugreg] = hcall_get_debugreg,
+    [__HYPERVISOR_update_descriptor] = hcall_update_descriptor,
+    [__HYPERVISOR_memory_op] = hcall_memory_op,
+    [__HYPERVISOR_multicall] = hcall_multicall,
+    [__HYPERVISOR_update_va_mapping] = hcall_update_va_mapping,
+    [__HYPERVISOR_set_timer_op] = hcall_set_timer_op,
+    [__HYPERVISOR_xen_version] = hcall_xen_version,
+    [__HYPERVISOR_console_io] = hcall_console_io,
+    [__HYPERVISOR_vm_assist] = hcall_vm_assist,
+    [__HYPERVISOR_iret] = hcall_iret,
+    [__HYPERVISOR_vcpu_op] = hcall_vcpu_op,
+    [__HYPERVISOR_set_segment_base] = hcall_set_segment_base,
+    [__HYPERVISOR_mmuext_op] = hcall_mmuext_op,
+    [__HYPERVISOR_sched_op] = hcall_sched_op,
+    [__HYPERVISOR_callback_op] = hcall_callback_op,
+    [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
+    [__HYPERVISOR_physdev_op] = hcall_physdev_op,
+};
+
+/* The number, or 0xffffffff past the end: a processor that guesses the branch wrong reads nothing either. */
+static hypercall_fn find_hypercall(uint64_t nr)
+{
+    uint64_t bounded = nr < ARRAY_SIZE(hypercalls) ? nr : 0;
+
+    __asm__ volatile("" : "+r"(bounded));
+    return nr < ARRAY_SIZE(hypercalls) ? hypercalls[bounded] : NULL;
+}
+
+int64_t hypercall_call(uint64_t nr, const struct hypercall_args *args)
+{
+    hypercall_fn fn = find_hypercall(nr);
+
+    return likely(fn != NULL) ? fn(args) : -XEN_ENOSYS;
+}
+
+int64_t hypercall_continue(const struct hypercall_args *args)
+{
+    struct vcpu *v = current_vcpu();
+
+    v->hypercall.args = *args;
+    v->hypercall.restart = true;
+    return 0;
+}
+
+/* ---- multicall ---- */
+
+#define CALLED_IRET 1
+
+/* Calls the entry at `where`, from a fresh copy of it. 0: done; -XEN_ERESTART: the entry, whose arguments in
+ * guest memory now hold its cursor, must be called again. CALLED_IRET: the registers are those of where the
+ * iret led, RAX being *iret_result; nothing after it is run. */
+static int call_entry(struct vcpu *v, guest_ptr_t where, int64_t *iret_result)
+{
+    struct multicall_entry entry;
+    struct hypercall_args args;
+    int64_t result;
+
+    if (copy_from_guest(&entry, where, sizeof(entry)))
+        return -XEN_EFAULT;
+    for (unsigned i = 0; i < ARRAY_SIZE(args.a); i++)
+        args.a[i] = entry.args[i];
+    result = entry.op == __HYPERVISOR_multicall ? -XEN_EINVAL : hypercall_call(entry.op, &args);
+    if (v->hypercall.restart) {
+        v->hypercall.restart = false;
+        if (copy_to_guest(guest_ptr_add(where, offsetof(struct multicall_entry, args)),
+                          v->hypercall.args.a, sizeof(args.a)))
+            return -XEN_EFAULT;
+        return -XEN_ERESTART;
+    }
+    if (entry.op == __HYPERVISOR_iret) {
+        *iret_result = result;
+        return CALLED_IRET;
+    }
+    return copy_to_guest(guest_ptr_add(where, offsetof(struct multicall_entry, result)), &result,
+                         sizeof(result));
+}
+
+int64_t hcall_multicall(const struct hypercall_args *args)
+{
+    struct vcpu *v = current_vcpu();
+    guest_ptr_t list = guest_ptr(args->a[0]);
+    uint64_t count = args->a[1];
+    int64_t iret_result;
+
+    if (count > UINT64_MAX / sizeof(struct multicall_entry) ||
+        !guest_range_ok(list, count * sizeof(struct multicall_entry)))
+        return -XEN_EFAULT;
+    for (uint64_t i = 0; i < count; i++) {
+        guest_ptr_t where = guest_ptr_add(list, i * sizeof(struct multicall_entry));
+        int rc = i && arch_preempt_pending() ? -XEN_ERESTART : call_entry(v, where, &iret_result);
+
+        if (rc == -XEN_ERESTART) {
+            struct hypercall_args rest = {{where.va, count - i}};
+
+            return hypercall_continue(&rest);
+        }
+        if (rc == CALLED_IRET)
+            return iret_result;
+        if (rc)
+            return rc;
+    }
+    return 0;
+}

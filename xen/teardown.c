@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The end of a domain: everything it holds is given back, in steps that can be interrupted at any point and
+ * taken up again (the step is kept in the domain). Each step leaves a domain that is valid, only poorer.
+ *
+ *   stop      every vCPU is off its CPU and stays off
+ *   events    ports are closed, peers see theirs unbound
+ *   vcpus     timers, descriptor tables, page-table base pointers, vcpu_info frames
+ *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
+ *   dead      the creation reference goes; frames that others still map keep the struct (the account's
+ *             frames need their owner), so its last reference waits for them
+ */
+#include <lagan/printk.h>
+
+#include "mm/type.h"
+#include "xen/domain.h"
+#include "xen/vcpu_timer.h"
+
+enum teardown_step { STEP_STOP, STEP_EVENTS, STEP_VCPUS, STEP_MEMORY, STEP_WAIT, STEP_DONE };
+
+static void stop_vcpus(struct domain *d)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    spin_lock(&d->lock);
+    d->state = DOMAIN_DYING;
+    spin_unlock(&d->lock);
+    domain_pause(d);
+    for_each_vcpu(d, v, i) {
+        v->down = true;
+        vcpu_sleep_sync(v);
+    }
+}
+
+static void relinquish_vcpu(struct vcpu *v)
+{
+    vcpu_timers_destroy(v);
+    sched_vcpu_destroy(v);
+    arch_vcpu_relinquish(v);
+    if (v->info_frame.n != MFN_INVALID.n) {
+        v->info = (vcpu_info_t *)&v->domain->shared_info->vcpu_info[v->id];
+        frame_put_writable(v->info_frame);
+        v->info_frame = MFN_INVALID;
+    }
+}
+
+static int run_step(struct domain *d)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    switch ((enum teardown_step)d->teardown_step) {
+    case STEP_STOP:
+        stop_vcpus(d);
+        return 0;
+    case STEP_EVENTS:
+        return event_domain_destroy(d);
+    case STEP_VCPUS:
+        for_each_vcpu(d, v, i)
+            relinquish_vcpu(v);
+        return 0;
+    case STEP_MEMORY:
+        return account_relinquish(&d->account);
+    case STEP_WAIT:
+        return d->account.pages ? -XEN_ERESTART : 0;
+    case STEP_DONE:
+        break;
+    }
+    return 0;
+}
+
+int domain_kill(struct domain *d)
+{
+    while (d->teardown_step < STEP_DONE) {
+        int rc = run_step(d);
+
+        if (rc)
+            return rc;
+        d->teardown_step++;
+    }
+    spin_lock(&d->lock);
+    d->state = DOMAIN_DEAD;
+    spin_unlock(&d->lock);
+    domain_put(d);
+    return 0;
+}
