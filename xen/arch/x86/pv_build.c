@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Builds a PV domain from a kernel image in memory: allocates its frames, lays them out (pv_layout.h), copies
+ * kernel and initrd, writes p2m, start_info and the first page tables, and has those validated by the same code
+ * that validates a guest's own. Facts of the ABI: xen.h's comment "Start-of-day memory layout", and what
+ * Debian's kernel and toolstack were seen to expect.
+ */
+#include "xen/arch/x86/pv_build.h"
+
+#include <lagan/printk.h>
+#include <lagan/string.h>
+
+#include "mm/heap.h"
+#include "mm/type.h"
+#include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/pv_build_tables.h"
+#include "xen/arch/x86/pv_hypercall.h"
+#include "xen/arch/x86/pv_layout.h"
+#include "xen/arch/x86/pv_vcpu.h"
+#include "arch_inline.h"
+
+#define CHUNK_ORDER_MAX 10
+
+struct builder {
+    const struct pv_image *image;
+    struct domain *d;
+    struct pv_layout layout;
+    struct p2m p2m;
+};
+
+static uint64_t gfn_va(const struct builder *b, uint64_t g)
+{
+    return b->image->elf->virt_base + (g << PAGE_SHIFT);
+}
+
+static void *gfn_map(const struct builder *b, uint64_t g)
+{
+    return arch_map_frame(b->p2m.mfn[g]);
+}
+
+/* ---- memory ---- */
+
+/* Big chunks first, smaller ones when there are none; every frame comes cleared. */
+static int allocate_frames(struct builder *b)
+{
+    struct account *a = &b->d->account;
+    unsigned order = CHUNK_ORDER_MAX;
+    uint64_t g = 0;
+
+    while (g < b->p2m.count) {
+        mfn_t first;
+
+        while (b->p2m.count - g < UINT64_C(1) << order)
+            order--;
+        if (account_alloc(a, order, HEAP_ANY, &first)) {
+            if (order == 0)
+                return -XEN_ENOMEM;
+            order--;
+            continue;
+        }
+        for (uint64_t i = 0; i < UINT64_C(1) << order; i++, g++) {
+            b->p2m.mfn[g] = mfn(first.n + i);
+            arch_m2p_set(b->p2m.mfn[g], g);
+        }
+    }
+    return 0;
+}
+
+/* Copies bytes to consecutive guest frames, from an address in guest-physical terms on. */
+static void copy_to_frames(struct builder *b, uint64_t paddr, const uint8_t *src, uint64_t bytes)
+{
+    while (bytes) {
+        uint64_t offset = paddr & (PAGE_SIZE - 1);
+        uint64_t n = min_u64(bytes, PAGE_SIZE - offset);
+
+        memcpy((uint8_t *)gfn_map(b, paddr >> PAGE_SHIFT) + offset, src, n);
+        paddr += n;
+        src += n;
+        bytes -= n;
+    }
+}
+
+static void copy_kernel(struct builder *b)
+{
+    const struct elf_image *elf = b->image->elf;
+
+    for (unsigned i = 0; i < elf->segment_count; i++) {
+        const struct elf_segment *s = &elf->segment[i];
+
+        copy_to_frames(b, s->paddr, s->file, s->file_bytes);
+    }
+    if (elf->hypercall_page != UINT64_MAX)
+        pv_write_hypercall_page(gfn_map(b, (elf->hypercall_page - elf->virt_base) >> PAGE_SHIFT));
+}
+
+static void write_p2m(struct builder *b)
+{
+    uint64_t g = b->layout.p2m_gfn;
+
+    copy_to_frames(b, g << PAGE_SHIFT, (const uint8_t *)b->p2m.mfn,
+                   b->p2m.count * sizeof(b->p2m.mfn[0]));
+}
+
+/* ---- start_info ---- */
+
+static void write_modules(const struct builder *b, start_info_t *si)
+{
+    const struct pv_layout *l = &b->layout;
+
+    if (!l->initrd_count)
+        return;
+    si->mod_len = b->image->initrd_bytes;
+    if (b->image->elf->mod_start_pfn) {
+        si->flags |= SIF_MOD_START_PFN;
+        si->mod_start = l->initrd_gfn;
+    } else {
+        si->mod_start = gfn_va(b, l->initrd_gfn);
+    }
+}
+
+/* The control domain finds its store and console itself; others get a page and a port for each. */
+static int write_services(const struct builder *b, start_info_t *si)
+{
+    int port;
+
+    if (b->d->privileged) {
+        si->flags |= SIF_PRIVILEGED | SIF_INITDOMAIN;
+        return 0;
+    }
+    si->store_mfn = b->p2m.mfn[b->layout.store_gfn].n;
+    si->console.domU.mfn = b->p2m.mfn[b->layout.console_gfn].n;
+    port = event_alloc_unbound(b->d, 0);
+    if (port < 0)
+        return port;
+    si->store_evtchn = (uint32_t)port;
+    port = event_alloc_unbound(b->d, 0);
+    if (port < 0)
+        return port;
+    si->console.domU.evtchn = (uint32_t)port;
+    return 0;
+}
+
+static int write_start_info(const struct builder *b)
+{
+    const struct pv_layout *l = &b->layout;
+    start_info_t *si = gfn_map(b, l->start_info_gfn);
+
+    strlcpy(si->magic, "xen-3.0-x86_64", sizeof(si->magic));
+    si->nr_pages = b->p2m.count;
+    si->shared_info = arch_frame_of(b->d->shared_info).n << PAGE_SHIFT;
+    si->pt_base = gfn_va(b, l->tables_gfn);
+    si->nr_pt_frames = l->tables_count;
+    si->mfn_list = l->p2m_va;
+    if (l->p2m_tables_count) {
+        si->first_p2m_pfn = l->p2m_gfn;
+        si->nr_p2m_frames = l->p2m_count + l->p2m_tables_count;
+    }
+    strlcpy((char *)si->cmd_line, b->image->command_line, sizeof(si->cmd_line));
+    write_modules(b, si);
+    return write_services(b, si);
+}
+
+/* ---- page tables ---- */
+
+static int write_tables(struct builder *b, mfn_t *l4)
+{
+    const struct pv_layout *l = &b->layout;
+    struct table_writer linear = {&b->p2m, l->tables_gfn, l->tables_gfn + l->tables_count};
+    struct table_writer list = {&b->p2m, l->p2m_tables_gfn, l->p2m_tables_gfn + l->p2m_tables_count};
+    uint64_t *root = table_writer_new(&linear, l4);
+    struct table_range range = {b->image->elf->virt_base, 0, l->mapped_count, l->tables_gfn,
+                                l->tables_gfn + l->tables_count};
+    int rc = table_writer_map(&linear, root, &range);
+
+    if (rc || !l->p2m_tables_count)
+        return rc;
+    range = (struct table_range){l->p2m_va, l->p2m_gfn, l->p2m_count, 0, 0};
+    return table_writer_map(&list, root, &range);
+}
+
+static int start_vcpu(struct builder *b, mfn_t l4)
+{
+    struct vcpu *v = b->d->vcpu[0];
+    struct pv_start start = {.l4 = l4,
+                             .entry = b->image->elf->entry,
+                             .stack = gfn_va(b, b->layout.stack_gfn + 1),
+                             .start_info = gfn_va(b, b->layout.start_info_gfn)};
+    int rc;
+
+    do
+        rc = table_pin(&b->d->account, l4, 4);
+    while (rc == -XEN_ERESTART);
+    if (rc)
+        return rc;
+    rc = arch_vcpu_start_of_day(v, &start);
+    if (rc)
+        return rc;
+    v->initialised = true;
+    v->down = false;
+    return 0;
+}
+
+static int build(struct builder *b, const char **why)
+{
+    mfn_t l4;
+    int rc;
+
+    *why = "not enough free memory";
+    rc = allocate_frames(b);
+    if (rc)
+        return rc;
+    copy_kernel(b);
+    copy_to_frames(b, b->layout.initrd_gfn << PAGE_SHIFT, b->image->initrd, b->image->initrd_bytes);
+    write_p2m(b);
+    *why = "no event channels for store and console";
+    rc = write_start_info(b);
+    if (rc)
+        return rc;
+    *why = "its page tables were not accepted";
+    rc = write_tables(b, &l4);
+    return rc ? rc : start_vcpu(b, l4);
+}
+
+static int compute_layout(struct builder *b, uint64_t pages)
+{
+    const struct elf_image *elf = b->image->elf;
+    struct pv_layout_input in = {.virt_base = elf->virt_base,
+                                 .image_end = elf->virt_end,
+                                 .init_p2m = elf->init_p2m,
+                                 .page_count = pages,
+                                 .initrd_bytes = b->image->initrd_bytes,
+                                 .initrd_by_frame = elf->mod_start_pfn};
+
+    return pv_layout_compute(&in, &b->layout);
+}
+
+int pv_build(struct domain *d, const struct pv_image *image, uint64_t pages, const char **why)
+{
+    struct builder b = {.image = image, .d = d};
+    unsigned order = order_of_bytes(pages * sizeof(mfn_t));
+    int rc = compute_layout(&b, pages);
+
+    *why = rc == -XEN_ENOMEM ? "too little memory for kernel, ramdisk and tables"
+                             : "its addresses do not fit a PV domain";
+    if (rc)
+        return rc;
+    *why = "no memory for building it";
+    b.p2m.mfn = page_alloc(order, 0);
+    if (!b.p2m.mfn)
+        return -XEN_ENOMEM;
+    b.p2m.count = pages;
+    rc = build(&b, why);
+    page_free(b.p2m.mfn, order);
+    return rc;
+}

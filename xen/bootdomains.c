@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Boot modules as domains, without a control domain: who they are is on their command lines (modline.h).
+ *
+ * All are built before the first is started, so that they find each other. When one ends, a timer on CPU 0
+ * takes it apart in steps; when the last is gone, the host says what became of them and whether all memory
+ * came back, and powers off.
+ */
+#include "xen/bootdomains.h"
+
+#include <lagan/printk.h>
+#include <lagan/string.h>
+
+#include "mm/heap.h"
+#include "mm/type.h"
+#include "xen/arch/x86/bootinfo.h"
+#include "xen/arch/x86/layout.h"
+#include "xen/arch/x86/power.h"
+#include "xen/arch/x86/pv_build.h"
+#include "xen/console.h"
+#include "xen/domain.h"
+#include "xen/modline.h"
+#include "xen/options.h"
+#include "xen/timer.h"
+#include "arch_inline.h"
+
+#define REAP_INTERVAL_NS 50000
+
+/* How the machine's power-off tells a test runner what happened (through QEMU's exit port). */
+enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_LOST = 0x13 };
+
+struct boot_domain {
+    struct domain *d; /* with a reference; NULL once gone */
+    bool dying;       /* being taken apart */
+};
+
+static struct {
+    struct modline line[BOOT_MODULES_MAX];
+    struct boot_domain domain[BOOT_MODULES_MAX];
+    unsigned count;        /* of domains that were built */
+    unsigned failed;       /* lines or images that were no good */
+    unsigned ended[SHUTDOWN_crash + 2]; /* by reason; the last: any other */
+    uint64_t free_before;  /* pages, before the first was built */
+    struct timer reaper;
+} boot;
+
+/* ---- building ---- */
+
+static const void *module_data(const struct boot_module *m)
+{
+    return (const void *)(VA_DIRECT + m->start);
+}
+
+static uint64_t module_bytes(const struct boot_module *m)
+{
+    return m->end - m->start;
+}
+
+static void refuse(const char *name, const char *why)
+{
+    log_err("domain %s ended: error: %s\n", name[0] ? name : "?", why);
+    boot.failed++;
+}
+
+static int start_with_image(struct domain *d, const struct pv_image *image, uint64_t pages)
+{
+    const char *why;
+    int rc = pv_build(d, image, pages, &why);
+
+    if (rc)
+        refuse(d->name, why);
+    return rc;
+}
+
+/* A domain that could not be built is taken apart at once; nobody else knows it. */
+static void bury_unborn(struct domain *d)
+{
+    int rc;
+
+    do
+        rc = domain_kill(d);
+    while (rc == -XEN_ERESTART);
+    BUG_ON(rc);
+    domain_put(d);
+}
+
+static void build_domain(const struct domain_config *config, const struct pv_image *image,
+                         uint64_t pages, cpumask_t cpus)
+{
+    struct domain *d;
+    struct vcpu *v;
+    unsigned i;
+    int rc = domain_create(config, &d);
+
+    if (rc) {
+        refuse(config->name, rc == -XEN_ENOMEM ? "not enough memory for its structures"
+                                               : "it could not be created");
+        return;
+    }
+    if (start_with_image(d, image, pages)) {
+        bury_unborn(d);
+        return;
+    }
+    for_each_vcpu(d, v, i)
+        if (sched_set_affinity(v, cpus))
+            log_warn("domain %s: no CPU of cpus= is online; it may run anywhere\n", d->name);
+    boot.domain[boot.count++].d = d;
+    log_info("domain %s: id %u, %lu MiB, %u vcpus\n", d->name, d->id, pages >> (20 - PAGE_SHIFT),
+             d->vcpu_count);
+}
+
+static const struct boot_module *find_ramdisk(const struct boot_info *info, const char *name)
+{
+    size_t i = modline_find(boot.line, info->module_count, MODLINE_RAMDISK, name);
+
+    return i < info->module_count ? &info->module[i] : NULL;
+}
+
+static void build_from_line(const struct boot_info *info, unsigned index)
+{
+    const struct modline *line = &boot.line[index];
+    const struct boot_module *m = &info->module[index], *ramdisk = NULL;
+    struct elf_image elf;
+    struct pv_image image = {.elf = &elf, .command_line = line->guest_line};
+    struct domain_config config = {.name = line->name,
+                                   .id = DOMID_INVALID,
+                                   .vcpus = line->vcpus,
+                                   .max_pages = line->maxmem_bytes >> PAGE_SHIFT,
+                                   .weight = line->weight,
+                                   .cap = line->cap};
+    const char *why;
+
+    if (modline_find(boot.line, index, MODLINE_DOMAIN, line->name) < index) {
+        refuse(line->name, "its name is taken by an earlier module");
+        return;
+    }
+    if (line->ramdisk[0]) {
+        ramdisk = find_ramdisk(info, line->ramdisk);
+        if (!ramdisk) {
+            refuse(line->name, "there is no module with its ramdisk's name");
+            return;
+        }
+        image.initrd = module_data(ramdisk);
+        image.initrd_bytes = module_bytes(ramdisk);
+    }
+    if (elf_parse(module_data(m), module_bytes(m), &elf, &why)) {
+        refuse(line->name, why);
+        return;
+    }
+    build_domain(&config, &image, line->mem_bytes >> PAGE_SHIFT, line->cpus);
+}
+
+/* What dom0 gets when dom0_mem= does not say: all that is free but a sixteenth, at most 4 GiB. */
+static uint64_t dom0_pages(void)
+{
+    uint64_t free = heap_free_pages(), bytes = options.dom0_mem.bytes;
+
+    if (!options.dom0_mem.given)
+        return min_u64(free - free / 16, UINT64_C(4) << (30 - PAGE_SHIFT));
+    if (options.dom0_mem.below_total)
+        return free > bytes >> PAGE_SHIFT ? free - (bytes >> PAGE_SHIFT) : 0;
+    return bytes >> PAGE_SHIFT;
+}
+
+static void build_dom0(const struct boot_info *info, unsigned kernel, unsigned initrd)
+{
+    const struct boot_module *m = &info->module[kernel];
+    struct elf_image elf;
+    struct pv_image image = {.elf = &elf, .command_line = m->cmdline};
+    struct domain_config config = {.name = "dom0", .id = 0, .privileged = true};
+    const char *why;
+
+    config.vcpus = options.dom0_max_vcpus.high ? options.dom0_max_vcpus.high
+                                               : cpumask_count(arch_online_cpus());
+    config.vcpus = (unsigned)min_u64(config.vcpus, MAX_VCPUS);
+    config.max_pages = dom0_pages();
+    if (initrd < info->module_count) {
+        image.initrd = module_data(&info->module[initrd]);
+        image.initrd_bytes = module_bytes(&info->module[initrd]);
+    }
+    if (elf_parse(module_data(m), module_bytes(m), &elf, &why)) {
+        refuse(config.name, why);
+        return;
+    }
+    build_domain(&config, &image, config.max_pages, cpumask_all());
+}
+
+static void parse_lines(const struct boot_info *info)
+{
+    char why[MODLINE_WHY_MAX];
+
+    for (unsigned i = 0; i < info->module_count; i++) {
+        struct modline *line = &boot.line[i];
+
+        if (!modline_parse(info->module[i].cmdline, line, why))
+            continue;
+        refuse(line->name, why);
+        line->kind = MODLINE_RAMDISK; /* nobody's: left out of everything below */
+        line->name[0] = '\0';
+    }
+}
+
+/* The first plain module from `from` on, or module_count. */
+static unsigned find_plain(const struct boot_info *info, unsigned from)
+{
+    while (from < info->module_count && boot.line[from].kind != MODLINE_PLAIN)
+        from++;
+    return from;
+}
+
+/* ---- the end ---- */
+
+static const char *reason_name(int reason)
+{
+    static const char *const names[] = {"poweroff", "reboot", "suspend", "crash"};
+
+    return reason >= 0 && reason < (int)ARRAY_SIZE(names) ? names[reason] : "other";
+}
+
+static void finish_host(void)
+{
+    uint64_t free_now = heap_free_pages();
+    unsigned crashes = boot.ended[SHUTDOWN_crash];
+    enum host_status status = HOST_ALL_WELL;
+
+    if (crashes || boot.failed)
+        status = HOST_DOMAIN_FAILED;
+    log_info("all domains have ended: %u poweroff, %u reboot, %u suspend, %u crash, %u not started\n",
+             boot.ended[SHUTDOWN_poweroff], boot.ended[SHUTDOWN_reboot],
+             boot.ended[SHUTDOWN_suspend], crashes, boot.failed);
+    log_info("free memory: %lu pages, before the first domain %lu\n", free_now, boot.free_before);
+    if (free_now != boot.free_before || mm_audit()) {
+        log_err("memory was lost\n");
+        status = HOST_MEMORY_LOST;
+    }
+    machine_end(status);
+}
+
+/* One step in the taking apart of each ended domain. */
+static void reap(struct timer *t)
+{
+    unsigned left = 0;
+    bool more = false;
+
+    for (unsigned i = 0; i < boot.count; i++) {
+        struct boot_domain *b = &boot.domain[i];
+
+        if (b->d && b->dying) {
+            int rc = domain_kill(b->d);
+
+            more |= rc == -XEN_ERESTART;
+            if (!rc) {
+                domain_put(b->d);
+                b->d = NULL;
+            }
+        }
+        left += b->d != NULL;
+    }
+    if (more)
+        timer_set(t, arch_time_ns() + REAP_INTERVAL_NS);
+    else if (!left)
+        finish_host();
+}
+
+void bootdomains_ended(struct domain *d)
+{
+    int reason = d->shutdown_reason;
+
+    console_guest_flush(d);
+    log_info("domain %s ended: %s\n", d->name, reason_name(reason));
+    boot.ended[min_u64((unsigned)reason, SHUTDOWN_crash + 1)]++;
+    for (unsigned i = 0; i < boot.count; i++)
+        if (boot.domain[i].d == d)
+            boot.domain[i].dying = true;
+    timer_set(&boot.reaper, 0);
+}
+
+void bootdomains_start(const struct boot_info *info)
+{
+    unsigned kernel, initrd;
+
+    timer_init(&boot.reaper, reap, 0);
+    boot.free_before = heap_free_pages();
+    parse_lines(info);
+    kernel = find_plain(info, 0);
+    initrd = find_plain(info, kernel + 1);
+    if (kernel < info->module_count)
+        build_dom0(info, kernel, initrd);
+    for (unsigned i = 0; i < info->module_count; i++)
+        if (boot.line[i].kind == MODLINE_DOMAIN)
+            build_from_line(info, i);
+    if (boot.count == 0) {
+        log_err("no domain to run\n");
+        finish_host();
+    }
+    for (unsigned i = 0; i < boot.count; i++)
+        domain_unpause(boot.domain[i].d);
+}
