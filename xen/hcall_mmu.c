@@ -12,6 +12,9 @@
 #include "xen/hypercall.h"
 #include "arch_inline.h"
 
+/* Set in the count of a restarted call, by ourselves: *done already counts earlier rounds. */
+#define COUNT_RESTARTED 0x80000000u
+
 #define L1_INDEX(va) ((unsigned)((va) >> PAGE_SHIFT) & 511)
 
 static cpumask_t domain_tlb_cpus(struct domain *d)
@@ -198,8 +201,8 @@ int64_t hcall_mmuext_op(const struct hypercall_args *args)
 {
     struct vcpu *v = current_vcpu();
     guest_ptr_t ops = guest_ptr(args->a[0]), done = guest_ptr(args->a[2]);
-    bool restarted = args->a[1] & MMU_UPDATE_PREEMPTED;
-    uint32_t count = (uint32_t)args->a[1] & ~MMU_UPDATE_PREEMPTED, i;
+    bool restarted = args->a[1] & COUNT_RESTARTED;
+    uint32_t count = (uint32_t)args->a[1] & ~COUNT_RESTARTED, i;
     domid_t foreign = (domid_t)args->a[3];
     int64_t rc = 0;
 
@@ -223,7 +226,7 @@ int64_t hcall_mmuext_op(const struct hypercall_args *args)
         return -XEN_EFAULT;
     if (rc == -XEN_ERESTART) {
         struct hypercall_args rest = {{guest_ptr_add(ops, i * sizeof(struct mmuext_op)).va,
-                                       (count - i) | MMU_UPDATE_PREEMPTED, done.va, args->a[3]}};
+                                       (count - i) | COUNT_RESTARTED, done.va, args->a[3]}};
 
         return hypercall_continue(&rest);
     }

@@ -19,6 +19,8 @@ void pv_inject_page_fault(struct cpu_user_regs *regs, uint64_t address, uint32_t
 
 /* Switches the current vCPU between guest kernel and guest user: page tables, GS bases. */
 void pv_toggle_mode(struct vcpu *v);
+/* Loads the base pointer of the current vCPU's mode, after it changed. */
+void pv_load_base(struct vcpu *v);
 
 /* ---- pv_emul.c: instructions that fault in ring 3 ---- */
 

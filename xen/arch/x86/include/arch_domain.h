@@ -55,11 +55,12 @@ struct arch_vcpu {
     void *xsave_area; /* fpu.c */
     uint64_t xcr0;
     uint32_t tsc_aux;
+    uint32_t time_version; /* of the time record last written */
 };
 
 struct arch_domain {
     uint64_t *perdomain_l3; /* slot 260 of each of the domain's L4 tables */
     uint64_t *perdomain_l2;
     uint64_t *perdomain_l1[2]; /* 32 entries a vCPU: up to 32 vCPUs */
-    uint64_t hypercall_page_va;
+    uint32_t wallclock_version;
 };
