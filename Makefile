@@ -103,6 +103,10 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 
 TEST_PROGRAMS :=
 
+# The small library, the log, the parsers
+TEST_PROGRAMS += lib
+TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o
+
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
 VARIANT_plain :=
