@@ -23,12 +23,12 @@ DEBUG ?= 1
 MM_OBJS :=
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
-LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o
+LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
 # xen/: portable parts
 CORE_OBJS :=
 # ... the log, the console, and the parsers of what the boot loader hands over
-CORE_OBJS += xen/log.o
+CORE_OBJS += xen/log.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
 
 SCHED_OBJS :=
 
