@@ -40,7 +40,6 @@ static const struct feature {
     FEATURE(hvm_safe_pvclock, false),
     FEATURE(hvm_pirqs, false),
     FEATURE(dom0, true),
-    FEATURE(grant_map_identity, false),
     FEATURE(memory_op_vnode_supported, false),
     FEATURE(linux_rsdp_unrestricted, false),
 };
