@@ -105,7 +105,9 @@ TEST_PROGRAMS :=
 
 # The small library, the log, the parsers
 TEST_PROGRAMS += lib
-TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o
+TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o \
+            unittests/test_cmdline.o unittests/test_modline.o unittests/test_elf.o xen/lib/parse.o \
+            xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
 
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
