@@ -19,6 +19,7 @@
 
 #include "mm/heap.h"
 #include "xen/bootdomains.h"
+#include "xen/vcpu_timer.h"
 #include "arch_inline.h"
 
 #define DEFAULT_WEIGHT 256
@@ -234,7 +235,7 @@ static int build_parts(struct domain *d, const struct domain_config *config)
 
     if (rc)
         return rc;
-    rc = event_domain_init(d, EVTCHN_PORTS_DEFAULT);
+    rc = event_domain_init(d, EVTCHN_FIFO_NR_CHANNELS - 1);
     if (rc)
         goto no_events;
     rc = add_shared_info(d);

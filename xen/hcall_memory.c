@@ -2,9 +2,9 @@
  *
  * memory_op: what a domain may ask about memory.
  */
-#include <xen/memory.h>
-
 #include <lagan/arch.h>
+
+#include <xen/memory.h>
 
 #include "mm/account.h"
 #include "xen/arch/x86/layout.h"

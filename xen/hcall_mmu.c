@@ -4,6 +4,7 @@
  */
 #include <lagan/arch.h>
 
+#include "mm/frame.h"
 #include "mm/type.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_vcpu.h"

@@ -106,7 +106,7 @@ int64_t hcall_multicall(const struct hypercall_args *args)
     struct vcpu *v = current_vcpu();
     guest_ptr_t list = guest_ptr(args->a[0]);
     uint64_t count = args->a[1];
-    int64_t iret_result;
+    int64_t iret_result = 0;
 
     if (count > UINT64_MAX / sizeof(struct multicall_entry) ||
         !guest_range_ok(list, count * sizeof(struct multicall_entry)))

@@ -10,8 +10,10 @@
 #include <lagan/string.h>
 
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/cpuctl.h"
 #include "xen/arch/x86/ctx.h"
 #include "xen/arch/x86/desc.h"
+#include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"

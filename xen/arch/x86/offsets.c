@@ -2,7 +2,8 @@
  *
  * Checks what asm_offsets.h tells the assembler. Holds no code.
  */
-#include <xen/vcpu.h>
+#include <lagan/types.h>
+
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/cpu.h"
 #include "xen/domain.h"

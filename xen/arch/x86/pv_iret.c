@@ -10,6 +10,7 @@
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_bounce.h"
+#include "xen/arch/x86/pv_vcpu.h"
 #include "xen/guest_access.h"
 #include "xen/hypercall.h"
 

@@ -9,6 +9,7 @@
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/cpuctl.h"
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
@@ -117,7 +118,7 @@ void guest_trap(struct cpu_user_regs *regs)
     unsigned vector = regs->entry_vector;
     uint64_t cr2;
 
-    if (vector >= FIRST_INTERRUPT_VECTOR) {
+    if (vector >= VECTOR_FIRST) {
         interrupt(vector);
         return;
     }

@@ -7,6 +7,7 @@
  */
 #include <lagan/string.h>
 
+#include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/type.h"
 #include "xen/arch/x86/layout.h"
