@@ -9,8 +9,8 @@
 #include "mm/pte.h"
 #include "arch_inline.h"
 
-#define LEAF_FLAGS  (PTE_PRESENT | PTE_ACCESSED)
-#define TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
+#define LEAF_FLAGS  (PTE_P | PTE_A)
+#define TABLE_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 
 uint64_t *table_writer_new(struct table_writer *w, mfn_t *m)
 {
@@ -27,7 +27,7 @@ static uint64_t *step_down(struct table_writer *w, uint64_t *e)
     mfn_t m;
 
     if (*e)
-        return arch_map_frame(pte_mfn(*e));
+        return arch_map_frame(pte_frame(*e));
     table = table_writer_new(w, &m);
     if (table)
         *e = pte_make(m, TABLE_FLAGS);
