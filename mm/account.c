@@ -45,6 +45,19 @@ struct account *account_find(domid_t id)
     return slot ? atomic_load(slot) : NULL;
 }
 
+struct account *account_next(unsigned from)
+{
+    for (unsigned id = from; id < LEAF_COUNT * LEAF_SIZE; id++) {
+        struct account *a = account_find((domid_t)id);
+
+        if (a)
+            return a;
+        if (!slot_of((domid_t)id))
+            id |= LEAF_SIZE - 1; /* no page, nobody in it */
+    }
+    return NULL;
+}
+
 static bool leaf_ensure(domid_t id)
 {
     account_slot *none = NULL, *page;
