@@ -12,6 +12,11 @@
 #define LEAF_FLAGS  (PTE_P | PTE_A)
 #define TABLE_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 
+static uint64_t entry(mfn_t m, uint64_t flags)
+{
+    return m.n << PAGE_SHIFT | flags;
+}
+
 uint64_t *table_writer_new(struct table_writer *w, mfn_t *m)
 {
     if (w->next_gfn >= w->end_gfn)
@@ -30,7 +35,7 @@ static uint64_t *step_down(struct table_writer *w, uint64_t *e)
         return arch_map_frame(pte_frame(*e));
     table = table_writer_new(w, &m);
     if (table)
-        *e = pte_make(m, TABLE_FLAGS);
+        *e = entry(m, TABLE_FLAGS);
     return table;
 }
 
@@ -62,7 +67,7 @@ int table_writer_map(struct table_writer *w, uint64_t *l4, const struct table_ra
             l1 = find_l1(w, l4, va);
         if (!l1)
             return -XEN_ENOMEM;
-        l1[index] = pte_make(w->p2m->mfn[g], LEAF_FLAGS | (writable ? PTE_RW : 0));
+        l1[index] = entry(w->p2m->mfn[g], LEAF_FLAGS | (writable ? PTE_RW : 0));
     }
     return 0;
 }
