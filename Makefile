@@ -28,7 +28,7 @@ LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse
 # xen/: portable parts
 CORE_OBJS :=
 # ... the log, the console, and the parsers of what the boot loader hands over
-CORE_OBJS += xen/log.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
+CORE_OBJS += xen/log.o xen/console.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
 
 SCHED_OBJS :=
 
@@ -108,6 +108,10 @@ TEST_PROGRAMS += lib
 TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o \
             unittests/test_cmdline.o unittests/test_modline.o unittests/test_elf.o xen/lib/parse.o \
             xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
+
+TEST_PROGRAMS += log
+TEST_log := unittests/console_machine.o unittests/test_log.o unittests/test_console.o xen/log.o \
+            xen/console.o xen/options.o
 
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
