@@ -29,7 +29,7 @@ LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse
 # xen/: portable parts
 CORE_OBJS :=
 # ... the log, the console, and the parsers of what the boot loader hands over
-CORE_OBJS += xen/log.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
+CORE_OBJS += xen/log.o xen/console.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
 
 SCHED_OBJS :=
 
@@ -110,6 +110,10 @@ TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsn
             unittests/test_cmdline.o unittests/test_modline.o unittests/test_elf.o xen/lib/parse.o \
             xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
 
+TEST_PROGRAMS += log
+TEST_log := unittests/console_machine.o unittests/test_log.o unittests/test_console.o xen/log.o \
+            xen/console.o xen/options.o
+
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
 # The host machine (unittests/arch): HOST_ARCH alone for tests without memory management
@@ -146,6 +150,37 @@ check: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests on the host, plai
 # Fuzz targets (libFuzzer): unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME
 
 FUZZERS :=
+
+FUZZERS += elf cmdline modline
+FUZZ_elf := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
+FUZZ_cmdline := xen/cmdline.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
+FUZZ_modline := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
+
+# FUZZ_SECONDS per target; FUZZ_CORPUS keeps what was found, to start from there the next time.
+FUZZ_SECONDS ?= 5
+FUZZ_CORPUS  ?= $(B)/fuzz-corpus
+VARIANT_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+
+$(B)/host-fuzz/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	clang $(HOST_CFLAGS) $(VARIANT_fuzz) -MMD -MP -c $< -o $@
+
+define fuzz_program
+$(B)/host-fuzz/fuzz_$(1): $(addprefix $(B)/host-fuzz/,unittests/fuzz/fuzz_$(1).o $(FUZZ_$(1)))
+	clang -pthread -fsanitize=fuzzer,address,undefined $$^ -o $$@
+-include $(patsubst %.o,$(B)/host-fuzz/%.d,unittests/fuzz/fuzz_$(1).o $(FUZZ_$(1)))
+endef
+$(foreach f,$(FUZZERS),$(eval $(call fuzz_program,$(f))))
+
+.PHONY: fuzz
+fuzz: $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) ## run each fuzz target for FUZZ_SECONDS (5)
+	for f in $(FUZZERS); do \
+	    mkdir -p $(FUZZ_CORPUS)/$$f; \
+	    $(B)/host-fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+	        -verbosity=0 -print_final_stats=1 -artifact_prefix=$(B)/crash-$$f- \
+	        $(FUZZ_CORPUS)/$$f >$(B)/fuzz-$$f.log 2>&1 || { cat $(B)/fuzz-$$f.log; exit 1; }; \
+	    echo "fuzz $$f: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$$f.log) inputs, no fault"; \
+	done
 
 # ---------------------------------------------------------------------------------------------------
 # Guests
