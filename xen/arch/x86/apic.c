@@ -10,7 +10,7 @@
  *
  * x2APIC without interrupt remapping is not promised to work on real machines unless the firmware
  * chose it (then the firmware knows), while hypervisors offer it because it is much cheaper for
- * them: thus the rule of X2APIC_AUTO.
+ * them: thus the rule of choose_x2().
  *
  * INV-APIC-1: the two halves of an xAPIC command are written with interrupts off, so no handler's
  * command comes between them. An NMI handler may send only when it does not return (crash).
@@ -27,6 +27,7 @@
 #include "xen/arch/x86/io.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pic.h"
+#include "xen/options.h"
 #include "xen/softirq.h"
 
 #define CPUID1_X2APIC     (1u << 21) /* ECX */
@@ -34,8 +35,6 @@
 #define XAPIC_ID_MAX      254
 #define ICR_PATIENCE      1000000 /* polls: an interrupt is accepted within microseconds */
 #define ISR_WORDS         8
-
-enum apic_mode_option opt_x2apic = X2APIC_AUTO;
 
 static struct {
     bool x2;                           /* [c] */
@@ -161,9 +160,9 @@ static bool choose_x2(void)
     if (rdmsr(MSR_APIC_BASE) & APIC_BASE_X2APIC)
         return true; /* there is no way back but through a reset of the APIC: the firmware's choice
                         stands */
-    if (!(features & CPUID1_X2APIC) || opt_x2apic == X2APIC_NEVER)
+    if (!(features & CPUID1_X2APIC) || !options.x2apic)
         return false;
-    return opt_x2apic == X2APIC_ALWAYS || (features & CPUID1_HYPERVISOR) || ids_need_x2();
+    return (features & CPUID1_HYPERVISOR) || ids_need_x2();
 }
 
 /* A previous kernel, or the firmware, may have left interrupts in service: they would block ours.

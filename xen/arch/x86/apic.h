@@ -6,11 +6,6 @@
 
 #include <lagan/cpumask.h>
 
-/* Option x2apic=: x2APIC mode is used if the firmware left it on, if a hypervisor is below us, or
- * if a CPU's id needs it (auto); never; or whenever the CPU has it. */
-enum apic_mode_option { X2APIC_AUTO, X2APIC_NEVER, X2APIC_ALWAYS };
-extern enum apic_mode_option opt_x2apic;
-
 /* On the boot CPU after acpi_init() and once device pages can be mapped: chooses the mode, maps the
  * registers, silences the 8259s, and does apic_cpu_init() for this CPU. */
 void apic_init(void);

@@ -7,15 +7,31 @@
  * attempts the narrowest is the one that was not disturbed.
  */
 #include <lagan/printk.h>
+#include <lagan/string.h>
 #include "xen/arch/x86/counter.h"
 #include "xen/arch/x86/msr.h"
+#include "xen/options.h"
 
 #define ATTEMPTS 6
 
+static int start(enum counter_kind kind, struct counter *c)
+{
+    if (kind == COUNTER_HPET)
+        return hpet_start(c);
+    return kind == COUNTER_PMTIMER ? pmtimer_start(c) : pit_start(c);
+}
+
+/* The names that clocksource= has for the counters, best counter first. */
+static const char *const option_name[COUNTER_KINDS] = {"hpet", "acpi", "pit"};
+
 int counter_choose(struct counter *c)
 {
-    if (hpet_start(c) == 0 || pmtimer_start(c) == 0 || pit_start(c) == 0)
-        return 0;
+    for (unsigned k = 0; k < COUNTER_KINDS; k++)
+        if (strcmp(options.clocksource, option_name[k]) == 0 && start(k, c) == 0)
+            return 0;
+    for (unsigned k = 0; k < COUNTER_KINDS; k++)
+        if (start(k, c) == 0)
+            return 0;
     log_err("time: no counter of known frequency works\n");
     return -XEN_ENODEV;
 }

@@ -35,6 +35,7 @@
 #include "xen/arch/x86/time.h"
 #include "xen/arch/x86/time_internal.h"
 #include "xen/arch/x86/tsc.h"
+#include "xen/arch/x86/watchdog.h"
 #include "xen/softirq.h"
 #include "xen/timer.h"
 
@@ -241,6 +242,7 @@ void time_refresh(void)
     uint64_t now = arch_time_ns();
 
     apic_report_errors();
+    watchdog_report();
     if (now - st->refreshed_ns < REFRESH_MIN_NS)
         return;
     st->refreshed_ns = now;
