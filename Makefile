@@ -20,7 +20,7 @@ DEBUG ?= 1
 # Objects of the hypervisor image
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
-MM_OBJS :=
+MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS :=
