@@ -65,7 +65,7 @@ struct domain {
     shared_info_t *shared_info;  /* [c] */
     unsigned vcpu_count;         /* [c] */
     struct vcpu *vcpu[MAX_VCPUS]; /* [c] vcpu_count of them */
-    unsigned weight, cap;        /* [s] of every vCPU */
+    struct sched_group sched;    /* weight and cap: sched_domain_init(), sched_set_weight() */
     struct event_domain event;
     struct arch_domain arch;
     uint8_t handle[16];          /* [c] uuid */
