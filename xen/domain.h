@@ -68,7 +68,7 @@ struct domain {
     shared_info_t *shared_info;  /* [c] */
     unsigned vcpu_count;         /* [c] */
     struct vcpu *vcpu[MAX_VCPUS]; /* [c] vcpu_count of them */
-    unsigned weight, cap;        /* [s] of the domain: split among its vCPUs */
+    struct sched_group sched;    /* weight and cap: sched_domain_init(), sched_set_weight() */
     int teardown_step;           /* [own] of whoever runs domain_kill(): teardown.c */
     struct event_domain event;
     struct arch_domain arch;
