@@ -47,6 +47,9 @@ void vcpu_sleep(struct vcpu *v);
 void vcpu_sleep_sync(struct vcpu *v);
 /* v has an event to see: unblocks it if it blocks, and makes it notice if it runs. */
 void vcpu_kick(struct vcpu *v);
+/* v is in SCHEDOP_poll and a port of its domain became pending: ends the poll if v polls that port (a
+ * wake-up too many is allowed). Locks up to LK_EVENT_FIFO may be held. */
+void vcpu_poll_wake(struct vcpu *v, uint32_t port);
 
 /* Nested pauses: each counts once. The _sync forms return with no vCPU of it running. */
 void vcpu_pause_sync(struct vcpu *v);
