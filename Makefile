@@ -20,13 +20,15 @@ DEBUG ?= 1
 # Objects of the hypervisor image
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
-MM_OBJS :=
+MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
-LIB_OBJS :=
+LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
 # xen/: portable parts
 CORE_OBJS :=
+# ... the log, the console, and the parsers of what the boot loader hands over
+CORE_OBJS += xen/log.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
 
 SCHED_OBJS :=
 
@@ -101,7 +103,11 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 
 TEST_PROGRAMS :=
 
-HOST_COMMON := unittests/main.o
+# The small library, the log, the parsers
+TEST_PROGRAMS += lib
+TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o
+
+HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
