@@ -2,20 +2,20 @@
  *
  * Event channels: ports, their locks, sending, virtual interrupts.
  *
- * A domain's ports live in buckets of 128, which are added in order and stay until the last reference
- * to the domain goes. So a port number below port_count can be looked up without a lock, and the lock
- * in the port says whether it is in use. Three kinds of lock, in this order:
+ * A domain's ports live in buckets of 128, which are added in order and stay until the last
+ * reference to the domain goes. So a port number below port_count can be looked up without a lock,
+ * and the lock in the port says whether it is in use. Three kinds of lock, in this order:
  *
  *   event lock (one a domain)   every change of a binding; of two domains, the lower id first
  *   port lock  (one a port)     what a sender takes, and alone: never two port locks at a time
  *   queue lock (event_fifo.c)   a FIFO queue's tail
  *
- * The hot path, EVTCHNOP_send, takes only the lock of the sender's own port. A binding changes under
- * the event lock(s) *and* the port's lock, hence while a sender holds the lock of an interdomain port P
- * bound to Q, P stays bound to Q. Q's domain cannot finish closing Q: it must first make P unbound,
- * under P's lock. That one lock thus keeps alive all the sender touches: the other domain, its bucket,
- * its shared_info, its FIFO pages. Q's own lock is not taken; of Q only atomics are read (vcpu,
- * priority), and its domain's memory is changed by atomic operations.
+ * The hot path, EVTCHNOP_send, takes only the lock of the sender's own port. A binding changes
+ * under the event lock(s) *and* the port's lock, hence while a sender holds the lock of an
+ * interdomain port P bound to Q, P stays bound to Q. Q's domain cannot finish closing Q: it must
+ * first make P unbound, under P's lock. That one lock thus keeps alive all the sender touches: the
+ * other domain, its bucket, its shared_info, its FIFO pages. Q's own lock is not taken; of Q only
+ * atomics are read (vcpu, priority), and its domain's memory is changed by atomic operations.
  *
  *   sender on P (d1)                          d2 closes Q
  *   ----------------                          -----------
@@ -26,22 +26,21 @@
  *                                             (nobody can reach Q through P any more)
  *   lock P: unbound, nothing to do            lock Q; Q = closed; clear its pending bit; unlock Q
  *
- * Between the two steps of a close, Q still says "interdomain": a sender on Q then reaches P, which is
- * unbound but in use. That is the same as a send just before the close. bind_interdomain has the same
- * gap, with the same answer.
+ * Between the two steps of a close, Q still says "interdomain": a sender on Q then reaches P, which
+ * is unbound but in use. That is the same as a send just before the close. bind_interdomain has the
+ * same gap, with the same answer.
  *
  * IPIs and VIRQs are the case P = Q: the port's own lock is held while it is made pending.
  *
- * Raising a VIRQ reads the vCPU's table without a lock, so the port may have been closed, or be used
- * otherwise, when its lock is taken: the binding is compared again under the lock.
+ * Raising a VIRQ reads the vCPU's table without a lock, so the port may have been closed, or be
+ * used otherwise, when its lock is taken: the binding is compared again under the lock.
  *
  * INV-EVENT-1: P of d is interdomain to (e, Q)  <=>  Q of e is interdomain to (d, P).
- * INV-EVENT-2: virq_port[] of a vCPU names port P  <=>  P is bound to that VIRQ (per-vCPU ones: and to
- *              that vCPU; global ones: only vCPU 0's table is used).
- * INV-EVENT-3: active_count is the number of ports not closed; no port in [1, free_hint) is closed;
- *              port 0 is always closed.
- * INV-EVENT-4: a port not closed has a number <= max_port, and < 4096 while the domain is two-level.
- * INV-EVENT-5: a port's vcpu is below vcpu_count, its priority below 16.
+ * INV-EVENT-2: virq_port[] of a vCPU names port P  <=>  P is bound to that VIRQ (per-vCPU ones: and
+ * to that vCPU; global ones: only vCPU 0's table is used). INV-EVENT-3: active_count is the number
+ * of ports not closed; no port in [1, free_hint) is closed; port 0 is always closed. INV-EVENT-4: a
+ * port not closed has a number <= max_port, and < 4096 while the domain is two-level. INV-EVENT-5:
+ * a port's vcpu is below vcpu_count, its priority below 16.
  */
 #include <lagan/string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The operations on event channels: each checks everything under the event lock(s), then changes it.
- * Theory, locks and invariants: event.c. Who may do what to whom is decided in hcall_event.c.
+ * The operations on event channels: each checks everything under the event lock(s), then changes
+ * it. Theory, locks and invariants: event.c. Who may do what to whom is decided in hcall_event.c.
  */
 #include "xen/event_port.h"
 
@@ -41,8 +41,8 @@ int event_bind_interdomain(struct domain *d, struct domain *remote, evtchn_port_
     event_lock_both(d, remote);
     q = event_port_lookup(remote, remote_port);
     if (q && q->state == EVTCHNSTAT_unbound && q->use.remote == d->id)
-        port = port_new(d, EVTCHNSTAT_interdomain,
-                        (union event_use){.peer = {remote, remote_port}}, 0);
+        port = port_new(d, EVTCHNSTAT_interdomain, (union event_use){.peer = {remote, remote_port}},
+                        0);
     if (port > 0) {
         evtchn_port_t local = (evtchn_port_t)port;
 
@@ -95,9 +95,9 @@ static struct domain *other_domain(struct domain *d, struct event_port *p)
 }
 
 /* Both locks must be taken in order of id, but who the peer is can only be read under d's: so look,
- * let go, take both, and look again. The peer is kept by a reference (its destruction cannot be over
- * before the port between us is unbound, so there is one to add to). Each further turn needs that the
- * peer let go, or that the port was closed and used again, in between. */
+ * let go, take both, and look again. The peer is kept by a reference (its destruction cannot be
+ * over before the port between us is unbound, so there is one to add to). Each further turn needs
+ * that the peer let go, or that the port was closed and used again, in between. */
 static struct domain *lock_with_peer(struct domain *d, evtchn_port_t port)
 {
     struct domain *held = NULL;

@@ -3,11 +3,11 @@
  * Making a port pending: the two-level bitmaps, the upcall flag, and who waits in SCHEDOP_poll.
  *
  * All the words here are the guest's to write at any moment, so each is touched once, by one atomic
- * operation, and nothing that it holds is used but to decide whether to notify. A guest that scribbles
- * over its own bits loses its own events.
+ * operation, and nothing that it holds is used but to decide whether to notify. A guest that
+ * scribbles over its own bits loses its own events.
  *
- * Why the order pending -> selector -> upcall -> kick is enough (each is a locked instruction, hence a
- * full barrier):
+ * Why the order pending -> selector -> upcall -> kick is enough (each is a locked instruction,
+ * hence a full barrier):
  *
  *   sender                               vCPU
  *   ------                               ----
@@ -15,11 +15,12 @@
  *   mask clear?                          takes (xchg) the selector
  *   selector bit = 1                     scans the words it names
  *   upcall_pending = 1
- *   kick: blocked?                       (SCHEDOP_block) blocked = 1; upcall_pending? -> does not sleep
+ *   kick: blocked?                       (SCHEDOP_block) blocked = 1; upcall_pending? -> does not
+ * sleep
  *
- * The sender stops early when it finds a bit set already: whoever set it goes on to the next step, or
- * the guest has not looked yet. The last line is Dekker's pattern: both sides write, then read the
- * other's word; sched.c owns the right column. The same with `polling` and the pending bit.
+ * The sender stops early when it finds a bit set already: whoever set it goes on to the next step,
+ * or the guest has not looked yet. The last line is Dekker's pattern: both sides write, then read
+ * the other's word; sched.c owns the right column. The same with `polling` and the pending bit.
  *
  * VCPUOP_register_vcpu_info moves a vCPU's record while senders use it:
  *
@@ -29,8 +30,8 @@
  *   info = v->info (the old one)         event_recheck_vcpu(): barrier; all selector bits, upcall
  *   selector, upcall go to the old one
  *
- * The pending bit itself is in shared_info, which does not move, and it was set before the old pointer
- * was read, hence before the recheck tells the guest to scan everything.
+ * The pending bit itself is in shared_info, which does not move, and it was set before the old
+ * pointer was read, hence before the recheck tells the guest to scan everything.
  */
 #include "xen/event_port.h"
 

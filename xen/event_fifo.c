@@ -1,45 +1,48 @@
 /* SPDX-License-Identifier: MIT
  *
- * The FIFO ABI: event words, control blocks, and queues that the guest takes apart while we add to them.
+ * The FIFO ABI: event words, control blocks, and queues that the guest takes apart while we add to
+ * them.
  *
- * The guest gives pages of event words (one word a port) and a control block for each vCPU. A word has
- * PENDING, MASKED, LINKED, BUSY and LINK, the number of the next port on the queue. A queue (vCPU,
- * priority) starts at head[priority] of the vCPU's control block. The guest takes the first port off by
- * clearing its LINKED and LINK in one cmpxchg: LINK tells it the next, 0 that the queue has run dry. It
- * then looks at head[] again only when `ready` has the priority's bit.
+ * The guest gives pages of event words (one word a port) and a control block for each vCPU. A word
+ * has PENDING, MASKED, LINKED, BUSY and LINK, the number of the next port on the queue. A queue
+ * (vCPU, priority) starts at head[priority] of the vCPU's control block. The guest takes the first
+ * port off by clearing its LINKED and LINK in one cmpxchg: LINK tells it the next, 0 that the queue
+ * has run dry. It then looks at head[] again only when `ready` has the priority's bit.
  *
- * We own the rest: set PENDING; unless MASKED or LINKED, set LINKED and append. Of a queue we keep the
- * tail, the port appended last, in our own memory. If the tail's word is still LINKED, the queue is not
- * dry: our port goes into the tail's LINK, by a cmpxchg that fails if the guest has taken the tail off
- * meanwhile. Otherwise the queue is dry: head[] = our port, then `ready`, then the upcall. Exactly one
- * ready bit follows each write of head[], so the guest never reads a head that is not fresh.
+ * We own the rest: set PENDING; unless MASKED or LINKED, set LINKED and append. Of a queue we keep
+ * the tail, the port appended last, in our own memory. If the tail's word is still LINKED, the
+ * queue is not dry: our port goes into the tail's LINK, by a cmpxchg that fails if the guest has
+ * taken the tail off meanwhile. Otherwise the queue is dry: head[] = our port, then `ready`, then
+ * the upcall. Exactly one ready bit follows each write of head[], so the guest never reads a head
+ * that is not fresh.
  *
  *   we append X behind tail T              guest takes T off
  *   -------------------------              -----------------
  *   w = T's word: LINKED, LINK 0
- *                                          cmpxchg(T: LINKED,0 -> 0,0): LINK was 0: dry, ready bit off
- *   cmpxchg(T: LINKED,0 -> LINKED,X) fails
- *   T is not LINKED: head[] = X; ready; upcall
+ *                                          cmpxchg(T: LINKED,0 -> 0,0): LINK was 0: dry, ready bit
+ * off cmpxchg(T: LINKED,0 -> LINKED,X) fails T is not LINKED: head[] = X; ready; upcall
  *
  * A port changes queue when it is bound to another vCPU or gets another priority. It may still be
- * LINKED on the old queue; then the guest finds it there once more, which the ABI allows. The danger is
- * later: the port has been taken off but is still the *tail* of the old queue, and is LINKED again, on
- * the new one. The next append to the old queue would believe its tail and go to the new queue. So:
+ * LINKED on the old queue; then the guest finds it there once more, which the ABI allows. The
+ * danger is later: the port has been taken off but is still the *tail* of the old queue, and is
+ * LINKED again, on the new one. The next append to the old queue would believe its tail and go to
+ * the new queue. So:
  *
- * INV-FIFO-1: if a queue's tail is P (not 0), then P's `queue` names this queue. Only the holder of the
- *             lock of the queue that P.queue names may change P.queue, and clears that tail with it.
- * INV-FIFO-2: LINKED is set under the lock of the queue that P.queue names. (So nobody appends to the
- *             old queue between a port's being linked again and the clearing of the old tail.)
- * INV-FIFO-3: pages [0, page_count) are there, and stay until teardown, when no port is active. A tail
- *             is a port that has a page.
- * INV-FIFO-4: each page and each control block holds a reference and a writable type reference.
+ * INV-FIFO-1: if a queue's tail is P (not 0), then P's `queue` names this queue. Only the holder of
+ * the lock of the queue that P.queue names may change P.queue, and clears that tail with it.
+ * INV-FIFO-2: LINKED is set under the lock of the queue that P.queue names. (So nobody appends to
+ * the old queue between a port's being linked again and the clearing of the old tail.) INV-FIFO-3:
+ * pages [0, page_count) are there, and stay until teardown, when no port is active. A tail is a
+ * port that has a page. INV-FIFO-4: each page and each control block holds a reference and a
+ * writable type reference.
  *
- * Two locks of queues are never held together: a moved port leaves the old queue under the old lock,
- * and is appended under the new one; LINKED keeps everybody else away from it in between.
+ * Two locks of queues are never held together: a moved port leaves the old queue under the old
+ * lock, and is appended under the new one; LINKED keeps everybody else away from it in between.
  *
- * A hostile guest may write anything anywhere in these pages. All that we take from them are the flag
- * bits; port numbers come from our own tail. Every loop has a fixed bound. When the bound is reached
- * the guest is not following the protocol, and the event is left where its own pages put it.
+ * A hostile guest may write anything anywhere in these pages. All that we take from them are the
+ * flag bits; port numbers come from our own tail. Every loop has a fixed bound. When the bound is
+ * reached the guest is not following the protocol, and the event is left where its own pages put
+ * it.
  */
 #include <lagan/string.h>
 
@@ -48,11 +51,11 @@
 #include "mm/type.h"
 #include "xen/event_port.h"
 
-#define PENDING  (1U << EVTCHN_FIFO_PENDING)
-#define MASKED   (1U << EVTCHN_FIFO_MASKED)
-#define LINKED   (1U << EVTCHN_FIFO_LINKED)
-#define BUSY     (1U << EVTCHN_FIFO_BUSY)
-#define LINK     ((event_word_t)EVTCHN_FIFO_LINK_MASK)
+#define PENDING (1U << EVTCHN_FIFO_PENDING)
+#define MASKED  (1U << EVTCHN_FIFO_MASKED)
+#define LINKED  (1U << EVTCHN_FIFO_LINKED)
+#define BUSY    (1U << EVTCHN_FIFO_BUSY)
+#define LINK    ((event_word_t)EVTCHN_FIFO_LINK_MASK)
 
 #define PAGE_WORDS  (PAGE_SIZE / sizeof(event_word_t))
 #define PAGE_LIMIT  (EVTCHN_FIFO_NR_CHANNELS / PAGE_WORDS)
@@ -71,15 +74,15 @@ struct fifo_vcpu {
 };
 
 struct event_fifo {
-    unsigned page_count;                        /* [e] */
-    _Atomic(event_word_t *) page[PAGE_LIMIT];   /* [e], read by senders */
-    struct fifo_vcpu *vcpu[MAX_VCPUS];          /* [c] vcpu_count of them */
+    unsigned page_count;                      /* [e] */
+    _Atomic(event_word_t *) page[PAGE_LIMIT]; /* [e], read by senders */
+    struct fifo_vcpu *vcpu[MAX_VCPUS];        /* [c] vcpu_count of them */
 };
 
 STATIC_ASSERT(PAGE_LIMIT == 128);
 STATIC_ASSERT(sizeof(struct event_fifo) <= 2048);
 STATIC_ASSERT(sizeof(struct fifo_vcpu) <= 2048);
-STATIC_ASSERT(MAX_VCPUS * QUEUES <= UINT16_MAX);
+STATIC_ASSERT(MAX_VCPUS *QUEUES <= UINT16_MAX);
 STATIC_ASSERT(sizeof(struct evtchn_fifo_control_block) == 72);
 
 static event_word_t *word_of(struct event_fifo *f, evtchn_port_t port)
@@ -101,8 +104,8 @@ static event_word_t load(const event_word_t *word)
 
 /* ---- linking ---- */
 
-/* Makes `port` the successor of the port whose word this is; false if that one is on no queue any more.
- * BUSY asks the guest's unmasking to wait, after a few failures. */
+/* Makes `port` the successor of the port whose word this is; false if that one is on no queue any
+ * more. BUSY asks the guest's unmasking to wait, after a few failures. */
 static bool link_behind(event_word_t *word, evtchn_port_t port)
 {
     event_word_t seen = load(word);
@@ -125,8 +128,8 @@ static bool link_behind(event_word_t *word, evtchn_port_t port)
 }
 
 /* Puts a LINKED port at the end of the queue; its lock is held. True if v must be told. */
-static bool append(struct event_fifo *f, struct evtchn_fifo_control_block *control,
-                   unsigned queue, evtchn_port_t port)
+static bool append(struct event_fifo *f, struct evtchn_fifo_control_block *control, unsigned queue,
+                   evtchn_port_t port)
 {
     struct fifo_queue *q = queue_at(f, queue);
     unsigned priority = queue % QUEUES;
@@ -141,8 +144,8 @@ static bool append(struct event_fifo *f, struct evtchn_fifo_control_block *contr
     return !(__atomic_fetch_or(&control->ready, bit, __ATOMIC_SEQ_CST) & bit);
 }
 
-/* The port's own queue is locked. Sets LINKED; if that was clear and the port belongs elsewhere now, it
- * leaves this queue. True: it was clear, and the port is to be appended to `want`. */
+/* The port's own queue is locked. Sets LINKED; if that was clear and the port belongs elsewhere
+ * now, it leaves this queue. True: it was clear, and the port is to be appended to `want`. */
 static bool claim(struct fifo_queue *q, struct event_port *p, evtchn_port_t port,
                   event_word_t *word, unsigned want)
 {
@@ -161,7 +164,7 @@ static bool try_link(struct domain *d, struct event_fifo *f, evtchn_port_t port,
                      struct event_port *p)
 {
     unsigned old = p->queue;
-    unsigned want = p->vcpu * QUEUES + p->priority;
+    unsigned want = (unsigned)p->vcpu * QUEUES + p->priority;
     struct evtchn_fifo_control_block *control = f->vcpu[want / QUEUES]->control;
     struct fifo_queue *q = queue_at(f, old);
     bool current, claimed, tell = false;
@@ -187,8 +190,8 @@ static bool try_link(struct domain *d, struct event_fifo *f, evtchn_port_t port,
     return current;
 }
 
-/* A try fails when another sender to the same port has linked it elsewhere since: that takes a bind or
- * a change of priority, and the guest's taking it off, each time. */
+/* A try fails when another sender to the same port has linked it elsewhere since: that takes a bind
+ * or a change of priority, and the guest's taking it off, each time. */
 static void link_port(struct domain *d, struct event_fifo *f, evtchn_port_t port,
                       struct event_port *p)
 {
@@ -200,8 +203,8 @@ static void link_port(struct domain *d, struct event_fifo *f, evtchn_port_t port
 /* ---- a port's bits ---- */
 
 /* There is no page for the port's word: keep in mind that it is pending. The page may come while we
- * do: either side writes, then reads what the other wrote, so at least one sees it, and the exchange
- * lets only one act. NULL: nothing more to do. */
+ * do: either side writes, then reads what the other wrote, so at least one sees it, and the
+ * exchange lets only one act. NULL: nothing more to do. */
 static event_word_t *defer(struct event_fifo *f, evtchn_port_t port, struct event_port *p,
                            bool *fresh)
 {
@@ -316,8 +319,8 @@ static void carry_over(struct domain *d)
     uint32_t limit = (uint32_t)min_u64(d->event.port_count, EVTCHN_2L_NR_CHANNELS);
 
     for (evtchn_port_t port = 1; port < limit; port++) {
-        xen_ulong_t word = __atomic_load_n(&d->shared_info->evtchn_pending[port / 64],
-                                           __ATOMIC_SEQ_CST);
+        xen_ulong_t word =
+            __atomic_load_n(&d->shared_info->evtchn_pending[port / 64], __ATOMIC_SEQ_CST);
         struct event_port *p = event_port_at(d, port);
 
         if (p->state != EVTCHNSTAT_closed && (word >> port % 64 & 1))
@@ -326,8 +329,7 @@ static void carry_over(struct domain *d)
 }
 
 /* Everything that can fail comes first. The frame is ours already. */
-static int control_add(struct domain *d, unsigned vcpu,
-                       struct evtchn_fifo_control_block *control)
+static int control_add(struct domain *d, unsigned vcpu, struct evtchn_fifo_control_block *control)
 {
     struct event_fifo *f = d->event.fifo;
     bool first = !f;

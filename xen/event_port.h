@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Private to xen/event*.c: what a port is, and the parts the files offer each other. event.c has the
- * theory.
+ * Private to xen/event*.c: what a port is, and the parts the files offer each other. event.c has
+ * the theory.
  */
 #pragma once
 
 #include <stdatomic.h>
 
+#include <lagan/arch.h>
 #include "xen/domain.h"
 #include "xen/event.h"
 
@@ -21,15 +22,16 @@ union event_use {
 };
 
 /* Lock letters: [ep] changes under the domain's event lock and the port's lock, so that either is
- * enough to read; [q] lock of the FIFO queue that it names; [a] atomic, changes under the event lock. */
+ * enough to read; [q] lock of the FIFO queue that it names; [a] atomic, changes under the event
+ * lock. */
 struct event_port {
-    struct spinlock lock;      /* LK_EVENT_PORT */
-    uint8_t state;             /* [ep] EVTCHNSTAT_* of the ABI */
-    _Atomic bool undelivered;  /* FIFO: pending, but the guest has given no page for its word yet */
-    union event_use use;       /* [ep] */
-    _Atomic uint8_t vcpu;      /* [a] whom to notify: always < vcpu_count */
-    _Atomic uint8_t priority;  /* [a] FIFO: 0..15 */
-    _Atomic uint16_t queue;    /* [q] FIFO: on which queue it was last: vCPU * 16 + priority */
+    struct spinlock lock;     /* LK_EVENT_PORT */
+    uint8_t state;            /* [ep] EVTCHNSTAT_* of the ABI */
+    _Atomic bool undelivered; /* FIFO: pending, but the guest has given no page for its word yet */
+    union event_use use;      /* [ep] */
+    _Atomic uint8_t vcpu;     /* [a] whom to notify: always < vcpu_count */
+    _Atomic uint8_t priority; /* [a] FIFO: 0..15 */
+    _Atomic uint16_t queue;   /* [q] FIFO: on which queue it was last: vCPU * 16 + priority */
 };
 
 /* Half a cache line on the real machine: 128 ports a page (a host test's locks are larger). */
@@ -37,7 +39,7 @@ STATIC_ASSERT(sizeof(struct event_port) == 32 || sizeof(struct spinlock) > 6);
 
 #define EVENT_BUCKET_PORTS 128U
 #define EVENT_BUCKET_BYTES (EVENT_BUCKET_PORTS * sizeof(struct event_port))
-#define EVENT_BUCKET_ORDER                                                                         \
+#define EVENT_BUCKET_ORDER \
     (EVENT_BUCKET_BYTES <= PAGE_SIZE ? 0U : EVENT_BUCKET_BYTES <= 2 * PAGE_SIZE ? 1U : 2U)
 
 STATIC_ASSERT(EVENT_BUCKET_BYTES <= 4 * PAGE_SIZE);
@@ -46,8 +48,8 @@ STATIC_ASSERT(MAX_VCPUS <= UINT8_MAX);
 /* The port exists: port < port_count. */
 static inline struct event_port *event_port_at(struct domain *d, evtchn_port_t port)
 {
-    struct event_port *bucket = atomic_load_explicit(&d->event.bucket[port / EVENT_BUCKET_PORTS],
-                                                     memory_order_relaxed);
+    struct event_port *bucket =
+        atomic_load_explicit(&d->event.bucket[port / EVENT_BUCKET_PORTS], memory_order_relaxed);
 
     return &bucket[port % EVENT_BUCKET_PORTS];
 }
@@ -76,8 +78,8 @@ void event_port_use(struct event_port *p, uint8_t state, union event_use use);
 /* Closes p, which is not closed. Event locks of d and of the peer, if there is one, held. */
 void event_port_close(struct domain *d, evtchn_port_t port, struct event_port *p);
 
-/* ---- event_deliver.c: the caller holds d's event lock, or the lock of a port whose binding entitles
- * it to send to this one ---- */
+/* ---- event_deliver.c: the caller holds d's event lock, or the lock of a port whose binding
+ * entitles it to send to this one ---- */
 void event_set_pending(struct domain *d, evtchn_port_t port, struct event_port *p);
 void event_clear_pending(struct domain *d, evtchn_port_t port, struct event_port *p);
 bool event_is_pending(struct domain *d, evtchn_port_t port, struct event_port *p);

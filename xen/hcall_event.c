@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * event_channel_op: each decoder copies its argument in once, finds the domain, decides whether the
- * caller may, calls event.h, and copies the result out. A result that cannot be copied out is undone,
- * so that a call which failed has changed nothing.
+ * caller may, calls event.h, and copies the result out. A result that cannot be copied out is
+ * undone, so that a call which failed has changed nothing.
  */
 #include "arch_current.h"
 #include "xen/domain.h"
@@ -14,8 +14,8 @@ static struct domain *caller(void)
     return current_vcpu()->domain;
 }
 
-/* The domain that an operation on others names, with a reference: -XEN_ESRCH, or -XEN_EPERM when it is
- * another one and the caller does not control it. */
+/* The domain that an operation on others names, with a reference: -XEN_ESRCH, or -XEN_EPERM when it
+ * is another one and the caller does not control it. */
 static int find_target(domid_t id, struct domain **d)
 {
     *d = domain_find_target(id);
@@ -155,7 +155,8 @@ static int64_t op_reset(const struct hypercall_args *args)
     return rc == -XEN_ERESTART ? hypercall_continue(args) : rc;
 }
 
-/* The only result is a constant, so it is written first: a control block could not be taken back. */
+/* The only result is a constant, so it is written first: a control block could not be taken back.
+ */
 static int op_init_control(guest_ptr_t arg)
 {
     const uint8_t link_bits = EVTCHN_FIFO_LINK_BITS;
