@@ -108,7 +108,7 @@ TEST_PROGRAMS :=
 TEST_PROGRAMS += event
 TEST_event := $(EVENT_OBJS) mm/account.o mm/frame.o mm/heap.o mm/slab.o mm/tlbclock.o \
               unittests/arch/host.o unittests/arch/host_heap.o unittests/arch/host_no_tlb.o \
-              unittests/arch/host_domain.o unittests/test_event.o unittests/test_event_fifo.o \
+              unittests/arch/host_domain.o unittests/event_world.o unittests/test_event.o unittests/test_event_fifo.o \
               unittests/test_event_model.o unittests/test_event_threads.o
 
 # The small library, the log, the parsers

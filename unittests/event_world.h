@@ -14,52 +14,13 @@
 #define WORLD_DOMAINS 3
 #define WORLD_VCPUS   2
 
-static struct domain *dom[WORLD_DOMAINS];
-static uint64_t world_free_pages;
+extern struct domain *dom[WORLD_DOMAINS];
 
-static inline void world_limited(unsigned max_port)
-{
-    static bool machine;
-
-    /* One machine for all tests: so a page that one loses is missed by the next. The first domain
-     * leaves pages behind that registers keep; have them before counting. */
-    if (!machine) {
-        host_heap(256, 3000);
-        host_domain_kill(host_domain_create(0, WORLD_VCPUS, 0));
-        machine = true;
-    }
-    heap_drain_cpu_cache();
-    world_free_pages = heap_free_pages();
-    for (unsigned i = 0; i < WORLD_DOMAINS; i++)
-        dom[i] = host_domain_create((domid_t)i, WORLD_VCPUS, max_port);
-    dom[0]->privileged = true;
-}
-
-static inline void world(void)
-{
-    world_limited(EVTCHN_FIFO_NR_CHANNELS - 1);
-}
-
-static inline void world_audit(void)
-{
-    for (unsigned i = 0; i < WORLD_DOMAINS; i++)
-        if (dom[i])
-            event_audit(dom[i]);
-}
-
-static inline void world_end(void)
-{
-    world_audit();
-    for (unsigned i = 0; i < WORLD_DOMAINS; i++) {
-        if (dom[i])
-            host_domain_kill(dom[i]);
-        dom[i] = NULL;
-        world_audit();
-    }
-    heap_audit();
-    heap_drain_cpu_cache();
-    CU_ASSERT_EQUAL(heap_free_pages(), world_free_pages);
-}
+/* Each domain may have ports up to max_port; or as many as there can be. */
+void world_limited(unsigned max_port);
+void world(void);
+void world_audit(void);
+void world_end(void);
 
 /* Both ends of a channel between a and b. */
 static inline void connect_ports(struct domain *a, struct domain *b, int *pa, int *pb)
