@@ -17,6 +17,7 @@ static struct fifo_guest guest;
 static int near[PORTS], far[PORTS]; /* dom[2]'s ends, dom[1]'s ends */
 static _Atomic unsigned sent[PORTS], handled[PORTS];
 static _Atomic bool stop;
+static _Atomic unsigned senders_left;
 
 /* As a handler does: clears PENDING (done already), then looks at what there is to do. */
 static void handle(void *arg, unsigned vcpu, evtchn_port_t port)
@@ -40,6 +41,7 @@ static void *sender(void *arg)
         if (event_send(dom[2], P(near[i])))
             abort();
     }
+    senders_left--;
     return NULL;
 }
 
@@ -69,13 +71,11 @@ static bool all_handled(void)
     return true;
 }
 
-static void consume(pthread_t *senders, unsigned count)
+static void consume(void)
 {
-    for (unsigned done = 0; done < count;) {
+    while (senders_left > 0) {
         guest_upcall(&guest, 0, handle, NULL);
         guest_upcall(&guest, 1, handle, NULL);
-        if (pthread_tryjoin_np(senders[done], NULL) == 0)
-            done++;
         arch_relax();
     }
 }
@@ -93,11 +93,14 @@ static void test_fifo(void)
         sent[i] = handled[i] = 0;
     }
     stop = false;
+    senders_left = 2;
     for (unsigned i = 0; i < 2; i++)
         pthread_create(&senders[i], NULL, sender, (void *)(uintptr_t)(i + 1));
     pthread_create(&moving, NULL, mover, (void *)(uintptr_t)3);
-    consume(senders, 2);
+    consume();
     stop = true;
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(senders[i], NULL);
     pthread_join(moving, NULL);
     guest_upcall(&guest, 0, handle, NULL);
     guest_upcall(&guest, 1, handle, NULL);
