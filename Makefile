@@ -33,7 +33,8 @@ CORE_OBJS += xen/log.o xen/console.o xen/options.o xen/cmdline.o xen/modline.o x
 
 SCHED_OBJS :=
 
-EVENT_OBJS :=
+EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o xen/event_audit.o \
+              xen/hcall_event.o
 
 HCALL_OBJS :=
 
@@ -106,6 +107,13 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # hypervisor's own objects and the test files. Variants: plain, asan, tsan.
 
 TEST_PROGRAMS := mm
+
+# Event channels
+TEST_PROGRAMS += event
+TEST_event := $(EVENT_OBJS) mm/account.o mm/frame.o mm/heap.o mm/slab.o mm/tlbclock.o \
+              unittests/arch/host.o unittests/arch/host_heap.o unittests/arch/host_no_tlb.o \
+              unittests/arch/host_domain.o unittests/event_world.o unittests/test_event.o unittests/test_event_fifo.o \
+              unittests/test_event_model.o unittests/test_event_threads.o
 
 # The small library, the log, the parsers
 TEST_PROGRAMS += lib

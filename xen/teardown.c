@@ -18,7 +18,8 @@
 
 enum teardown_step { STEP_STOP, STEP_EVENTS, STEP_VCPUS, STEP_MEMORY, STEP_WAIT, STEP_DONE };
 
-static void stop_vcpus(struct domain *d)
+/* If this CPU's own vCPU is the domain's, it must leave first: on the way back to the guest, soon. */
+static int stop_vcpus(struct domain *d)
 {
     struct vcpu *v;
     unsigned i;
@@ -26,11 +27,15 @@ static void stop_vcpus(struct domain *d)
     spin_lock(&d->lock);
     d->state = DOMAIN_DYING;
     spin_unlock(&d->lock);
-    domain_pause(d);
     for_each_vcpu(d, v, i) {
         v->down = true;
-        vcpu_sleep_sync(v);
+        vcpu_sleep(v);
     }
+    if (current_vcpu() && current_vcpu()->domain == d)
+        return -XEN_ERESTART;
+    for_each_vcpu(d, v, i)
+        vcpu_sleep_sync(v);
+    return 0;
 }
 
 static void relinquish_vcpu(struct vcpu *v)
@@ -52,8 +57,7 @@ static int run_step(struct domain *d)
 
     switch ((enum teardown_step)d->teardown_step) {
     case STEP_STOP:
-        stop_vcpus(d);
-        return 0;
+        return stop_vcpus(d);
     case STEP_EVENTS:
         return event_domain_destroy(d);
     case STEP_VCPUS:

@@ -32,6 +32,7 @@ enum lock_level {
     LK_DOMAIN,   /* one domain's life cycle (domain.lock) */
     LK_PV,       /* one domain's page tables and descriptor tables (mm_account lock of updates) */
     LK_EVENT,    /* one domain's event channels */
+    LK_EVENT_PORT, /* one event port's binding */
     LK_EVENT_FIFO, /* one FIFO queue */
     LK_FRAME,    /* a page-table frame's bit lock */
     LK_ACCOUNT,  /* one account's frame list and limits */
