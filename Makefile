@@ -15,6 +15,8 @@ CC    := gcc
 endif
 HOSTCC ?= gcc
 DEBUG ?= 1
+# V=1 shows the commands
+Q := $(if $(V),,@)
 
 # ---------------------------------------------------------------------------------------------------
 # Objects of the hypervisor image
@@ -27,25 +29,30 @@ MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o m
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
 # xen/: portable parts
-CORE_OBJS :=
+CORE_OBJS := xen/main.o xen/domain.o xen/teardown.o xen/bootdomains.o
 # ... the log, the console, and the parsers of what the boot loader hands over
 CORE_OBJS += xen/log.o xen/console.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
 
-SCHED_OBJS :=
+SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
+              softirq.o timer.o vcpu_timer.o hcall_sched.o hcall_vcpu_timer.o)
 
 EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o xen/event_audit.o \
               xen/hcall_event.o
 
-HCALL_OBJS :=
+HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_mmu.o)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
              hvmap_frames.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o feature.o tlb.o ap.o smp.o \
              crash.o symbols.o)
 
-DEVICE_OBJS :=
+DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
+               ioapic.o pic.o pit.o hpet.o pmtimer.o rtc.o counter.o calibrate.o tsc.o tscsync.o time.o \
+               topology.o uart.o watchdog.o power.o)
 
-PV_OBJS :=
+PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
+           cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
+           pv_time.o pv_layout.o pv_build.o pv_build_tables.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
            $(HCALL_OBJS) $(MM_OBJS) $(LIB_OBJS)
@@ -77,11 +84,13 @@ all: $(B)/lagan ## build the hypervisor image
 
 $(B)/hv/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC      $<"
+	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/hv/%.o: %.S Makefile
 	@mkdir -p $(@D)
-	$(CC) $(HV_ASFLAGS) -MMD -MP -c $< -o $@
+	@echo "  AS      $<"
+	$(Q)$(CC) $(HV_ASFLAGS) -MMD -MP -c $< -o $@
 
 HV_O := $(HV_OBJS:%=$(B)/hv/%)
 

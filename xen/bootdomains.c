@@ -233,7 +233,8 @@ static void finish_host(void)
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }
-    machine_end(status);
+    machine_qemu_exit(status);
+    machine_power_off();
 }
 
 /* One step in the taking apart of each ended domain. */

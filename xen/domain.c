@@ -22,7 +22,6 @@
 #include "xen/vcpu_timer.h"
 #include "arch_inline.h"
 
-#define DEFAULT_WEIGHT 256
 #define FIRST_GUEST_ID 1
 
 static struct {
@@ -279,8 +278,7 @@ static struct domain *alloc_domain(const struct domain_config *config)
     if (config->name)
         strlcpy(d->name, config->name, sizeof(d->name));
     d->privileged = config->privileged;
-    d->weight = config->weight ? config->weight : DEFAULT_WEIGHT;
-    d->cap = config->cap;
+    sched_domain_init(d, config->weight, config->cap);
     d->refs = 2; /* the creation's and the caller's */
     d->shutdown_reason = -1;
     d->pause_count = 1;
@@ -292,7 +290,7 @@ static struct domain *alloc_domain(const struct domain_config *config)
 static void init_vcpu_scheduling(struct vcpu *v)
 {
     sched_vcpu_init(v);
-    vcpu_timers_init(v);
+    vcpu_timer_init(v);
 }
 
 int domain_create(const struct domain_config *config, struct domain **out)

@@ -3,6 +3,7 @@
  * vcpu_op: vCPUs of one's own domain are given registers, brought up and taken down; their records moved.
  */
 #include <lagan/string.h>
+#include <lagan/types.h>
 
 #include <xen/vcpu.h>
 

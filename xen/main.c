@@ -2,8 +2,6 @@
  *
  * The portable end of the boot: the machine works, all CPUs are there; now the domains.
  */
-#include "xen/main.h"
-
 #include <lagan/arch.h>
 #include <lagan/printk.h>
 

@@ -15,6 +15,7 @@
 #include "mm/type.h"
 #include "xen/domain.h"
 #include "xen/vcpu_timer.h"
+#include "arch_inline.h"
 
 enum teardown_step { STEP_STOP, STEP_EVENTS, STEP_VCPUS, STEP_MEMORY, STEP_WAIT, STEP_DONE };
 
@@ -40,7 +41,7 @@ static int stop_vcpus(struct domain *d)
 
 static void relinquish_vcpu(struct vcpu *v)
 {
-    vcpu_timers_destroy(v);
+    vcpu_timer_destroy(v);
     sched_vcpu_destroy(v);
     arch_vcpu_relinquish(v);
     if (v->info_frame.n != MFN_INVALID.n) {

@@ -29,8 +29,8 @@ void cpu_begin(void)
 
     point_syscalls_here(cpu);
     fpu_cpu_init();
-    if (timer_cpu_init(cpu) || sched_cpu_init(cpu))
-        arch_panic("no memory for the queues of CPU %u", cpu);
+    timer_cpu_init(cpu);
+    sched_cpu_init(cpu);
     time_cpu_start();
     watchdog_cpu_start();
 }

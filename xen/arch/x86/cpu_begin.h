@@ -5,5 +5,5 @@
 #pragma once
 
 /* On each CPU, the boot CPU included, once memory, exceptions, its interrupt controller and the clock work:
- * system call entry, FPU, timers, run queue. Then it may idle and run vCPUs. Panics if memory is short. */
+ * system call entry, FPU, timers, run queue. Then it may idle and run vCPUs. */
 void cpu_begin(void);

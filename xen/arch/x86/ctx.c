@@ -22,6 +22,7 @@
 #include "xen/arch/x86/segment.h"
 #include "xen/softirq.h"
 #include "xen/vcpu_timer.h"
+#include "arch_inline.h"
 
 LAGAN_NORETURN void reset_stack_and_return(void);
 LAGAN_NORETURN void reset_stack_and_idle(void);

@@ -51,7 +51,7 @@ static struct mailbox {
 void tlb_flush_local(void)
 {
     uint64_t flags = irq_save();
-    uint32_t begun = tlb_clock_flush_begin();
+    uint64_t begun = tlb_clock_flush_begin();
 
     write_cr3(read_cr3());
     tlb_clock_flush_end(arch_cpu(), begun);
