@@ -23,10 +23,12 @@ DEBUG ?= 1
 MM_OBJS :=
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
-LIB_OBJS :=
+LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o
 
 # xen/: portable parts
 CORE_OBJS :=
+# ... the log, the console, and the parsers of what the boot loader hands over
+CORE_OBJS += xen/log.o
 
 SCHED_OBJS :=
 
@@ -101,7 +103,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 
 TEST_PROGRAMS :=
 
-HOST_COMMON := unittests/main.o
+HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all

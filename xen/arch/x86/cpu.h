@@ -21,7 +21,6 @@ struct cpu_info {
     _Atomic uint32_t softirq_pending; /* bit n: enum softirq n is wanted */
     uint64_t syscall_rax; /* scratch of the syscall stub */
     struct lock_trace locks;
-    uint64_t pad;
 };
 
 /* entry.S relies on it: TSS.RSP0 points behind ss, and hardware aligns it to 16 when pushing. */
