@@ -34,14 +34,15 @@ SCHED_OBJS :=
 
 EVENT_OBJS :=
 
-HCALL_OBJS :=
+HCALL_OBJS := xen/hcall_version.o xen/hcall_misc.o xen/hcall_desc.o xen/hcall_debug.o
 
 # xen/arch/x86: the machine
 BOOT_OBJS :=
 
 DEVICE_OBJS :=
 
-PV_OBJS :=
+PV_OBJS := $(addprefix xen/arch/x86/,pv_decode.o pv_emul.o pv_emul_io.o pv_io.o pv_cpuid.o \
+           pv_cpuid_policy.o pv_msr.o pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
            $(HCALL_OBJS) $(MM_OBJS) $(LIB_OBJS)
