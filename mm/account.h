@@ -18,9 +18,10 @@ struct account {
     domid_t id;                /* [c] */
     struct spinlock lock;      /* LK_ACCOUNT */
     uint32_t first;            /* [a-lock] list of owned frames, linked through struct frame */
+    uint32_t cursor;           /* [a-lock] account_relinquish(): the next frame to give up */
     _Atomic uint64_t pages;    /* changes under the lock, read anywhere */
     uint64_t max_pages;        /* [a-lock] */
-    bool dying;                /* [a-lock] takes no more frames */
+    bool dying;                /* [a-lock] takes no more frames; cursor is valid */
     _Atomic uint64_t tlb_cpus; /* cpumask bits */
 };
 
@@ -30,6 +31,9 @@ int account_init(struct account *a, domid_t id, uint64_t max_pages) LAGAN_MUST_C
 void account_destroy(struct account *a);
 /* The account with this id, or NULL. The caller knows that it stays (holds a frame or the domain). */
 struct account *account_find(domid_t id);
+
+/* The account with the lowest id >= `from`, or NULL; for auditors. */
+struct account *account_next(unsigned from);
 
 /* Takes 2^order cleared frames from the heap for the account: each is owned, with one reference (the
  * allocation's), on the list and charged. flags: HEAP_LOW. -XEN_ENOMEM, or -XEN_EPERM over max_pages
@@ -41,6 +45,10 @@ int account_release(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 /* Lends a hypervisor page to the account to map; and takes it back (-XEN_EBUSY while it is mapped). */
 int account_share(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 int account_unshare(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+
+/* For frame.c: a frame without references leaves the list and is uncharged. Returns the CPUs that may
+ * hold translations of the account's; the account may be gone after this. */
+cpumask_t account_forget(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 
 /* Domain death: unpins and gives up every frame, in preemptible steps. -XEN_ERESTART until the list is
  * walked, then 0: frames that others still hold leave later, pages says how many. */

@@ -19,7 +19,8 @@ enum heap_flags {
     HEAP_CLEAR = 2, /* zeroed; otherwise the content is what the last owner left */
 };
 
-/* Boot only: empties the allocator's state, then adds ranges [start, end). */
+/* Boot only: empties the allocator's state, then adds ranges [start, end). The frames' table entries
+ * are all zero, and frame 0 is left out. Cost: O(log(end - start)), nothing for each frame. */
 void heap_init(void);
 void heap_add(mfn_t start, mfn_t end);
 
@@ -40,8 +41,13 @@ void slab_free(void *p);
 
 uint64_t heap_free_pages(void);
 uint64_t heap_total_pages(void);
-/* Moves this CPU's cached frames back to the lists. */
+/* Moves this CPU's cached frames back to the lists. (A request that would fail for want of them
+ * drains all CPUs' caches by itself.) */
 void heap_drain_cpu_cache(void);
 
 /* Recounts everything; panics at the first broken invariant. Nothing else may run. */
 void heap_audit(void);
+/* For heap_init(): no small objects yet. */
+void slab_init(void);
+/* The same for small objects; heap_audit() calls it. Returns the number of pages that hold them. */
+uint64_t slab_audit(void);

@@ -4,6 +4,10 @@
  *
  * A frame is stamped with the clock when its last use of a type ends. A CPU whose last flush is later
  * than the stamp holds no translation from that use.
+ *
+ * INV-CLOCK-1: a CPU whose last flush began at a time > stamp began it after the stamp was taken.
+ * INV-CLOCK-2: an old stamp is never taken for a newer flush's, only the other way round: a mistake
+ *              costs a flush, never safety.
  */
 #pragma once
 
@@ -12,7 +16,7 @@
 /* The time to stamp a frame with, at the end of a use. Never 0. */
 uint32_t tlb_clock_now(void);
 /* This CPU flushes all guest translations between begin and end. Called by the machine only. */
-uint32_t tlb_clock_flush_begin(void);
-void tlb_clock_flush_end(unsigned cpu, uint32_t begun);
-/* Of `cpus`, those that may still hold a translation from before `stamp`. */
+uint64_t tlb_clock_flush_begin(void);
+void tlb_clock_flush_end(unsigned cpu, uint64_t begun);
+/* Of `cpus`, those that may still hold a translation from before `stamp`. Stamp 0: none can. */
 cpumask_t tlb_stale_cpus(uint32_t stamp, cpumask_t cpus);

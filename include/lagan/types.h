@@ -12,6 +12,10 @@
 #include <xen/xen.h>   /* domid_t and the guest ABI's base types */
 #include <xen/errno.h> /* XEN_EINVAL, ...: functions return 0 or a negative one */
 
+#ifndef XEN_ERESTART /* the public header shows it to nobody; so a guest never sees it from us */
+#define XEN_ERESTART 85
+#endif
+
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  4096UL
 #define PAGE_MASK  (~(PAGE_SIZE - 1))

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Accounts: the register of them by id, and which frames each owns.
+ *
+ * A frame leaves its account's list when its last reference goes, not when the account gives it up:
+ * until then it is charged, so that a domain cannot exceed its limit by leaving memory mapped
+ * elsewhere, and a dead domain's account shows what others still hold.
+ *
+ * The register is an array in pages of its own, allocated when the first account in their range
+ * comes, and kept: look-ups need no lock.
+ */
+#include <lagan/assert.h>
+#include "mm/account.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/tlbclock.h"
+
+#define LEAF_SIZE  (PAGE_SIZE / sizeof(struct account *))
+#define LEAF_COUNT (0x8000 / LEAF_SIZE)
+
+typedef struct account *_Atomic account_slot;
+
+static struct {
+    struct spinlock lock; /* [r] LK_ACCOUNT: changes of the register */
+    account_slot *_Atomic leaf[LEAF_COUNT];
+} accounts = {.lock = SPINLOCK_INIT(LK_ACCOUNT)};
+
+/* ---- the register ---- */
+
+/* The slot of an id, or NULL when its page is not there. */
+static account_slot *slot_of(domid_t id)
+{
+    account_slot *leaf;
+
+    if (id >= LEAF_COUNT * LEAF_SIZE)
+        return NULL;
+    leaf = atomic_load(&accounts.leaf[id / LEAF_SIZE]);
+    return leaf ? &leaf[id % LEAF_SIZE] : NULL;
+}
+
+struct account *account_find(domid_t id)
+{
+    account_slot *slot = slot_of(id);
+
+    return slot ? atomic_load(slot) : NULL;
+}
+
+struct account *account_next(unsigned from)
+{
+    for (unsigned id = from; id < LEAF_COUNT * LEAF_SIZE; id++) {
+        struct account *a = account_find((domid_t)id);
+
+        if (a)
+            return a;
+        if (!slot_of((domid_t)id))
+            id |= LEAF_SIZE - 1; /* no page, nobody in it */
+    }
+    return NULL;
+}
+
+static bool leaf_ensure(domid_t id)
+{
+    account_slot *none = NULL, *page;
+
+    if (slot_of(id))
+        return true;
+    page = page_alloc(0, HEAP_CLEAR);
+    if (!page)
+        return false;
+    if (!atomic_compare_exchange_strong(&accounts.leaf[id / LEAF_SIZE], &none, page))
+        page_free(page, 0);
+    return true;
+}
+
+int account_init(struct account *a, domid_t id, uint64_t max_pages)
+{
+    struct account *none = NULL;
+
+    if (id >= LEAF_COUNT * LEAF_SIZE)
+        return -XEN_EINVAL;
+    if (!leaf_ensure(id))
+        return -XEN_ENOMEM;
+    *a = (struct account){.id = id, .max_pages = max_pages};
+    spin_init(&a->lock, LK_ACCOUNT);
+    if (!atomic_compare_exchange_strong(slot_of(id), &none, a))
+        return -XEN_EEXIST;
+    return 0;
+}
+
+void account_destroy(struct account *a)
+{
+    BUG_ON(a->pages || a->first);
+    atomic_store(slot_of(a->id), NULL);
+}
+
+/* ---- frames ---- */
+
+static void list_add_frame(struct account *a, mfn_t m)
+{
+    struct frame *f = frame_of(m);
+
+    f->prev = 0;
+    f->next = a->first;
+    if (f->next)
+        frame_of(mfn(f->next))->prev = (uint32_t)m.n;
+    a->first = (uint32_t)m.n;
+}
+
+static void list_remove_frame(struct account *a, mfn_t m)
+{
+    struct frame *f = frame_of(m);
+
+    if (a->cursor == m.n)
+        a->cursor = f->next;
+    if (f->prev)
+        frame_of(mfn(f->prev))->next = f->next;
+    else
+        a->first = f->next;
+    if (f->next)
+        frame_of(mfn(f->next))->prev = f->prev;
+    f->next = f->prev = 0;
+}
+
+/* The frames become the account's, if it may have them (INV-ACC-2). */
+static bool take_charge(struct account *a, mfn_t m, uint64_t count)
+{
+    bool ok;
+
+    spin_lock(&a->lock);
+    ok = !a->dying && a->max_pages >= count && a->pages <= a->max_pages - count;
+    for (uint64_t i = count; ok && i-- > 0;) {
+        list_add_frame(a, mfn(m.n + i));
+        atomic_store(&frame_of(mfn(m.n + i))->use,
+                     frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED);
+    }
+    if (ok)
+        atomic_fetch_add(&a->pages, count);
+    spin_unlock(&a->lock);
+    return ok;
+}
+
+int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
+{
+    uint64_t count;
+    mfn_t got;
+
+    if (order > HEAP_MAX_ORDER)
+        return -XEN_ENOMEM;
+    count = UINT64_C(1) << order;
+    /* A first look without the lock, so as not to clear frames in vain. */
+    if (a->max_pages < count || a->pages > a->max_pages - count)
+        return -XEN_EPERM;
+    if (!heap_alloc(order, (flags & HEAP_LOW) | HEAP_CLEAR, &got))
+        return -XEN_ENOMEM;
+    if (!take_charge(a, got, count)) {
+        heap_free(got, order);
+        return -XEN_EPERM;
+    }
+    *m = got;
+    return 0;
+}
+
+cpumask_t account_forget(struct account *a, mfn_t m)
+{
+    cpumask_t cpus;
+
+    BUG_ON(!a);
+    spin_lock(&a->lock);
+    list_remove_frame(a, m);
+    cpus = (cpumask_t){atomic_load(&a->tlb_cpus)};
+    ASSERT(a->pages > 0);
+    atomic_fetch_sub(&a->pages, 1);
+    spin_unlock(&a->lock);
+    return cpus;
+}
+
+int account_release(struct account *a, mfn_t m)
+{
+    struct frame *f;
+    uint64_t use;
+
+    if (!arch_mfn_valid(m))
+        return -XEN_EINVAL;
+    f = frame_of(m);
+    use = atomic_load(&f->use);
+    do
+        if ((use >> 48 & 0xff) != FRAME_OWNED || (domid_t)(use >> 32) != a->id ||
+            !(use & FRAME_ALLOCATED))
+            return -XEN_EINVAL;
+    while (!atomic_compare_exchange_weak(&f->use, &use, use & ~FRAME_ALLOCATED));
+    frame_put(m);
+    return 0;
+}
+
+/* ---- the hypervisor's pages, lent ---- */
+
+int account_share(struct account *a, mfn_t m)
+{
+    uint64_t use = frame_use(FRAME_HYPERVISOR, 0, 0, 1);
+
+    if (!arch_mfn_valid(m) || !atomic_compare_exchange_strong(&frame_of(m)->use, &use,
+                                                              frame_use(FRAME_SHARED, 0, a->id, 1)))
+        return -XEN_EINVAL;
+    return 0;
+}
+
+int account_unshare(struct account *a, mfn_t m)
+{
+    uint64_t use = frame_use(FRAME_SHARED, 0, a->id, 1);
+    struct frame *f;
+    cpumask_t cpus;
+
+    if (!arch_mfn_valid(m))
+        return -XEN_EINVAL;
+    f = frame_of(m);
+    if (!atomic_compare_exchange_strong(&f->use, &use, frame_use(FRAME_HYPERVISOR, 0, 0, 1)))
+        return (use >> 32 & 0xffffff) == (frame_use(FRAME_SHARED, 0, a->id, 0) >> 32 & 0xffffff)
+                   ? -XEN_EBUSY
+                   : -XEN_EINVAL;
+    atomic_store(&f->type, 0);
+    f->stamp = 0;
+    cpus = tlb_stale_cpus(tlb_clock_now(), (cpumask_t){atomic_load(&a->tlb_cpus)});
+    if (!cpumask_empty(cpus))
+        arch_tlb_flush(cpus);
+    return 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * General references: what keeps a frame from being given to somebody else.
+ *
+ * Whoever may reach a frame holds a reference: the allocation itself (FRAME_ALLOCATED), each
+ * page-table entry that points to it, each use by the hypervisor. The count, the owner and the
+ * state share one word, so that "is it still his, and does it still exist" and the increment are
+ * one atomic step, without a lock. The last put finds nobody left who could take a new one
+ * (INV-FRAME-1), and therefore may take its time: it leaves the owner's list, waits until no TLB
+ * can hold the frame, and frees it.
+ *
+ * Why the flush at the end needs a stamp of its own, not the one of the type: a read-only mapping
+ * holds no type reference, so the type's stamp may be older than the last read-only mapping's end;
+ * and through a stale read-only translation a domain would read what the next owner writes.
+ */
+#include <lagan/assert.h>
+#include "mm/account.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/tlbclock.h"
+
+static bool is_usable(uint64_t use)
+{
+    enum frame_state state = (enum frame_state)(use >> 48 & 0xff);
+    uint32_t refs = (uint32_t)use;
+
+    return (state == FRAME_OWNED || state == FRAME_SHARED) && refs > 0 && refs < FRAME_REFS_MAX;
+}
+
+bool frame_get(mfn_t m, domid_t owner)
+{
+    struct frame *f;
+    uint64_t use;
+
+    if (!arch_mfn_valid(m))
+        return false;
+    f = frame_of(m);
+    use = atomic_load_explicit(&f->use, memory_order_relaxed);
+    do
+        if ((domid_t)(use >> 32) != owner || !is_usable(use))
+            return false;
+    while (!atomic_compare_exchange_weak(&f->use, &use, use + 1));
+    return true;
+}
+
+bool frame_get_again(mfn_t m)
+{
+    struct frame *f = frame_of(m);
+    uint64_t use = atomic_load_explicit(&f->use, memory_order_relaxed);
+
+    ASSERT((uint32_t)use > 0);
+    do
+        if (!is_usable(use))
+            return false;
+    while (!atomic_compare_exchange_weak(&f->use, &use, use + 1));
+    return true;
+}
+
+void frame_note_abroad(mfn_t m)
+{
+    struct frame *f = frame_of(m);
+
+    ASSERT(frame_refs(f) > 0);
+    if (frame_state(f) == FRAME_OWNED)
+        atomic_fetch_or(&f->use, FRAME_ABROAD);
+}
+
+/* The reference count is 0 and the frame an account's: gives it back. */
+static void give_back(mfn_t m, uint64_t use)
+{
+    struct frame *f = frame_of(m);
+    cpumask_t cpus;
+
+    BUG_ON((use >> 48 & 0xff) != FRAME_OWNED || (use & FRAME_ALLOCATED));
+    atomic_store(&f->use, frame_use(FRAME_WAITING, 0, (domid_t)(use >> 32), 0));
+    ASSERT((f->type & UINT32_C(0xffffff)) == 0);
+    cpus = account_forget(account_find((domid_t)(use >> 32)), m);
+    if (use & FRAME_ABROAD)
+        cpus = cpumask_all();
+    arch_m2p_set(m, UINT64_MAX);
+    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
+    if (!cpumask_empty(cpus))
+        arch_tlb_flush(cpus);
+    atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
+    heap_free(m, 0);
+}
+
+void frame_put(mfn_t m)
+{
+    uint64_t use = atomic_fetch_sub(&frame_of(m)->use, 1);
+
+    BUG_ON((uint32_t)use == 0);
+    if ((uint32_t)use == 1)
+        give_back(m, use);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The TLB clock.
+ *
+ * Time is a 64-bit counter that a CPU moves on when it begins a flush; it never wraps. Frames have
+ * room for the low 32 bits only. A stamp is read back as the latest time not after now that has
+ * those low bits: never earlier than the true one, so that an old stamp can only cause a flush too
+ * many (INV-CLOCK-2). 0 says "never in a TLB", hence times whose low bits are 0 are skipped.
+ *
+ * Why the order of things gives INV-CLOCK-1:
+ *
+ *   CPU A, ending a use                   CPU B, flushing
+ *   1 removes the mapping (locked write)   4 begun = ++clock
+ *   2 stamp = clock                        5 flushes
+ *   3 ...                                  6 last[B] = begun
+ *
+ * If begun > stamp then 4 came after 2, hence after 1, and what B reads of the tables after 5 no
+ * longer has the mapping. A and B use sequentially consistent accesses; on x86 the locked writes
+ * fence.
+ */
+#include <stdatomic.h>
+
+#include "mm/tlbclock.h"
+
+static struct {
+    _Atomic uint64_t now;
+    _Atomic uint64_t last[MAX_CPUS]; /* begin of the last finished flush of each CPU */
+} tlb_clock = {.now = 1};
+
+static uint64_t tick(void)
+{
+    uint64_t t;
+
+    do
+        t = atomic_fetch_add(&tlb_clock.now, 1) + 1;
+    while (unlikely((uint32_t)t == 0));
+    return t;
+}
+
+uint32_t tlb_clock_now(void)
+{
+    uint32_t t = (uint32_t)atomic_load(&tlb_clock.now);
+
+    return likely(t) ? t : (uint32_t)tick();
+}
+
+uint64_t tlb_clock_flush_begin(void)
+{
+    return tick();
+}
+
+/* A flush inside a flush (an interrupt's) may note the later begin first; keeping the earlier of
+ * them is then merely careful. */
+void tlb_clock_flush_end(unsigned cpu, uint64_t begun)
+{
+    atomic_store(&tlb_clock.last[cpu], begun);
+}
+
+cpumask_t tlb_stale_cpus(uint32_t stamp, cpumask_t cpus)
+{
+    cpumask_t stale = cpumask_none();
+    uint64_t now, then;
+    unsigned cpu;
+
+    if (stamp == 0 || cpumask_empty(cpus))
+        return stale;
+    now = atomic_load(&tlb_clock.now);
+    then = now - (uint32_t)((uint32_t)now - stamp);
+    for_each_cpu (cpu, cpus)
+        if (atomic_load(&tlb_clock.last[cpu]) <= then)
+            stale.bits |= UINT64_C(1) << cpu;
+    return stale;
+}
+
+/* Tests start the clock shortly before interesting times. */
+void tlb_clock_set(uint64_t now);
+void tlb_clock_set(uint64_t now)
+{
+    atomic_store(&tlb_clock.now, now);
+}
