@@ -2,6 +2,8 @@
  *
  * Decoders of the sub-operations of vcpu_op that deal with time.
  */
+#include <lagan/types.h>
+
 #include <xen/vcpu.h>
 #include "arch_inline.h"
 #include "xen/domain.h"

@@ -38,8 +38,9 @@ struct arch_vcpu {
     struct pv_trap *traps; /* 256 of them */
     struct pv_callback event, failsafe, syscall, syscall32, sysenter, nmi;
     bool nmi_pending, nmi_masked;
-    bool iopl_set;
-    uint8_t iopl; /* virtual I/O privilege level: 0..3 */
+    uint8_t iopl;           /* virtual I/O privilege level: 0..3 */
+    guest_ptr_t io_bitmap;  /* guest's I/O bitmap: a clear bit allows the port */
+    unsigned io_bitmap_ports; /* 0: none */
 
     uint64_t ctrlreg[8]; /* virtual CR0 (TS only may differ), CR2, CR4; [3] unused: see l4_kernel */
     uint64_t debugreg[8];
