@@ -4,7 +4,6 @@
  */
 #include <lagan/arch.h>
 
-#include "mm/frame.h"
 #include "mm/type.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_vcpu.h"
@@ -83,35 +82,6 @@ int64_t hcall_update_va_mapping(const struct hypercall_args *args)
 
 /* ---- mmuext_op ---- */
 
-static int new_base(struct vcpu *v, mfn_t l4)
-{
-    mfn_t old = v->arch.l4_kernel;
-    int rc = pv_take_l4(v->domain, l4);
-
-    if (rc)
-        return rc;
-    v->arch.l4_kernel = l4;
-    pv_load_base(v);
-    type_put(old);
-    frame_put(old);
-    return 0;
-}
-
-static int new_user_base(struct vcpu *v, mfn_t l4)
-{
-    mfn_t old = v->arch.l4_user;
-    int rc = l4.n ? pv_take_l4(v->domain, l4) : 0;
-
-    if (rc)
-        return rc;
-    v->arch.l4_user = l4.n ? l4 : MFN_INVALID;
-    if (old.n != MFN_INVALID.n) {
-        type_put(old);
-        frame_put(old);
-    }
-    return 0;
-}
-
 static int flush_op(struct vcpu *v, const struct mmuext_op *op)
 {
     cpumask_t cpus = cpumask_of(arch_cpu());
@@ -168,9 +138,9 @@ static int one_op(struct vcpu *v, const struct mmuext_op *op)
     case MMUEXT_UNPIN_TABLE:
         return table_unpin(a, mfn(op->arg1.mfn));
     case MMUEXT_NEW_BASEPTR:
-        return new_base(v, mfn(op->arg1.mfn));
+        return pv_new_baseptr(v, mfn(op->arg1.mfn));
     case MMUEXT_NEW_USER_BASEPTR:
-        return new_user_base(v, mfn(op->arg1.mfn));
+        return pv_new_user_baseptr(v, mfn(op->arg1.mfn));
     case MMUEXT_TLB_FLUSH_LOCAL:
     case MMUEXT_INVLPG_LOCAL:
     case MMUEXT_TLB_FLUSH_MULTI:

@@ -6,11 +6,42 @@
 #include <lagan/printk.h>
 
 #include "mm/heap.h"
+#include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/ctx.h"
+#include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/bootdomains.h"
+#include "xen/console.h"
+#include "xen/domain.h"
+#include "xen/sched.h"
 
-LAGAN_NORETURN void xen_main(void)
+/* ---- debug keys ---- */
+
+static void dump_memory(void)
+{
+    log_info("memory: %lu pages free of %lu in the heap\n", heap_free_pages(), heap_total_pages());
+}
+
+static void crash_on_purpose(void)
+{
+    arch_panic("asked for by a debug key");
+}
+
+const struct debug_key debug_keys[] = {{'q', "domains", domain_dump_all},
+                                       {'r', "run queues", sched_dump},
+                                       {'m', "memory", dump_memory},
+                                       {'C', "crash the host, to see the dump", crash_on_purpose},
+                                       {0, NULL, NULL}};
+
+/* ---- the end of the boot ---- */
+
+void ap_main(void)
+{
+    cpu_begin();
+    idle_loop();
+}
+
+void xen_main(void)
 {
     log_info("%u CPUs, %lu MiB free of %lu MiB in the heap\n", cpumask_count(arch_online_cpus()),
              heap_free_pages() >> (20 - PAGE_SHIFT), heap_total_pages() >> (20 - PAGE_SHIFT));

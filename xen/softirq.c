@@ -58,9 +58,6 @@ static void dispatch(enum softirq nr)
     case SOFTIRQ_CONSOLE:
         console_softirq();
         break;
-    case SOFTIRQ_IRQ:
-        irq_softirq();
-        break;
     case SOFTIRQ_TIME:
         time_softirq();
         break;

@@ -11,7 +11,6 @@ enum softirq {
     SOFTIRQ_TIMER,    /* run expired timers */
     SOFTIRQ_SCHEDULE, /* choose the next vCPU */
     SOFTIRQ_CONSOLE,  /* serial input arrived or output drained */
-    SOFTIRQ_IRQ,      /* device interrupts wait to be delivered to a domain */
     SOFTIRQ_TIME,     /* refresh this CPU's time record and its guest's */
     SOFTIRQ_COUNT
 };
@@ -30,7 +29,6 @@ void softirq_run(void);
 
 /* The work itself, by other modules. */
 void console_softirq(void);
-void irq_softirq(void);
 void time_softirq(void);
 
 /* Provided by the machine: the CPU's pending bits (bit n: enum softirq n), and an IPI that takes the CPU

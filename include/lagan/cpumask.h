@@ -56,7 +56,11 @@ static inline cpumask_t cpumask_without(cpumask_t a, cpumask_t b)
 
 static inline unsigned cpumask_count(cpumask_t m)
 {
-    return (unsigned)__builtin_popcountll(m.bits);
+    unsigned count = 0;
+
+    for (uint64_t rest = m.bits; rest; rest &= rest - 1)
+        count++;
+    return count;
 }
 
 /* The lowest CPU of the set at or above `from`, or MAX_CPUS when there is none. */

@@ -7,6 +7,8 @@
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/interrupt.h"
+#include "xen/arch/x86/uart.h"
+#include "xen/console.h"
 #include "xen/softirq.h"
 
 void arch_clear_page(void *page)
@@ -54,4 +56,9 @@ _Atomic uint32_t *arch_softirq_word(unsigned cpu)
 void arch_poke_cpu(unsigned cpu)
 {
     apic_send_ipi(cpu, VECTOR_EVENT_CHECK);
+}
+
+int arch_console_read(void)
+{
+    return uart_read();
 }

@@ -9,11 +9,7 @@
 #include "xen/guest_access.h"
 
 #include "xen/arch/x86/layout.h"
-#include "xen/arch/x86/smap.h"
 #include "xen/arch/x86/usercopy.h"
-
-extern uint8_t *const __smap_sites[], *const __smap_sites_end[];
-extern const uint8_t __smap_kind[];
 
 bool guest_range_ok(guest_ptr_t p, uint64_t bytes)
 {
@@ -52,17 +48,4 @@ int clear_guest(guest_ptr_t dst, size_t bytes)
     if (!guest_range_ok(dst, bytes))
         return -XEN_EFAULT;
     return userclear((void *)checked_address(dst, bytes), bytes) ? -XEN_EFAULT : 0;
-}
-
-void smap_enable(void)
-{
-    size_t count = (size_t)(__smap_sites_end - __smap_sites);
-
-    for (size_t i = 0; i < count; i++) {
-        uint8_t *site = __smap_sites[i];
-
-        site[0] = 0x0f;
-        site[1] = 0x01;
-        site[2] = __smap_kind[i];
-    }
 }

@@ -5,9 +5,7 @@
 #include <lagan/printk.h>
 
 #include "xen/arch/x86/cpu.h"
-#include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
-#include "xen/arch/x86/pv_time.h"
 
 int arch_domain_init(struct domain *d)
 {
@@ -17,11 +15,6 @@ int arch_domain_init(struct domain *d)
 void arch_domain_destroy(struct domain *d)
 {
     pv_windows_destroy(d);
-}
-
-void pv_load_base(struct vcpu *v)
-{
-    write_cr3((v->arch.kernel_mode ? v->arch.l4_kernel : v->arch.l4_user).n << PAGE_SHIFT);
 }
 
 void arch_dump_vcpu(struct vcpu *v)

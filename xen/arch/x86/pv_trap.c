@@ -83,8 +83,7 @@ static void debug_exception(struct vcpu *v, struct cpu_user_regs *regs)
 /* The guest set TS: it hears of the first use of the FPU, and TS is clear again (public ABI, fpu_taskswitch). */
 static void device_not_available(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    v->arch.ctrlreg[0] &= ~CR0_TS;
-    write_cr0(read_cr0() & ~CR0_TS);
+    fpu_set_ts(v, false);
     pv_inject_exception(regs, VECTOR_NM, 0);
 }
 

@@ -11,6 +11,7 @@
 #include "mm/heap.h"
 #include "mm/type.h"
 #include "xen/arch/x86/layout.h"
+#include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_bounce.h"
 #include "xen/arch/x86/pv_vcpu.h"
@@ -89,6 +90,33 @@ int arch_vcpu_start_of_day(struct vcpu *v, const struct pv_start *start)
     regs->rflags = X86_EFLAGS_IF | X86_EFLAGS_MBS;
     v->arch.kernel_ss = GUEST_DS;
     v->arch.kernel_sp = start->stack;
+    return 0;
+}
+
+/* ---- other base pointers ---- */
+
+int pv_new_baseptr(struct vcpu *v, mfn_t l4)
+{
+    mfn_t old = v->arch.l4_kernel;
+    int rc = pv_take_l4(v->domain, l4);
+
+    if (rc)
+        return rc;
+    v->arch.l4_kernel = l4;
+    write_cr3(l4.n << PAGE_SHIFT);
+    drop_table(&old);
+    return 0;
+}
+
+int pv_new_user_baseptr(struct vcpu *v, mfn_t l4)
+{
+    mfn_t old = v->arch.l4_user;
+    int rc = l4.n ? pv_take_l4(v->domain, l4) : 0;
+
+    if (rc)
+        return rc;
+    v->arch.l4_user = l4.n ? l4 : MFN_INVALID;
+    drop_table(&old);
     return 0;
 }
 

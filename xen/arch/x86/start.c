@@ -20,6 +20,7 @@
 #include "xen/arch/x86/bootinfo.h"
 #include "xen/arch/x86/bootmem.h"
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/crash.h"
 #include "xen/arch/x86/desc.h"
 #include "xen/arch/x86/feature.h"
@@ -28,13 +29,16 @@
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
+#include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/sections.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/time.h"
 #include "xen/arch/x86/tlb.h"
 #include "xen/arch/x86/uart.h"
+#include "xen/arch/x86/watchdog.h"
 #include "xen/cmdline.h"
+#include "xen/console.h"
 #include "xen/log.h"
 
 #define LOW_MEMORY  UINT64_C(0x100000) /* trampoline and firmware: never in the heap */
@@ -137,6 +141,11 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     tlb_init();
     time_init();
     apic_timer_init();
+    fpu_init();
+    pv_cpuid_init();
+    watchdog_init();
+    console_init(&options);
+    cpu_begin();
 
     __asm__ volatile("sti");
     smp_start_others();
