@@ -15,7 +15,8 @@ static struct {
         void *data;
         volatile uint64_t count;
     } port[EVENT_HANDLERS];
-    volatile uint64_t high_count; /* of all ports beyond */
+    volatile uint64_t high_count;                       /* of all ports beyond */
+    volatile unsigned long elsewhere[KIT_CPUS_MAX][64]; /* ports that a vCPU leaves to others */
     bool fifo;
 } events;
 
@@ -46,13 +47,26 @@ static void take(uint32_t port)
     }
 }
 
+/* Ports belong to vCPU 0 until they are bound to another. */
+void event_belongs_to(uint32_t port, uint32_t cpu)
+{
+    for (unsigned i = 0; port < EVENT_HANDLERS && cpu < KIT_CPUS_MAX && i < KIT_CPUS_MAX; i++) {
+        if (i == cpu) {
+            (void)clear_bit(&events.elsewhere[i][port / 64], port % 64);
+        } else {
+            set_bit(&events.elsewhere[i][port / 64], port % 64);
+        }
+    }
+}
+
 static void take_word(unsigned word)
 {
     shared_info_t *shared = kit_shared_info;
+    const volatile unsigned long *elsewhere = &events.elsewhere[this_cpu()->id][word];
 
     for (;;) {
         unsigned long due = ((volatile xen_ulong_t *)shared->evtchn_pending)[word] &
-                            ~((volatile xen_ulong_t *)shared->evtchn_mask)[word];
+                            ~((volatile xen_ulong_t *)shared->evtchn_mask)[word] & ~*elsewhere;
         unsigned bit;
 
         if (due == 0) {
@@ -93,6 +107,9 @@ void event_init(void)
 {
     for (unsigned i = 0; i < 64; i++) {
         kit_shared_info->evtchn_mask[i] = ~0UL;
+        for (unsigned cpu = 1; cpu < KIT_CPUS_MAX; cpu++) {
+            events.elsewhere[cpu][i] = ~0UL;
+        }
     }
     upcalls_unmask();
 }

@@ -21,6 +21,9 @@ void event_set_handler(uint32_t port, event_handler *handler, void *data);
 uint64_t event_count(uint32_t port);
 const volatile uint64_t *event_counter(uint32_t port);
 
+/* Which vCPU takes a port's events; the operations below see to it. */
+void event_belongs_to(uint32_t port, uint32_t cpu);
+
 /* The operations, as the hypervisor answers them. *port is written on success only. */
 long event_bind_virq(uint32_t virq, uint32_t vcpu, uint32_t *port);
 long event_bind_ipi(uint32_t vcpu, uint32_t *port);

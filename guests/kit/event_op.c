@@ -5,10 +5,11 @@
 #include "kit/event.h"
 #include "kit/hypercall.h"
 
-/* Hands out the port of a successful operation. */
-static long give(long rc, uint32_t from, uint32_t *port)
+/* Hands out the port of a successful operation, to be taken by vCPU `cpu`. */
+static long give(long rc, uint32_t from, uint32_t *port, uint32_t cpu)
 {
     if (rc == 0) {
+        event_belongs_to(from, cpu);
         *port = from;
     }
     return rc;
@@ -19,7 +20,7 @@ long event_bind_virq(uint32_t virq, uint32_t vcpu, uint32_t *port)
     struct evtchn_bind_virq op = {.virq = virq, .vcpu = vcpu};
     long rc = hv_event(EVTCHNOP_bind_virq, &op);
 
-    return give(rc, op.port, port);
+    return give(rc, op.port, port, vcpu);
 }
 
 long event_bind_ipi(uint32_t vcpu, uint32_t *port)
@@ -27,7 +28,7 @@ long event_bind_ipi(uint32_t vcpu, uint32_t *port)
     struct evtchn_bind_ipi op = {.vcpu = vcpu};
     long rc = hv_event(EVTCHNOP_bind_ipi, &op);
 
-    return give(rc, op.port, port);
+    return give(rc, op.port, port, vcpu);
 }
 
 long event_alloc_unbound(uint16_t domain, uint16_t remote, uint32_t *port)
@@ -35,7 +36,7 @@ long event_alloc_unbound(uint16_t domain, uint16_t remote, uint32_t *port)
     struct evtchn_alloc_unbound op = {.dom = domain, .remote_dom = remote};
     long rc = hv_event(EVTCHNOP_alloc_unbound, &op);
 
-    return give(rc, op.port, port);
+    return give(rc, op.port, port, 0);
 }
 
 long event_bind_interdomain(uint16_t remote, uint32_t remote_port, uint32_t *port)
@@ -43,7 +44,7 @@ long event_bind_interdomain(uint16_t remote, uint32_t remote_port, uint32_t *por
     struct evtchn_bind_interdomain op = {.remote_dom = remote, .remote_port = remote_port};
     long rc = hv_event(EVTCHNOP_bind_interdomain, &op);
 
-    return give(rc, op.local_port, port);
+    return give(rc, op.local_port, port, 0);
 }
 
 long event_send(uint32_t port)
@@ -63,8 +64,12 @@ long event_close(uint32_t port)
 long event_bind_vcpu(uint32_t port, uint32_t vcpu)
 {
     struct evtchn_bind_vcpu op = {.port = port, .vcpu = vcpu};
+    long rc = hv_event(EVTCHNOP_bind_vcpu, &op);
 
-    return hv_event(EVTCHNOP_bind_vcpu, &op);
+    if (rc == 0) {
+        event_belongs_to(port, vcpu);
+    }
+    return rc;
 }
 
 long event_status(uint32_t port, struct evtchn_status *status)

@@ -75,6 +75,11 @@ uint64_t time_ticks(unsigned cpu)
     return timers[cpu].ticks;
 }
 
+const volatile uint64_t *time_tick_counter(unsigned cpu)
+{
+    return &timers[cpu].ticks;
+}
+
 uint64_t time_last_tick(unsigned cpu)
 {
     return timers[cpu].last;

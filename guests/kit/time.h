@@ -30,6 +30,7 @@ uint32_t time_bind_timer(void);
 /* Timer interrupts taken by a vCPU, and the system time of the last. */
 uint64_t time_ticks(unsigned cpu);
 uint64_t time_last_tick(unsigned cpu);
+const volatile uint64_t *time_tick_counter(unsigned cpu);
 
 /* Blocks this vCPU until `ns` from now; needs time_bind_timer(). */
 void time_sleep(uint64_t ns);
