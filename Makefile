@@ -133,10 +133,11 @@ FUZZERS :=
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps
+GUESTS := hello ticks events smp traps evil
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o
+GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o lib.o page.o \
             time.o trap.o
