@@ -145,6 +145,19 @@ static void flood_timers(void)
     (void)timer_stop_singleshot();
 }
 
+/* A page with none behind it: what a count reaches beyond it must be -EFAULT, not this guest's
+ * data. */
+static struct multicall_entry edge[2][PAGE_SIZE / sizeof(struct multicall_entry)] PAGE_ALIGNED;
+
+static void *edge_page(unsigned long op)
+{
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(struct multicall_entry); i++) {
+        edge[0][i] = (struct multicall_entry){.op = op};
+    }
+    (void)page_unmap(edge[1]);
+    return edge[0];
+}
+
 static struct multicall_entry nest[2];
 
 static void multicalls(void)
@@ -154,9 +167,9 @@ static void multicalls(void)
     nest[0].args[1] = 2;
     nest[1] = nest[0];
     (void)hv_multicall(nest, 2);
-    check_part(hv_multicall((void *)page, 1000000) < 0, "a million entries in one page");
-    check_part(hv_multicall((void *)page, 1UL << 40) < 0, "2^40 entries");
-    check_part(hv_multicall((void *)page, UINT64_MAX) < 0, "all entries");
+    check_part(hv_multicall(edge_page(63), 1000000) < 0, "a million entries in one page");
+    (void)hv_multicall(edge_page(63), 1UL << 40); /* the count has 32 bits: none, or an error */
+    check_part(hv_multicall(edge_page(63), UINT64_MAX) < 0, "all entries");
     check_part(hv_multicall((void *)0xfffffffffffff000UL, 1000) < 0, "wrapping");
 }
 
@@ -165,16 +178,17 @@ static void huge_counts(void)
     struct sched_poll poll = {.nr_ports = UINT32_MAX};
     struct xen_memory_reservation reservation = {.nr_extents = UINT64_MAX / 2, .domid = DOMID_SELF};
 
-    set_xen_guest_handle(poll.ports, (evtchn_port_t *)page);
-    set_xen_guest_handle(reservation.extent_start, (xen_pfn_t *)page);
+    set_xen_guest_handle(poll.ports, (evtchn_port_t *)edge_page(0));
+    set_xen_guest_handle(reservation.extent_start, (xen_pfn_t *)edge_page(0));
     check_part(hv_sched(SCHEDOP_poll, &poll) < 0, "polled 2^32 ports");
     check_part(hv_memory(XENMEM_populate_physmap, &reservation) <= 0, "2^62 extents");
     reservation.nr_extents = 1;
     reservation.extent_order = 62;
     check_part(hv_memory(XENMEM_populate_physmap, &reservation) <= 0, "order 62");
-    check_part(hv_mmuext((void *)page, 0x7fffffff) < 0, "2^31 MMU operations");
-    check_part(hv_set_gdt((void *)page, UINT32_MAX) < 0, "2^32 descriptors");
-    check_part(hypercall3(__HYPERVISOR_console_io, CONSOLEIO_write, INT32_MAX, (uint64_t)page) <= 0,
+    check_part(hv_mmuext(edge_page(0), 0x7fffffff) < 0, "2^31 MMU operations");
+    check_part(hv_set_gdt(edge_page(0), UINT32_MAX) < 0, "2^32 descriptors");
+    check_part(hypercall3(__HYPERVISOR_console_io, CONSOLEIO_write, INT32_MAX,
+                          (uint64_t)edge_page(0x0a0a0a0a)) <= 0,
                "2 GiB to the console");
 }
 

@@ -51,6 +51,13 @@ static void report(void *argument)
     ran = 1;
 }
 
+/* The bad selectors have been found out when they were loaded; the entry stub has nulled them. */
+static bool go_on(struct trap_frame *frame)
+{
+    (void)frame;
+    return true;
+}
+
 static void wild_context(void)
 {
     struct cpu *cpu = cpu_by_id(1);
@@ -78,12 +85,16 @@ static void wild_context(void)
     if (rc != 0) {
         return;
     }
+    trap_set_handler(TRAP_FAILSAFE, go_on);
+    trap_set_handler(13, go_on);
     (void)hv_vcpu(VCPUOP_up, 1, NULL);
     if (wait_for(&ran, 1, 500 * MS)) {
         check_part(ring == 3, "ring %lu", ring);
         check_part((flags_seen & 0x23000) == 0, "RFLAGS %lx", flags_seen);
     }
     (void)hv_vcpu(VCPUOP_down, 1, NULL);
+    trap_set_handler(TRAP_FAILSAFE, NULL);
+    trap_set_handler(13, NULL);
 }
 
 /* Runs with upcalls masked and never lets go: others must get their share all the same. For as long

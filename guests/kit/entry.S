@@ -162,6 +162,8 @@ kit_failsafe:
     xor %eax, %eax
     mov %eax, %ds
     mov %eax, %es
+    mov %eax, %fs
+    mov %eax, %gs
     pop %rax
     jmp trap_common
 

@@ -15,7 +15,8 @@ static void check_debug_registers(void)
     check_part(hypercall2(__HYPERVISOR_set_debugreg, 0, 0xffff820000000000UL) < 0,
                "DR0 in the hypervisor");
     check_part(hypercall2(__HYPERVISOR_set_debugreg, 8, 0) < 0, "set DR8");
-    check_part(hypercall1(__HYPERVISOR_get_debugreg, 8) == -XEN_EINVAL, "get DR8");
+    check_part(hypercall1(__HYPERVISOR_get_debugreg, 8) < 0, "get DR8: %ld",
+               hypercall1(__HYPERVISOR_get_debugreg, 8));
     check_part(hypercall2(__HYPERVISOR_set_debugreg, 7, 0x2000) == 0 ||
                    hypercall1(__HYPERVISOR_get_debugreg, 7) != 0x2400,
                "general detect allowed");
