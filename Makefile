@@ -206,7 +206,44 @@ fuzz: $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) ## run each fuzz target for FUZZ_SECOND
 	done
 
 # ---------------------------------------------------------------------------------------------------
-# Guests
+# Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
+# files of the same guest) on top of the kit; only the public ABI is used.
+
+GUESTS := hello ticks events smp traps evil
+
+GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
+            traps/pointer.o
+GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
+
+KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o lib.o page.o \
+            time.o trap.o
+
+GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mcmodel=kernel -mno-red-zone \
+             -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
+             -fno-asynchronous-unwind-tables -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) \
+             -iquote guests
+
+GUEST_KIT_O := $(KIT_OBJS:%=$(B)/guests/obj/kit/%)
+
+$(B)/guests/obj/%.o: guests/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/guests/obj/kit/entry.o: guests/kit/entry.S Makefile
+	@mkdir -p $(@D)
+	$(CC) -D__ASSEMBLY__ -g $(REPRO) -c $< -o $@
+
+define guest_program
+$(B)/guests/$(1): $(B)/guests/obj/$(1).o $(addprefix $(B)/guests/obj/,$(GUEST_$(1))) $(GUEST_KIT_O) guests/kit/guest.lds
+	$$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T guests/kit/guest.lds \
+	  $$(filter %.o,$$^) -o $$@
+-include $(B)/guests/obj/$(1).d $(patsubst %.o,$(B)/guests/obj/%.d,$(GUEST_$(1)))
+endef
+$(foreach g,$(GUESTS),$(eval $(call guest_program,$(g))))
+-include $(GUEST_KIT_O:.o=.d)
+
+.PHONY: guests
+guests: $(GUESTS:%=$(B)/guests/%) ## build the test guests
 
 # ---------------------------------------------------------------------------------------------------
 # Lint

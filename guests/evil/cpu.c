@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Attacks by what a vCPU is given to run with, and by not letting go of it.
+ */
+#include "evil/evil.h"
+#include "kit/kit.h"
+#include "kit/lib.h"
+
+static struct vcpu_guest_context context;
+static uint8_t plain[PAGE_SIZE] PAGE_ALIGNED;
+
+/* Contexts that VCPUOP_initialise must refuse. The vCPU stays uninitialised. */
+static void bad_contexts(void)
+{
+    if (cpu_count() < 2) {
+        return;
+    }
+    cpu_context(1, &context);
+    context.ctrlreg[3] = xen_pfn_to_cr3(1UL << 39);
+    check_part(hv_vcpu(VCPUOP_initialise, 1, &context) < 0, "CR3 in no frame");
+    context.ctrlreg[3] = 0;
+    check_part(hv_vcpu(VCPUOP_initialise, 1, &context) < 0, "CR3 0");
+    context.ctrlreg[3] = xen_pfn_to_cr3(va_to_mfn(plain));
+    check_part(hv_vcpu(VCPUOP_initialise, 1, &context) < 0, "CR3 a writable page");
+    cpu_context(1, &context);
+    context.gdt_ents = 9000;
+    check_part(hv_vcpu(VCPUOP_initialise, 1, &context) < 0, "9000 descriptors");
+    context.gdt_ents = 512;
+    context.gdt_frames[0] = va_to_mfn((void *)kit_start_info->pt_base);
+    check_part(hv_vcpu(VCPUOP_initialise, 1, &context) < 0, "a page table for a GDT");
+    cpu_context(1, &context);
+    context.ldt_ents = 9000;
+    check_part(hv_vcpu(VCPUOP_initialise, 1, &context) < 0, "9000 LDT entries");
+    check_part(hv_vcpu(VCPUOP_up, 1, NULL) < 0, "up without a state");
+    check_part(hv_vcpu(VCPUOP_initialise, 1, (void *)0xffff830000000000UL) == -XEN_EFAULT,
+               "a context in the hypervisor");
+}
+
+/* Selectors and flags that are made harmless or end in the vCPU's own exceptions. Which of the two
+ * is the hypervisor's choice; the vCPU runs with no more than ring 3 rights in either case. */
+static volatile uint64_t ran, ring, flags_seen;
+
+static void report(void *argument)
+{
+    uint64_t cs, flags;
+
+    (void)argument;
+    __asm__ volatile("mov %%cs, %0; pushf; pop %1" : "=r"(cs), "=r"(flags));
+    ring = cs & 3;
+    flags_seen = flags;
+    ran = 1;
+}
+
+/* The bad selectors have been found out when they were loaded; the entry stub has nulled them. */
+static bool go_on(struct trap_frame *frame)
+{
+    (void)frame;
+    return true;
+}
+
+static void wild_context(void)
+{
+    struct cpu *cpu = cpu_by_id(1);
+    long rc;
+
+    if (cpu_count() < 2) {
+        return;
+    }
+    cpu->id = 1;
+    cpu->info = &kit_shared_info->vcpu_info[1];
+    cpu->main = report;
+    cpu_context(1, &context);
+    context.user_regs.rflags = 0x3000 | 0x20000 | 0x4000 | 0x100000 | 0x80000; /* IOPL VM NT VIF */
+    context.user_regs.cs = FLAT_KERNEL_CS & ~3;
+    context.user_regs.ss = FLAT_KERNEL_SS & ~3;
+    context.user_regs.ds = 0xe008;
+    context.user_regs.es = 0xfff8;
+    context.user_regs.fs = 0xe00b;
+    context.user_regs.gs = 0x7;
+    context.debugreg[7] = ~0UL;
+    context.debugreg[0] = 0xffff830000000000UL;
+    context.ctrlreg[0] = ~0UL;
+    context.ctrlreg[4] = ~0UL;
+    rc = hv_vcpu(VCPUOP_initialise, 1, &context);
+    if (rc != 0) {
+        return;
+    }
+    trap_set_handler(TRAP_FAILSAFE, go_on);
+    trap_set_handler(13, go_on);
+    (void)hv_vcpu(VCPUOP_up, 1, NULL);
+    if (wait_for(&ran, 1, 500 * MS)) {
+        check_part(ring == 3, "ring %lu", ring);
+        check_part((flags_seen & 0x23000) == 0, "RFLAGS %lx", flags_seen);
+    }
+    (void)hv_vcpu(VCPUOP_down, 1, NULL);
+    trap_set_handler(TRAP_FAILSAFE, NULL);
+    trap_set_handler(13, NULL);
+}
+
+/* Runs with upcalls masked and never lets go: others must get their share all the same. For as long
+ * as told. */
+static void hog(void)
+{
+    uint64_t end = time_now() + args_number("ms", 300) * MS;
+
+    (void)upcalls_mask();
+    while (time_now() < end) {
+        (void)hv_version(XENVER_version, NULL);
+    }
+    upcalls_unmask();
+}
+
+static void spin(void)
+{
+    uint64_t end = time_now() + args_number("ms", 300) * MS;
+
+    (void)upcalls_mask();
+    while (time_now() < end) {
+    }
+    upcalls_unmask();
+}
+
+/* As fast as it can: yield, block with an event pending, send to itself. */
+static void churn(void)
+{
+    uint64_t end = time_now() + args_number("ms", 300) * MS;
+    uint32_t port = 0;
+
+    check_part(event_bind_ipi(0, &port) == 0, "no port");
+    event_unmask(port);
+    while (time_now() < end) {
+        (void)hv_sched(SCHEDOP_yield, NULL);
+        (void)upcalls_mask();
+        (void)event_send(port);
+        (void)hv_sched(SCHEDOP_block, NULL);
+    }
+    (void)event_close(port);
+}
+
+/* FPU and debug state that stays set: the others must not notice. */
+static void leave_state(void)
+{
+    uint32_t control = 0x1f00;
+    uint64_t end = time_now() + args_number("ms", 100) * MS;
+
+    __asm__ volatile("fninit; fld1; ldmxcsr %0; pcmpeqd %%xmm3, %%xmm3" : : "m"(control));
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 0, (uint64_t)plain);
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0x30003);
+    while (time_now() < end) {
+        (void)hv_sched(SCHEDOP_yield, NULL);
+    }
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0);
+}
+
+const struct attack evil_cpus[] = {
+    {"bad-contexts", bad_contexts, false},
+    {"wild-context", wild_context, false},
+    {"hog", hog, false},
+    {"spin", spin, false},
+    {"churn", churn, false},
+    {"leave-state", leave_state, false},
+    {NULL, NULL, false},
+};

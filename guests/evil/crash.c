@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Attacks that must cost the domain its life, and nothing else: states in which the hypervisor
+ * cannot deliver an exception or an event.
+ */
+#include "evil/evil.h"
+#include "kit/kit.h"
+#include "kit/lib.h"
+
+#define HYPERVISOR_VA 0xffff830000001000UL
+#define NON_CANONICAL 0x0000900000000000UL
+
+static void no_handler(void)
+{
+    (void)hv_set_trap_table(NULL);
+    __asm__ volatile("ud2");
+}
+
+static void handler_at(uint64_t address)
+{
+    struct trap_info table[2] = {{6, 0, FLAT_KERNEL_CS, address}};
+
+    /* Without a page-fault handler there is nobody to tell that the first one is not there. */
+    (void)hv_set_trap_table(NULL);
+    if (hv_set_trap_table(table) == 0) {
+        __asm__ volatile("ud2");
+    } else {
+        kit_shutdown(SHUTDOWN_crash); /* refused: as good */
+    }
+}
+
+static void handler_non_canonical(void)
+{
+    handler_at(NON_CANONICAL);
+}
+
+static void handler_in_hypervisor(void)
+{
+    handler_at(HYPERVISOR_VA);
+}
+
+/* An exception with the stack pointer where no frame can be written. */
+static void fault_with_stack(uint64_t sp)
+{
+    __asm__ volatile("mov %0, %%rsp; ud2" : : "r"(sp) : "memory");
+}
+
+static void stack_in_hypervisor(void)
+{
+    fault_with_stack(HYPERVISOR_VA);
+}
+
+static void stack_non_canonical(void)
+{
+    fault_with_stack(NON_CANONICAL);
+}
+
+static void stack_unmapped(void)
+{
+    fault_with_stack(0x2000);
+}
+
+static void stack_zero(void)
+{
+    fault_with_stack(0);
+}
+
+static void stack_at_border(void)
+{
+    fault_with_stack(0xffff880000000010UL);
+}
+
+static void stack_in_m2p(void)
+{
+    fault_with_stack(MACH2PHYS_VIRT_START + 0x1000);
+}
+
+static void iret_stack(void)
+{
+    __asm__ volatile("mov %0, %%rsp; mov $23, %%eax; syscall"
+                     :
+                     : "r"(HYPERVISOR_VA)
+                     : "rax", "memory");
+}
+
+static void iret_stack_unmapped(void)
+{
+    __asm__ volatile("mov $0x1000, %%rsp; mov $23, %%eax; syscall" : : : "rax", "memory");
+}
+
+/* User mode with a kernel stack that is not there: its first exception finds no place. */
+static void divide(void *argument)
+{
+    (void)argument;
+    __asm__ volatile("ud2");
+}
+
+static void kernel_stack_in_hypervisor(void)
+{
+    if (hv_stack_switch(FLAT_KERNEL_SS, HYPERVISOR_VA) != 0) {
+        kit_shutdown(SHUTDOWN_crash);
+    }
+    struct mmuext_op op = {.cmd = MMUEXT_NEW_USER_BASEPTR};
+
+    op.arg1.mfn = va_to_mfn((void *)kit_start_info->pt_base);
+    (void)hv_mmuext(&op, 1);
+    (void)guarded_user(divide, NULL);
+}
+
+/* To user mode without page tables for it. */
+static void user_without_tables(void)
+{
+    (void)guarded_user(divide, NULL);
+}
+
+static void event_callback_bad(void)
+{
+    struct callback_register request = {.type = CALLBACKTYPE_event, .address = HYPERVISOR_VA};
+    uint32_t port = 0;
+
+    (void)hv_set_trap_table(NULL);
+    if (hv_callback(CALLBACKOP_register, &request) != 0) {
+        kit_shutdown(SHUTDOWN_crash);
+    }
+    (void)event_bind_ipi(0, &port);
+    (void)event_unmask_call(port);
+    (void)event_send(port);
+}
+
+static void shutdown_crash(void)
+{
+    kit_shutdown(SHUTDOWN_crash);
+}
+
+const struct attack evil_crashes[] = {
+    {"no-handler", no_handler, true},
+    {"handler-non-canonical", handler_non_canonical, true},
+    {"handler-in-hypervisor", handler_in_hypervisor, true},
+    {"stack-in-hypervisor", stack_in_hypervisor, true},
+    {"stack-non-canonical", stack_non_canonical, true},
+    {"stack-unmapped", stack_unmapped, true},
+    {"stack-zero", stack_zero, true},
+    {"stack-at-border", stack_at_border, true},
+    {"stack-in-m2p", stack_in_m2p, true},
+    {"iret-stack-in-hypervisor", iret_stack, true},
+    {"iret-stack-unmapped", iret_stack_unmapped, true},
+    {"kernel-stack-in-hypervisor", kernel_stack_in_hypervisor, true},
+    {"user-without-tables", user_without_tables, true},
+    {"event-callback-in-hypervisor", event_callback_bad, true},
+    {"shutdown-crash", shutdown_crash, true},
+    {NULL, NULL, false},
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of attacks, in three parts; each ends at a NULL name.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct attack {
+    const char *name;
+    void (*run)(void); /* uses check_part() */
+    bool crashes;      /* the domain may not survive it */
+};
+
+extern const struct attack evil_crashes[]; /* crash.c: the guest ruins itself */
+extern const struct attack evil_calls[];   /* call.c: hostile arguments, exhaustion */
+extern const struct attack evil_cpus[];    /* cpu.c: hostile vCPU contexts and registers */

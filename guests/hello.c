@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * hello: says who it is and what it was given, sleeps a few times, and goes. The first guest to try
+ * on a new hypervisor, the innocent neighbour of a hostile one, and the demonstration of `make
+ * run`.
+ *
+ *   rounds=N  how often it sleeps (3)      delay=MS  how long each time (50)
+ */
+#include "kit/kit.h"
+#include "kit/lib.h"
+
+const char guest_name[] = "hello";
+
+static void say_hello(void)
+{
+    char extra[16] = "";
+    long version = hv_version(XENVER_version, NULL);
+
+    (void)hv_version(XENVER_extraversion, extra);
+    kit_printf("hello from a PV guest on Xen ABI %lu.%lu%s: %lu MiB, command line \"%s\"\n",
+               (unsigned long)version >> 16, version & 0xffff, extra,
+               kit_start_info->nr_pages / 256, args_line());
+}
+
+static void check_start_of_day(void)
+{
+    const struct start_info *info = kit_start_info;
+    uint64_t wrong = 0;
+
+    check_true("magic", memcmp(info->magic, "xen-3.0-x86_64", 14) == 0, "%s", info->magic);
+    for (uint64_t pfn = 0; pfn < info->nr_pages; pfn++) {
+        wrong += pfn_to_mfn(pfn) != ~0UL && mfn_to_pfn(pfn_to_mfn(pfn)) != pfn;
+    }
+    check_true("p2m-m2p", wrong == 0, "%lu frames do not lead back", wrong);
+    check_true("tables-in-memory",
+               info->pt_base > VIRT_BASE &&
+                   va_to_pfn((void *)info->pt_base) + info->nr_pt_frames < info->nr_pages,
+               "%lx + %lu", info->pt_base, info->nr_pt_frames);
+    check_true("version", hv_version(XENVER_version, NULL) >= 0x40011, "%lx",
+               hv_version(XENVER_version, NULL));
+}
+
+void guest_main(void)
+{
+    uint64_t rounds = args_number("rounds", 3), delay = args_number("delay", 50) * MS;
+    uint64_t short_sleeps = 0;
+
+    say_hello();
+    check_start_of_day();
+    (void)time_bind_timer();
+    for (uint64_t i = 1; i <= rounds; i++) {
+        uint64_t before = time_now();
+
+        time_sleep(delay);
+        short_sleeps += time_now() - before < delay;
+        kit_printf("round %lu of %lu, %lu ms after the host's start\n", i, rounds, time_now() / MS);
+    }
+    check_true("sleep", short_sleeps == 0, "%lu of %lu sleeps too short", short_sleeps, rounds);
+    check_true("ticks", time_ticks(0) >= rounds, "%lu ticks for %lu sleeps", time_ticks(0), rounds);
+}

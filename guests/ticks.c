@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ticks: time and timers. System time must never run backwards, on one vCPU or between two; each
+ * kind of timer must fire no sooner than asked and not very much later (the bound is wide, because
+ * the machine under test is an emulated one on a busy host).
+ */
+#include "kit/kit.h"
+
+const char guest_name[] = "ticks";
+
+#define LATE_MAX (500 * MS)
+
+/* ---- reading time ---- */
+
+static void check_record(void)
+{
+    const volatile struct vcpu_time_info *info = &this_cpu()->info->time;
+    uint64_t hertz;
+
+    check_begin("time-record");
+    check_part(info->tsc_to_system_mul != 0, "multiplier 0");
+    check_part((info->version & 1) == 0, "version %u at rest", info->version);
+    hertz = ((1000000000UL << 32) / info->tsc_to_system_mul);
+    hertz = info->tsc_shift < 0 ? hertz << -info->tsc_shift : hertz >> info->tsc_shift;
+    check_part(hertz > 50000000 && hertz < 20000000000UL, "TSC at %lu Hz", hertz);
+    check_end();
+}
+
+static void check_monotone(void)
+{
+    uint64_t last = time_now(), back = 0;
+
+    for (unsigned i = 0; i < 20000; i++) {
+        uint64_t now = time_now();
+
+        back += now < last;
+        last = now;
+        if (i % 64 == 0) {
+            (void)hv_sched(SCHEDOP_yield, NULL);
+        }
+    }
+    check_true("monotone", back == 0, "%lu steps back", back);
+}
+
+/* The wall clock is the time of day at system time 0. */
+static void check_wall_clock(void)
+{
+    const volatile shared_info_t *shared = kit_shared_info;
+    uint64_t seconds = (uint64_t)shared->wc_sec_hi << 32 | shared->wc_sec;
+
+    check_begin("wall-clock");
+    check_part((shared->wc_version & 1) == 0, "version %u at rest", shared->wc_version);
+    check_part(seconds > 1577836800 && seconds < 4102444800, "%lu s", seconds);
+    check_part(shared->wc_nsec < 1000000000, "%u ns", shared->wc_nsec);
+    check_end();
+}
+
+/* ---- timers ---- */
+
+/* One timer, set by `set` for `ns` from now: takes exactly one tick, in time. */
+static void one_shot(const char *name, long (*set)(uint64_t deadline), uint64_t ns)
+{
+    uint64_t ticks = time_ticks(0), deadline = time_now() + ns, late;
+    long rc = set(deadline);
+
+    check_begin(name);
+    check_part(rc == 0, "result %ld", rc);
+    while (rc == 0 && time_ticks(0) == ticks && time_now() < deadline + 4 * LATE_MAX) {
+        (void)hv_sched(SCHEDOP_yield, NULL);
+    }
+    check_part(time_ticks(0) > ticks, "it never fired");
+    check_part(time_last_tick(0) >= deadline, "%lu ns too soon", deadline - time_last_tick(0));
+    late = time_last_tick(0) - deadline;
+    check_part(late < LATE_MAX, "%lu ns too late", late);
+    wait_for(&(uint64_t){0}, 1, 20 * MS);
+    check_part(time_ticks(0) == ticks + 1, "%lu ticks", time_ticks(0) - ticks);
+    check_end();
+}
+
+static long set_singleshot(uint64_t deadline)
+{
+    return timer_singleshot(deadline, 0);
+}
+
+static long set_timer_op(uint64_t deadline)
+{
+    return hv_set_timer(deadline);
+}
+
+static void check_one_shots(void)
+{
+    one_shot("singleshot", set_singleshot, 10 * MS);
+    one_shot("singleshot-short", set_singleshot, 50000);
+    one_shot("set-timer-op", set_timer_op, 10 * MS);
+    one_shot("singleshot-replaces", set_singleshot, 5 * MS);
+}
+
+/* A deadline that is over fires at once, and is no error. */
+static void check_past(void)
+{
+    uint64_t ticks = time_ticks(0);
+
+    check_begin("singleshot-past");
+    check_part(timer_singleshot(time_now() - 10 * MS, 0) == 0, "refused");
+    check_part(wait_for(time_tick_counter(0), ticks + 1, LATE_MAX), "it never fired");
+    check_end();
+
+    ticks = time_ticks(0);
+    check_begin("set-timer-op-past");
+    check_part(hv_set_timer(time_now() - 10 * MS) == 0, "refused");
+    check_part(wait_for(time_tick_counter(0), ticks + 1, LATE_MAX), "it never fired");
+    check_end();
+
+    ticks = time_ticks(0);
+    check_begin("singleshot-time-1");
+    check_part(timer_singleshot(1, 0) == 0, "refused");
+    check_part(wait_for(time_tick_counter(0), ticks + 1, LATE_MAX), "it never fired");
+    check_end();
+}
+
+static void check_cancel(void)
+{
+    uint64_t ticks = time_ticks(0), none = 0;
+
+    check_begin("singleshot-stop");
+    check_part(timer_singleshot(time_now() + 20 * MS, 0) == 0, "set refused");
+    check_part(timer_stop_singleshot() == 0, "stop refused");
+    wait_for(&none, 1, 40 * MS);
+    check_part(time_ticks(0) == ticks, "it fired all the same");
+    check_end();
+
+    check_begin("set-timer-op-cancel");
+    check_part(hv_set_timer(time_now() + 20 * MS) == 0, "set refused");
+    check_part(hv_set_timer(0) == 0, "cancel refused");
+    wait_for(&none, 1, 40 * MS);
+    check_part(time_ticks(0) == ticks, "it fired all the same");
+    check_end();
+
+    check_begin("singleshot-later");
+    check_part(timer_singleshot(time_now() + 10 * MS, 0) == 0, "set refused");
+    check_part(timer_singleshot(time_now() + 60000 * MS, 0) == 0, "set again refused");
+    wait_for(&none, 1, 30 * MS);
+    check_part(time_ticks(0) == ticks, "the replaced deadline fired");
+    check_part(timer_stop_singleshot() == 0, "stop refused");
+    check_end();
+}
+
+static void check_periodic(void)
+{
+    uint64_t ticks, none = 0, start;
+
+    check_begin("periodic");
+    ticks = time_ticks(0);
+    start = time_now();
+    check_part(timer_periodic(10 * MS) == 0, "refused");
+    check_part(wait_for(time_tick_counter(0), ticks + 10, 10 * LATE_MAX), "only %lu ticks",
+               time_ticks(0) - ticks);
+    check_part(time_now() - start >= 85 * MS, "ten periods of 10 ms in %lu ns", time_now() - start);
+    check_part(timer_stop_periodic() == 0, "stop refused");
+    ticks = time_ticks(0);
+    wait_for(&none, 1, 40 * MS);
+    /* One may have been on its way. */
+    check_part(time_ticks(0) <= ticks + 1, "%lu ticks after the stop", time_ticks(0) - ticks);
+    check_end();
+}
+
+/* ---- errors ---- */
+
+static void check_errors(void)
+{
+    struct vcpu_set_singleshot_timer one = {.timeout_abs_ns = time_now() + MS};
+    struct vcpu_set_periodic_timer periodic = {.period_ns = 1000};
+
+    check_result("periodic-too-short", hv_vcpu(VCPUOP_set_periodic_timer, 0, &periodic),
+                 -XEN_EINVAL);
+    periodic.period_ns = UINT64_MAX;
+    check_result("periodic-too-long", hv_vcpu(VCPUOP_set_periodic_timer, 0, &periodic),
+                 -XEN_EINVAL);
+    check_result("timer-no-vcpu", hv_vcpu(VCPUOP_set_singleshot_timer, 200, &one), -XEN_ENOENT);
+    check_result("stop-timer-no-vcpu", hv_vcpu(VCPUOP_stop_periodic_timer, 200, NULL), -XEN_ENOENT);
+    check_result("timer-bad-pointer", hv_vcpu(VCPUOP_set_singleshot_timer, 0, (void *)8),
+                 -XEN_EFAULT);
+    if (cpu_count() > 1) {
+        check_result("timer-other-vcpu", hv_vcpu(VCPUOP_set_singleshot_timer, 1, &one),
+                     -XEN_EINVAL);
+    } else {
+        check_skip("timer-other-vcpu", "one vCPU");
+    }
+}
+
+/* ---- between vCPUs ---- */
+
+static struct {
+    volatile uint64_t latest; /* the latest time that any vCPU has read */
+    volatile uint64_t back, most, rounds[2];
+    volatile uint64_t stop;
+} shared;
+
+/* Reads the latest time first, then its own: what it reads may not be earlier. */
+static void read_times(void *argument)
+{
+    volatile uint64_t *rounds = argument;
+
+    while (!shared.stop) {
+        uint64_t before = __atomic_load_n(&shared.latest, __ATOMIC_SEQ_CST), now;
+
+        __asm__ volatile("mfence" : : : "memory");
+        now = time_now();
+        if (now < before) {
+            __atomic_fetch_add(&shared.back, 1, __ATOMIC_SEQ_CST);
+            if (before - now > shared.most) {
+                shared.most = before - now;
+            }
+        }
+        while (before < now && !__atomic_compare_exchange_n(&shared.latest, &before, now, false,
+                                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        }
+        if (++*rounds % 256 == 0) {
+            (void)hv_sched(SCHEDOP_yield, NULL);
+        }
+    }
+}
+
+static void stop_reading(uint32_t port, void *data)
+{
+    (void)port;
+    (void)data;
+    shared.stop = 1;
+}
+
+/* Steps back that are allowed: none if the hypervisor says that its time is stable between vCPUs;
+ * otherwise the guest has to keep the maximum itself (Linux does), and only gross errors count.
+ * skew=NS asks for another bound. */
+static uint64_t allowed_skew(void)
+{
+    bool stable = (this_cpu()->info->time.flags & XEN_PVCLOCK_TSC_STABLE_BIT) != 0;
+
+    return args_number("skew", stable ? 0 : MS);
+}
+
+static void check_between_cpus(void)
+{
+    uint32_t port = time_bind_timer();
+    long rc;
+
+    if (cpu_count() < 2) {
+        check_skip("monotone-vcpus", "one vCPU");
+        return;
+    }
+    check_begin("monotone-vcpus");
+    rc = cpu_start(1, read_times, (void *)&shared.rounds[1]);
+    check_part(rc == 0, "vCPU 1 does not start: %ld", rc);
+    if (rc == 0) {
+        check_part(wait_for(&shared.rounds[1], 1000, 20 * LATE_MAX), "vCPU 1 does not run");
+        event_set_handler(port, stop_reading, NULL);
+        (void)timer_singleshot(time_now() + 100 * MS, 0);
+        read_times((void *)&shared.rounds[0]);
+        check_part(shared.most <= allowed_skew(), "%lu steps back, up to %lu ns", shared.back,
+                   shared.most);
+    }
+    check_end();
+}
+
+void guest_main(void)
+{
+    check_record();
+    check_wall_clock();
+    check_monotone();
+    (void)time_bind_timer();
+    /* Xen starts a vCPU with a periodic timer; stop it, as kernels do. */
+    (void)timer_stop_periodic();
+    check_one_shots();
+    check_past();
+    check_cancel();
+    check_periodic();
+    check_errors();
+    check_between_cpus();
+}
