@@ -67,8 +67,10 @@ static int start_with_image(struct domain *d, const struct pv_image *image, uint
     const char *why;
     int rc = pv_build(d, image, pages, &why);
 
-    if (rc)
+    if (rc) {
+        log_info("domain %s: error %d\n", d->name, rc);
         refuse(d->name, why);
+    }
     return rc;
 }
 

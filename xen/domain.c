@@ -240,18 +240,17 @@ static int build_parts(struct domain *d, const struct domain_config *config)
     rc = add_shared_info(d);
     if (rc)
         goto no_shared_info;
-    rc = arch_domain_init(d);
-    if (rc)
-        goto no_arch;
-    d->vcpu_count = config->vcpus;
     rc = add_vcpus(d, config->vcpus);
     if (rc)
         goto no_vcpus;
+    rc = arch_domain_init(d);
+    if (rc)
+        goto no_arch;
     return 0;
 
-no_vcpus:
-    arch_domain_destroy(d);
 no_arch:
+    free_vcpus(d);
+no_vcpus:
     remove_shared_info(d);
 no_shared_info:
     BUG_ON(event_domain_destroy(d)); /* it has no port yet: one step */

@@ -165,16 +165,16 @@ static int write_start_info(const struct builder *b)
 static int write_tables(struct builder *b, mfn_t *l4)
 {
     const struct pv_layout *l = &b->layout;
-    struct table_writer linear = {&b->p2m, l->tables_gfn, l->tables_gfn + l->tables_count};
-    struct table_writer list = {&b->p2m, l->p2m_tables_gfn, l->p2m_tables_gfn + l->p2m_tables_count};
+    struct table_writer linear = {&b->p2m, l->tables_gfn, l->tables_gfn + l->tables_count, l};
+    struct table_writer list = {&b->p2m, l->p2m_tables_gfn,
+                                l->p2m_tables_gfn + l->p2m_tables_count, l};
     uint64_t *root = table_writer_new(&linear, l4);
-    struct table_range range = {b->image->elf->virt_base, 0, l->mapped_count, l->tables_gfn,
-                                l->tables_gfn + l->tables_count};
+    struct table_range range = {b->image->elf->virt_base, 0, l->mapped_count};
     int rc = table_writer_map(&linear, root, &range);
 
     if (rc || !l->p2m_tables_count)
         return rc;
-    range = (struct table_range){l->p2m_va, l->p2m_gfn, l->p2m_count, 0, 0};
+    range = (struct table_range){l->p2m_va, l->p2m_gfn, l->p2m_count};
     return table_writer_map(&list, root, &range);
 }
 

@@ -53,6 +53,11 @@ static uint64_t *find_l1(struct table_writer *w, uint64_t *l4, uint64_t va)
     return table;
 }
 
+static bool is_table(const struct pv_layout *l, uint64_t g)
+{
+    return g - l->tables_gfn < l->tables_count || g - l->p2m_tables_gfn < l->p2m_tables_count;
+}
+
 int table_writer_map(struct table_writer *w, uint64_t *l4, const struct table_range *r)
 {
     uint64_t *l1 = NULL;
@@ -60,7 +65,7 @@ int table_writer_map(struct table_writer *w, uint64_t *l4, const struct table_ra
     for (uint64_t i = 0; i < r->count; i++) {
         uint64_t va = r->va + (i << PAGE_SHIFT);
         uint64_t g = r->gfn + i;
-        bool writable = g < r->ro_start || g >= r->ro_end;
+        bool writable = !is_table(w->layout, g);
         unsigned index = index_at(va, 1);
 
         if (!l1 || index == 0)

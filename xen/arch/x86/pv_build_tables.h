@@ -5,6 +5,7 @@
 #pragma once
 
 #include <lagan/types.h>
+#include "xen/arch/x86/pv_layout.h"
 
 /* The frames of a domain under construction. */
 struct p2m {
@@ -16,12 +17,12 @@ struct p2m {
 struct table_writer {
     const struct p2m *p2m;
     uint64_t next_gfn, end_gfn;
+    const struct pv_layout *layout; /* says which frames are tables: mapped read-only */
 };
 
-/* Guest frames [gfn, gfn + count) at va and up; those in [ro_start, ro_end) read-only. */
+/* Guest frames [gfn, gfn + count) at va and up. */
 struct table_range {
     uint64_t va, gfn, count;
-    uint64_t ro_start, ro_end;
 };
 
 /* The next frame of the range as an empty table. NULL when the range is used up. */
