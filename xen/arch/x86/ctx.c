@@ -5,7 +5,8 @@
  *
  * INV-CTX-1: while a vCPU's translations may be in a CPU's TLB, the CPU is in the account's tlb_cpus: it
  *            enters before CR3 is loaded and leaves after another CR3 was.
- * INV-CTX-2: no register holds what another domain left in it (fpu.c, debug registers, segment bases).
+ * INV-CTX-2: the loaded GDT is mapped at any instruction: it is the CPU's own while CR3 changes.
+ * INV-CTX-3: no register holds what another domain left in it (fpu.c, debug registers, segment bases).
  */
 #include <lagan/string.h>
 
@@ -60,11 +61,19 @@ static bool load_segments(const struct vcpu *v)
     return ok;
 }
 
+/* The vCPU's GDT lies in its domain's slot: it would be gone under another CR3, and any exception, an NMI too,
+ * needs a GDT. The CPU's own is mapped under each. */
+static void leave_window(void)
+{
+    load_gdt_at(idle_gdt_va(arch_cpu()));
+}
+
 static void load_address_space(struct vcpu *v)
 {
     unsigned cpu = arch_cpu();
     mfn_t l4 = v->arch.kernel_mode ? v->arch.l4_kernel : v->arch.l4_user;
 
+    leave_window();
     account_cpu_enter(&v->domain->account, cpu);
     pv_window_set_cpu(v, cpu);
     write_cr3(l4.n << PAGE_SHIFT);
@@ -94,9 +103,9 @@ static void load_vcpu(struct vcpu *v)
 
 static void unload_address_space(void)
 {
-    write_cr3(hv_l4_phys());
-    load_gdt_at(idle_gdt_va(arch_cpu()));
     load_no_ldt();
+    leave_window();
+    write_cr3(hv_l4_phys());
 }
 
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
