@@ -11,6 +11,7 @@
 
 #include <lagan/types.h>
 
+#define SLAB_MAX       2048U /* bytes of the largest small object */
 #define HEAP_MAX_ORDER 18 /* 1 GiB */
 
 enum heap_flags {
@@ -38,6 +39,8 @@ void page_free(void *p, unsigned order);
  * allowed. */
 void *slab_alloc(size_t bytes);
 void slab_free(void *p);
+/* Gives back the pages that are kept although no object on them is in use. */
+void slab_trim(void);
 
 uint64_t heap_free_pages(void);
 uint64_t heap_total_pages(void);

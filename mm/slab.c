@@ -183,6 +183,23 @@ void slab_free(void *p)
     spin_unlock(&slab.lock);
 }
 
+void slab_trim(void)
+{
+    spin_lock(&slab.lock);
+    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
+        uint32_t n = slab.partial[class], next;
+
+        for (; n; n = next) {
+            struct frame *f = frame_of(mfn(n));
+
+            next = f->next;
+            if (!stamp_used(f))
+                page_remove(class, f);
+        }
+    }
+    spin_unlock(&slab.lock);
+}
+
 static void audit_page(unsigned class, struct frame *f)
 {
     unsigned free = 0;

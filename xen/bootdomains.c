@@ -221,10 +221,12 @@ static const char *reason_name(int reason)
 
 static void finish_host(void)
 {
-    uint64_t free_now = heap_free_pages();
+    uint64_t free_now;
     unsigned crashes = boot.ended[SHUTDOWN_crash];
     enum host_status status = HOST_ALL_WELL;
 
+    slab_trim();
+    free_now = heap_free_pages();
     if (crashes || boot.failed)
         status = HOST_DOMAIN_FAILED;
     log_info("all domains have ended: %u poweroff, %u reboot, %u suspend, %u crash, %u not started\n",
@@ -283,6 +285,7 @@ void bootdomains_start(const struct boot_info *info)
     unsigned kernel, initrd;
 
     timer_init(&boot.reaper, reap, 0);
+    slab_trim();
     boot.free_before = heap_free_pages();
     parse_lines(info);
     kernel = find_plain(info, 0);

@@ -24,6 +24,8 @@
 
 #define FIRST_GUEST_ID 1
 
+STATIC_ASSERT(sizeof(struct domain) <= SLAB_MAX && sizeof(struct vcpu) <= SLAB_MAX);
+
 static struct {
     struct spinlock lock; /* LK_DOMLIST */
     struct list all;      /* [l] ascending id */
@@ -158,14 +160,14 @@ static void free_vcpus(struct domain *d)
 
     for_each_vcpu(d, v, i) {
         arch_vcpu_destroy(v);
-        page_free(v, vcpu_page_order());
+        slab_free(v);
         d->vcpu[i] = NULL;
     }
 }
 
 static int add_vcpu(struct domain *d, unsigned id)
 {
-    struct vcpu *v = page_alloc(vcpu_page_order(), HEAP_CLEAR);
+    struct vcpu *v = slab_alloc(sizeof(*v));
     int rc;
 
     if (!v)
@@ -178,7 +180,7 @@ static int add_vcpu(struct domain *d, unsigned id)
     v->info->evtchn_upcall_mask = 1;
     rc = arch_vcpu_init(v);
     if (rc) {
-        page_free(v, vcpu_page_order());
+        slab_free(v);
         return rc;
     }
     d->vcpu[id] = v;
@@ -253,7 +255,7 @@ no_arch:
 no_vcpus:
     remove_shared_info(d);
 no_shared_info:
-    BUG_ON(event_domain_destroy(d)); /* it has no port yet: one step */
+    event_domain_free(d); /* it has no port yet */
 no_events:
     account_destroy(&d->account);
     return rc;
@@ -270,7 +272,7 @@ static int check_config(const struct domain_config *config)
 
 static struct domain *alloc_domain(const struct domain_config *config)
 {
-    struct domain *d = page_alloc(domain_page_order(), HEAP_CLEAR);
+    struct domain *d = slab_alloc(sizeof(*d));
 
     if (!d)
         return NULL;
@@ -319,7 +321,7 @@ int domain_create(const struct domain_config *config, struct domain **out)
 no_parts:
     release_id(d);
 no_id:
-    page_free(d, domain_page_order());
+    slab_free(d);
     return rc;
 }
 
@@ -384,11 +386,12 @@ void domain_put(struct domain *d)
         return;
     ASSERT(d->state == DOMAIN_DEAD && d->account.pages == 0);
     arch_domain_destroy(d);
+    event_domain_free(d);
+    free_vcpus(d);
     remove_shared_info(d);
     account_destroy(&d->account);
-    free_vcpus(d);
     release_id(d);
-    page_free(d, domain_page_order());
+    slab_free(d);
 }
 
 void domain_dump_all(void)

@@ -146,14 +146,4 @@ static inline unsigned order_of_bytes(size_t bytes)
     return order;
 }
 
-static inline unsigned vcpu_page_order(void)
-{
-    return order_of_bytes(sizeof(struct vcpu));
-}
-
-static inline unsigned domain_page_order(void)
-{
-    return order_of_bytes(sizeof(struct domain));
-}
-
 #define for_each_vcpu(d, v, i) for ((i) = 0; (i) < (d)->vcpu_count && ((v) = (d)->vcpu[i]); (i)++)

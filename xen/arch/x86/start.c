@@ -26,6 +26,7 @@
 #include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/idt.h"
+#include "xen/arch/x86/ioapic.h"
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
@@ -137,12 +138,14 @@ static LAGAN_NORETURN void start_on_own_stack(void)
 
     acpi_init(boot_info.rsdp_bytes ? boot_info.rsdp : NULL, boot_info.rsdp_bytes, apic_id());
     apic_init();
+    ioapic_init();
     set_interrupt_handlers();
     tlb_init();
     time_init();
     apic_timer_init();
     fpu_init();
     pv_cpuid_init();
+    pv_desc_init();
     watchdog_init();
     console_init(&options);
     cpu_begin();
