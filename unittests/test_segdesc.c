@@ -60,13 +60,15 @@ static void test_frame(void)
         CU_ASSERT_EQUAL(segdesc_update(&kit_a, m, 7, c->in), 0); /* plain memory now */
         CU_ASSERT_EQUAL(*kit_entry(m, 7), c->in);
         *kit_entry(m, 7) = 0;
+        CU_ASSERT_TRUE(frame_get(m, 1));
         CU_ASSERT_EQUAL(type_get(m, TYPE_SEGDESC), 0);
         CU_ASSERT_EQUAL(segdesc_update(&kit_a, m, 7, c->in), c->ok ? 0 : -XEN_EINVAL);
         CU_ASSERT_EQUAL(*kit_entry(m, 7), c->ok ? c->out : 0);
         CU_ASSERT_EQUAL(segdesc_update(&kit_a, m, 512, 0), -XEN_EINVAL);
         CU_ASSERT_EQUAL(segdesc_update(&kit_b, m, 0, 0), -XEN_EINVAL);
-        kit_check(0);
+        kit_check(1);
         type_put(m);
+        frame_put(m);
         kit_end();
     }
 }

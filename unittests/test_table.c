@@ -301,12 +301,12 @@ static void test_abandoned(void)
             if (way == 0) { /* another type */
                 int rc;
 
-                while ((rc = type_get(s.l2, TYPE_WRITABLE)) == -XEN_ERESTART)
+                while ((rc = frame_get_writable(s.l2, 1)) == -XEN_ERESTART)
                     kit_check(0);
                 CU_ASSERT_EQUAL(rc, 0);
                 CU_ASSERT_EQUAL(type_count(s.data[0]), 0);
-                kit_check(0);
-                type_put(s.l2);
+                kit_check(1);
+                frame_put_writable(s.l2);
             }
             if (way == 1) /* given up by the guest */
                 CU_ASSERT_EQUAL(account_release(&kit_a, s.l2), 0);

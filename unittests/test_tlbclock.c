@@ -10,11 +10,19 @@ static void flush(unsigned cpu)
     tlb_clock_flush_end(cpu, tlb_clock_flush_begin());
 }
 
+static void reset(void)
+{
+    tlb_clock_set(1);
+    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
+        tlb_clock_flush_end(cpu, 0);
+}
+
 static void check_around(uint64_t start)
 {
     const cpumask_t both = {3};
     uint32_t stamp;
 
+    reset();
     tlb_clock_set(start);
     for (unsigned i = 0; i < 12; i++) {
         stamp = tlb_clock_now();
@@ -66,13 +74,6 @@ static void test_age(void)
     CU_ASSERT_EQUAL(tlb_stale_cpus(stamp, cpumask_of(0)).bits, 1);
     tlb_clock_set(UINT64_C(3) << 32 | 0xf0000000);
     CU_ASSERT_EQUAL(tlb_stale_cpus(stamp, cpumask_of(0)).bits, 1);
-}
-
-static void reset(void)
-{
-    tlb_clock_set(1);
-    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
-        tlb_clock_flush_end(cpu, 0);
 }
 
 static int teardown(void)
