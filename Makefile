@@ -169,10 +169,44 @@ $(foreach v,plain asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call host_prog
 check: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests on the host, plain build
 	for t in $^; do ./$$t; done
 
+.PHONY: check-asan check-tsan mutants-mm
+check-asan: $(TEST_PROGRAMS:%=$(B)/host-asan/test_%) ## unit tests under ASan and UBSan
+	for t in $^; do ./$$t; done
+
+check-tsan: $(TEST_PROGRAMS:%=$(B)/host-tsan/test_%) ## unit tests under ThreadSanitizer
+	for t in $^; do ./$$t; done
+
+mutants-mm: ## break mm/ in some 45 places, one at a time: each must be caught
+	unittests/mutate_mm.sh
+
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer): unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME
 
-FUZZERS :=
+FUZZERS := mm
+
+FUZZ_mm := $(HOST_MM)
+
+FUZZ_FLAGS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+FUZZ_SECONDS ?= 10
+FUZZ_SEED ?= 1
+
+$(B)/fuzz/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	clang $(HOST_CFLAGS) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+
+define fuzz_program
+$(B)/fuzz_$(1): $(addprefix $(B)/fuzz/,unittests/fuzz/fuzz_$(1).o $(FUZZ_$(1)))
+	clang $(HOST_CFLAGS) $(FUZZ_FLAGS) $$^ -o $$@
+-include $(patsubst %.o,$(B)/fuzz/%.d,unittests/fuzz/fuzz_$(1).o $(FUZZ_$(1)))
+endef
+$(foreach f,$(FUZZERS),$(eval $(call fuzz_program,$(f))))
+
+.PHONY: fuzz-smoke
+fuzz-smoke: $(FUZZERS:%=$(B)/fuzz_%) ## each fuzzer for FUZZ_SECONDS, from a fixed seed
+	for f in $^; do \
+		$$f -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=$(B)/ -verbosity=0; \
+	done
 
 FUZZERS += elf cmdline modline
 FUZZ_elf := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o

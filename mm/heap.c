@@ -41,9 +41,16 @@ struct zone {
     _Atomic uint64_t total;            /* frames ever added */
 };
 
+#define MAX_RANGES 64
+
 static struct {
     struct spinlock lock; /* [h] LK_HEAP */
     struct zone zone[ZONE_COUNT];
+    /* What heap_add() was given, for the auditor; ranges beyond MAX_RANGES are not audited. */
+    struct {
+        uint64_t start, end;
+    } range[MAX_RANGES];  /* [h] */
+    unsigned range_count; /* [h] */
 } heap;
 
 static struct LAGAN_ALIGNED(64) cache {
@@ -228,6 +235,7 @@ void heap_init(void)
         caches[cpu].head = 0;
         caches[cpu].count = 0;
     }
+    heap.range_count = 0;
     slab_init();
 }
 
@@ -237,6 +245,11 @@ void heap_add(mfn_t start, mfn_t end)
 
     ASSERT(end.n <= UINT32_MAX);
     spin_lock(&heap.lock);
+    if (heap.range_count < MAX_RANGES) {
+        heap.range[heap.range_count].start = n;
+        heap.range[heap.range_count].end = max_u64(n, end.n);
+    }
+    heap.range_count++;
     while (n < end.n) {
         unsigned order = min_u64((uint64_t)__builtin_ctzll(n), HEAP_MAX_ORDER) & 31;
 
@@ -371,20 +384,16 @@ static uint64_t audit_lists(unsigned zone)
     return sum;
 }
 
-/* Walks the frame table block by block: what is not on a list must be in use. */
-static uint64_t audit_used(void)
+/* Walks the frame table from the first to the last frame of a range, block by block: what is not on
+ * a list must be in use. A block that merged with one of the next range ends there. */
+static uint64_t audit_used(uint64_t n, uint64_t end)
 {
-    uint64_t used = 0, n = 1;
+    uint64_t used = 0;
 
-    while (n < arch_max_mfn()) {
-        const struct frame *f;
+    while (n < end) {
+        const struct frame *f = frame_of(mfn(n));
         unsigned order = 0;
 
-        if (!arch_mfn_valid(mfn(n))) {
-            n++;
-            continue;
-        }
-        f = frame_of(mfn(n));
         if (frame_state(f) == FRAME_FREE_HEAD || frame_state(f) == FRAME_HYPERVISOR)
             order = frame_order(f);
         if (frame_state(f) == FRAME_HYPERVISOR || frame_state(f) == FRAME_OWNED ||
@@ -407,7 +416,10 @@ void heap_audit(void)
         AUDIT(count == caches[cpu].count, "INV-HEAP-3: cache count", cpu);
         sum += count;
     }
-    AUDIT(sum + audit_used() == heap_total_pages(), "INV-HEAP-1: frames lost or counted twice",
-          sum);
+    if (heap.range_count <= MAX_RANGES) {
+        for (unsigned i = 0; i < heap.range_count; i++)
+            sum += audit_used(heap.range[i].start, heap.range[i].end);
+        AUDIT(sum == heap_total_pages(), "INV-HEAP-1: frames lost or counted twice", sum);
+    }
     slab_audit();
 }

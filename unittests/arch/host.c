@@ -55,6 +55,8 @@ static _Atomic uint64_t online = (1 << HOST_CPUS) - 1;
 static _Thread_local struct lock_trace trace;
 static _Thread_local unsigned fail_countdown, preempt_period, preempt_countdown, preempt_said_yes;
 static _Thread_local bool fail_injected;
+static _Thread_local struct arch_spinlock *held[LOCK_TRACE_DEPTH];
+static _Thread_local unsigned held_count;
 
 static char log_text[4096];
 static size_t log_length;
@@ -197,8 +199,28 @@ static LAGAN_NORETURN void stop(void)
     abort();
 }
 
+void host_lock_taken(struct arch_spinlock *l)
+{
+    if (held_count == LOCK_TRACE_DEPTH)
+        abort();
+    held[held_count++] = l;
+}
+
+void host_lock_released(struct arch_spinlock *l)
+{
+    unsigned i = held_count;
+
+    while (i > 0 && held[i - 1] != l)
+        i--;
+    if (i == 0)
+        abort(); /* unlocked by another than its holder */
+    held[i - 1] = held[--held_count];
+}
+
 void host_panic_caught(void)
 {
+    while (held_count > 0)
+        arch_spin_unlock(held[held_count - 1]);
     trace.depth = 0;
 }
 

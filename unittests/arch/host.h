@@ -43,7 +43,7 @@ void host_set_online(unsigned cpus);
 const char *host_log(void);
 
 /* Runs a statement that must stop the machine (arch_panic(), ASSERT, BUG_ON); true if it did. Locks
- * held at that point stay held: reset the machine before using it again. */
+ * held at that point are let go; what they guard may be half-changed: reset the machine. */
 extern _Thread_local jmp_buf *host_panic_target;
 void host_panic_caught(void);
 #define HOST_PANICS(statement)            \

@@ -21,10 +21,16 @@ struct arch_spinlock {
 struct lock_trace;
 struct lock_trace *arch_lock_trace(void);
 
+/* host.c keeps the locks that a thread holds, so that a panic a test asked for can let go of them.
+ */
+void host_lock_taken(struct arch_spinlock *l);
+void host_lock_released(struct arch_spinlock *l);
+
 static inline void arch_spin_lock(struct arch_spinlock *l)
 {
     pthread_mutex_lock(&l->mutex);
     atomic_store_explicit(&l->held, true, memory_order_relaxed);
+    host_lock_taken(l);
 }
 
 static inline bool arch_spin_trylock(struct arch_spinlock *l)
@@ -32,11 +38,13 @@ static inline bool arch_spin_trylock(struct arch_spinlock *l)
     if (pthread_mutex_trylock(&l->mutex) != 0)
         return false;
     atomic_store_explicit(&l->held, true, memory_order_relaxed);
+    host_lock_taken(l);
     return true;
 }
 
 static inline void arch_spin_unlock(struct arch_spinlock *l)
 {
+    host_lock_released(l);
     atomic_store_explicit(&l->held, false, memory_order_relaxed);
     pthread_mutex_unlock(&l->mutex);
 }
