@@ -22,6 +22,7 @@ typedef struct account *_Atomic account_slot;
 
 static struct {
     account_slot *_Atomic leaf[LEAF_COUNT];
+    account_slot first[LEAF_SIZE]; /* leaf 0: enough for nearly every host, so not from the heap */
 } accounts;
 
 /* ---- the register ---- */
@@ -46,7 +47,10 @@ struct account *account_find(domid_t id)
 
 void accounts_init(void)
 {
-    for (unsigned i = 0; i < LEAF_COUNT; i++)
+    for (unsigned i = 0; i < LEAF_SIZE; i++)
+        atomic_store(&accounts.first[i], NULL);
+    atomic_store(&accounts.leaf[0], accounts.first);
+    for (unsigned i = 1; i < LEAF_COUNT; i++)
         atomic_store(&accounts.leaf[i], NULL);
 }
 

@@ -14,6 +14,7 @@
 #include <lagan/printk.h>
 #include <lagan/string.h>
 
+#include "mm/account.h"
 #include "mm/heap.h"
 #include "xen/arch/x86/acpi.h"
 #include "xen/arch/x86/apic.h"
@@ -138,6 +139,7 @@ static LAGAN_NORETURN void start_on_own_stack(void)
 
     acpi_init(boot_info.rsdp_bytes ? boot_info.rsdp : NULL, boot_info.rsdp_bytes, apic_id());
     apic_init();
+    accounts_init();
     ioapic_init();
     set_interrupt_handlers();
     tlb_init();
