@@ -133,7 +133,7 @@ FUZZERS :=
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps evil
+GUESTS := hello ticks events smp traps evil bench
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o
@@ -168,6 +168,19 @@ $(foreach g,$(GUESTS),$(eval $(call guest_program,$(g))))
 
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) ## build the test guests
+
+.PHONY: test-qemu test-qemu-all test-xen bench-guests
+test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
+	tools/qemu-tests
+
+test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, each attack by itself
+	tools/qemu-tests -a
+
+test-xen: guests $(if $(BOOT_OBJS),$(B)/lagan) ## the test guests on Debian's Xen, and the same verdicts on ours
+	tools/test-xen
+
+bench-guests: guests $(if $(BOOT_OBJS),$(B)/lagan) ## instruction counts of frequent services, beside Debian's Xen
+	tools/bench-guests
 
 # ---------------------------------------------------------------------------------------------------
 # Lint
