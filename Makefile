@@ -169,7 +169,10 @@ $(foreach g,$(GUESTS),$(eval $(call guest_program,$(g))))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) ## build the test guests
 
-.PHONY: test-qemu test-qemu-all test-xen bench-guests
+.PHONY: test-runner test-qemu test-qemu-all test-xen bench-guests
+test-runner: ## test the judge of the QEMU runs
+	tools/test-run-qemu
+
 test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
 	tools/qemu-tests
 
