@@ -243,7 +243,8 @@ fuzz: $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) ## run each fuzz target for FUZZ_SECOND
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps evil
+GUESTS := hello ticks events smp traps evil bench
+BARE_GUESTS := hello
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o
@@ -252,32 +253,56 @@ GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o lib.o page.o \
             time.o trap.o
 
-GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mcmodel=kernel -mno-red-zone \
-             -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
-             -fno-asynchronous-unwind-tables -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) \
-             -iquote guests
+GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mno-red-zone -mgeneral-regs-only \
+             -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
+             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -iquote guests
 
-GUEST_KIT_O := $(KIT_OBJS:%=$(B)/guests/obj/kit/%)
+# Two kinds of image (guests/kit/entry.S): high, with all notes, and bare, from address 0.
+GUEST_KIND_high := -mcmodel=kernel
+GUEST_BASE_high := 0xffffffff80000000
+GUEST_KIND_bare := -mcmodel=small -DKIT_BARE
+GUEST_BASE_bare := 0
 
-$(B)/guests/obj/%.o: guests/%.c Makefile
-	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+define guest_kind
+$(B)/guests/$(1)/%.o: guests/%.c Makefile
+	@mkdir -p $$(@D)
+	$$(CC) $$(GUEST_CFLAGS) $$(GUEST_KIND_$(1)) -MMD -MP -c $$< -o $$@
 
-$(B)/guests/obj/kit/entry.o: guests/kit/entry.S Makefile
-	@mkdir -p $(@D)
-	$(CC) -D__ASSEMBLY__ -g $(REPRO) -c $< -o $@
-
-define guest_program
-$(B)/guests/$(1): $(B)/guests/obj/$(1).o $(addprefix $(B)/guests/obj/,$(GUEST_$(1))) $(GUEST_KIT_O) guests/kit/guest.lds
-	$$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T guests/kit/guest.lds \
-	  $$(filter %.o,$$^) -o $$@
--include $(B)/guests/obj/$(1).d $(patsubst %.o,$(B)/guests/obj/%.d,$(GUEST_$(1)))
+$(B)/guests/$(1)/kit/entry.o: guests/kit/entry.S Makefile
+	@mkdir -p $$(@D)
+	$$(CC) -D__ASSEMBLY__ -g $$(REPRO) $$(filter -D%,$$(GUEST_KIND_$(1))) -c $$< -o $$@
+-include $(KIT_OBJS:%.o=$(B)/guests/$(1)/kit/%.d)
 endef
-$(foreach g,$(GUESTS),$(eval $(call guest_program,$(g))))
--include $(GUEST_KIT_O:.o=.d)
+$(foreach k,high bare,$(eval $(call guest_kind,$(k))))
+
+# $(1) guest, $(2) kind, $(3) name of the image
+define guest_program
+$(B)/guests/$(3): $(addprefix $(B)/guests/$(2)/,$(1).o $(GUEST_$(1)) $(KIT_OBJS:%=kit/%)) guests/kit/guest.lds
+	$$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none --defsym=VIRT_BASE=$$(GUEST_BASE_$(2)) \
+	  -T guests/kit/guest.lds $$(filter %.o,$$^) -o $$@
+-include $(patsubst %.o,$(B)/guests/$(2)/%.d,$(1).o $(GUEST_$(1)))
+endef
+$(foreach g,$(GUESTS),$(eval $(call guest_program,$(g),high,$(g))))
+$(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 
 .PHONY: guests
-guests: $(GUESTS:%=$(B)/guests/%) ## build the test guests
+guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
+
+.PHONY: test-runner test-qemu test-qemu-all test-xen bench-guests
+test-runner: ## test the judge of the QEMU runs
+	tools/test-run-qemu
+
+test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
+	tools/qemu-tests
+
+test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, each attack by itself
+	tools/qemu-tests -a
+
+test-xen: guests $(if $(BOOT_OBJS),$(B)/lagan) ## the test guests on Debian's Xen, and the same verdicts on ours
+	tools/test-xen
+
+bench-guests: guests $(if $(BOOT_OBJS),$(B)/lagan) ## instruction counts of frequent services, beside Debian's Xen
+	tools/bench-guests
 
 # ---------------------------------------------------------------------------------------------------
 # Lint

@@ -39,27 +39,17 @@ static void run_attack(const struct attack *a)
 void guest_main(void)
 {
     const struct attack *a;
+    bool all = args_is("attack", "all");
+    unsigned tried = 0;
 
-    if (args_is("attack", "list")) {
-        for (unsigned i = 0; (a = attack_by_number(i)) != NULL; i++) {
-            kit_printf("ATTACK %u %s %s\n", i, a->name, a->crashes ? "crash" : "ok");
+    for (unsigned i = 0; (a = attack_by_number(i)) != NULL; i++) {
+        if (all ? !a->crashes : args_is("attack", a->name)) {
+            kit_printf("attack: %s\n", a->name);
+            run_attack(a);
+            tried++;
         }
-        check_pass("list");
-        return;
     }
-    if (args_is("attack", "all")) {
-        for (unsigned i = 0; (a = attack_by_number(i)) != NULL; i++) {
-            if (!a->crashes) {
-                run_attack(a);
-            }
-        }
-        return;
+    if (tried == 0) {
+        check_fail("attack", "there is no such attack");
     }
-    a = attack_by_number((unsigned)args_number("attack", 0));
-    if (a == NULL) {
-        check_fail("attack", "no such number");
-        return;
-    }
-    kit_printf("attack: %s\n", a->name);
-    run_attack(a);
 }

@@ -78,10 +78,10 @@ static void ap_main(void *argument)
         }
         ap->polled = event_pending(port) && time_now() < poll.timeout;
     }
-    while (!ap->leave) {
+    /* Masked from the look to the block, which unmasks: no wake-up is lost between them. */
+    while ((void)upcalls_mask(), !ap->leave) {
         (void)hv_sched(SCHEDOP_block, NULL);
     }
-    (void)upcalls_mask();
     ap->left++;
 }
 
@@ -139,11 +139,17 @@ static long initialise_again(unsigned id)
     return hv_vcpu(VCPUOP_initialise, id, &context);
 }
 
-static long runstate_of(unsigned id)
+/* A vCPU that takes itself down is off its CPU a moment after it stops being up. */
+static long runstate_at_rest(unsigned id)
 {
     struct vcpu_runstate_info info;
-    long rc = hv_vcpu(VCPUOP_get_runstate_info, id, &info);
+    uint64_t end = time_now() + SOON;
+    long rc;
 
+    do {
+        rc = hv_vcpu(VCPUOP_get_runstate_info, id, &info);
+        (void)hv_sched(SCHEDOP_yield, NULL);
+    } while (rc == 0 && info.state != RUNSTATE_offline && time_now() < end);
     return rc != 0 ? rc : info.state;
 }
 
@@ -238,7 +244,7 @@ static void check_down_and_up(void)
         check_part(ask_up(id) == 0, "vCPU %u is still up", id);
     }
     check_end();
-    check_states("offline", runstate_of, RUNSTATE_offline);
+    check_states("offline", runstate_at_rest, RUNSTATE_offline);
     for (unsigned id = 1; id < count; id++) {
         aps[id].leave = 0;
     }

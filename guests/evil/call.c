@@ -61,7 +61,8 @@ static void map_what_is_not_ours(void)
     for (uint64_t mfn = 0x100; mfn < 0x8000; mfn += 37) {
         uint64_t pfn = mfn_to_pfn(mfn);
 
-        if (pfn < kit_start_info->nr_pages && pfn_to_mfn(pfn) == mfn) {
+        if (mfn == kit_start_info->shared_info / PAGE_SIZE ||
+            (pfn < kit_start_info->nr_pages && pfn_to_mfn(pfn) == mfn)) {
             continue;
         }
         mapped += !(kit_start_info->flags & SIF_INITDOMAIN) && page_map(page, mfn, PTE_P) == 0;

@@ -22,19 +22,23 @@
     .popsection
 .endm
 
+/* Two kinds of image: as Linux is built, linked high with a note for everything; and, with KIT_BARE, as small kernels
+ * are: from address 0 up, entered where the ELF header says, the list of frames behind the image. */
 note XEN_ELFNOTE_GUEST_OS, .asciz, "lagan-guest-kit"
 note XEN_ELFNOTE_GUEST_VERSION, .asciz, "1"
 note XEN_ELFNOTE_XEN_VERSION, .asciz, "xen-3.0"
 note XEN_ELFNOTE_LOADER, .asciz, "generic"
+note XEN_ELFNOTE_HYPERCALL_PAGE, .quad, kit_hypercall_page
+#ifndef KIT_BARE
 note XEN_ELFNOTE_VIRT_BASE, .quad, 0xffffffff80000000
 note XEN_ELFNOTE_PADDR_OFFSET, .quad, 0
 note XEN_ELFNOTE_INIT_P2M, .quad, 0x8000000000
 note XEN_ELFNOTE_ENTRY, .quad, kit_entry
-note XEN_ELFNOTE_HYPERCALL_PAGE, .quad, kit_hypercall_page
 note XEN_ELFNOTE_FEATURES, .asciz, "!writable_page_tables|pae_pgdir_above_4gb"
 note XEN_ELFNOTE_PAE_MODE, .asciz, "yes"
 note XEN_ELFNOTE_HV_START_LOW, .quad, 0xffff800000000000
 note XEN_ELFNOTE_L1_MFN_VALID, .quad, 1, 1
+#endif
 
     .text
     .globl kit_entry

@@ -9,7 +9,11 @@
 #include <stdint.h>
 #include <xen/xen.h>
 
+#ifdef KIT_BARE
+#define VIRT_BASE 0UL
+#else
 #define VIRT_BASE 0xffffffff80000000UL
+#endif
 #define PAGE_SIZE 4096UL
 
 #define PTE_P  0x001UL
