@@ -108,8 +108,8 @@ TEST_PROGRAMS :=
 TEST_PROGRAMS += event
 TEST_event := $(EVENT_OBJS) mm/account.o mm/frame.o mm/heap.o mm/slab.o mm/tlbclock.o \
               unittests/arch/host.o unittests/arch/host_heap.o unittests/arch/host_no_tlb.o \
-              unittests/arch/host_domain.o unittests/event_world.o unittests/test_event.o unittests/test_event_fifo.o \
-              unittests/test_event_model.o unittests/test_event_threads.o
+              unittests/arch/host_domain.o unittests/event_world.o unittests/test_event.o \
+              unittests/test_event_fifo.o unittests/test_event_model.o unittests/test_event_threads.o
 
 # The small library, the log, the parsers
 TEST_PROGRAMS += lib
@@ -142,6 +142,10 @@ check: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests on the host, plai
 # Fuzz targets (libFuzzer): unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME
 
 FUZZERS :=
+
+# Event channels
+FUZZERS += event
+FUZZ_event := $(filter-out unittests/test_%,$(TEST_event))
 
 # ---------------------------------------------------------------------------------------------------
 # Guests

@@ -20,6 +20,8 @@ extern struct domain *dom[WORLD_DOMAINS];
 void world_limited(unsigned max_port);
 void world(void);
 void world_audit(void);
+/* Kills what is left; true if every page is back. And as an assertion. */
+bool world_gone(void);
 void world_end(void);
 
 /* Both ends of a channel between a and b. */
