@@ -32,8 +32,8 @@ CORE_OBJS += xen/log.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/e
 
 SCHED_OBJS :=
 
-EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o xen/event_audit.o \
-              xen/hcall_event.o
+EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o \
+              xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
 HCALL_OBJS :=
 
