@@ -20,7 +20,8 @@ DEBUG ?= 1
 # Objects of the hypervisor image
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
-MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o
+MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
+           mm/table.o mm/segdesc.o mm/relinquish.o mm/audit.o
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
@@ -102,7 +103,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 # Unit tests on the host. A program is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: the
 # hypervisor's own objects and the test files. Variants: plain, asan, tsan.
 
-TEST_PROGRAMS :=
+TEST_PROGRAMS := mm
 
 # Event channels
 TEST_PROGRAMS += event
@@ -116,6 +117,15 @@ TEST_PROGRAMS += lib
 TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o
 
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
+
+# The host machine (unittests/arch): HOST_ARCH alone for tests without memory management
+HOST_ARCH := unittests/arch/host.o
+HOST_MM   := $(HOST_ARCH) unittests/arch/host_tlb.o unittests/arch/host_heap.o $(MM_OBJS)
+
+TEST_mm := $(HOST_MM) unittests/mm_kit.o unittests/test_heap.o unittests/test_slab.o \
+           unittests/test_frame.o unittests/test_account.o unittests/test_tlbclock.o \
+           unittests/test_type.o unittests/test_table.o unittests/test_segdesc.o \
+           unittests/test_relinquish.o unittests/test_mm_model.o unittests/test_mm_threads.o
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -72,6 +72,7 @@ static void give_back(mfn_t m, uint64_t use)
     cpumask_t cpus;
 
     BUG_ON((use >> 48 & 0xff) != FRAME_OWNED || (use & FRAME_ALLOCATED));
+    atomic_store(&f->use, frame_use(FRAME_WAITING, 0, (domid_t)(use >> 32), 0));
     ASSERT((f->type & UINT32_C(0xffffff)) == 0);
     cpus = account_forget(account_find((domid_t)(use >> 32)), m);
     if (use & FRAME_ABROAD)

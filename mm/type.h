@@ -4,9 +4,13 @@
  *
  * INV-TYPE-1: a frame's type changes only at type count 0, and the new type counts as validated only
  *             after every CPU that may still hold a writable translation of it has flushed (the flush
- *             comes after the type was claimed).
+ *             comes after the type was claimed). A type that is claimed again as what it was last needs
+ *             no flush: in between nobody could use the frame as anything else.
  * INV-TYPE-2: a frame with type L1..L4 or SEGDESC has no writable mapping by any guest.
- * INV-TYPE-3: a validated table holds, for each present entry, the references that entry needs.
+ * INV-TYPE-3: a validated table holds, for each present entry, the references that entry needs; a
+ *             partial one for the entries below its cursor; any other none.
+ * INV-TYPE-4: a table's entries change only while it is validated, under its bit lock, or while exactly
+ *             one CPU validates it.
  */
 #pragma once
 
@@ -29,17 +33,23 @@ enum frame_type {
  * 0; -XEN_EBUSY: in use as another type; -XEN_EINVAL: content not acceptable, or the count is full.
  * -XEN_ERESTART: preempted, call again. Nothing changed on an error. */
 int type_get(mfn_t m, enum frame_type type) LAGAN_MUST_CHECK;
-/* Drops one; the last use of a table gives back what its entries held. */
+/* Drops one; the last use of a table gives back what its entries held, however many: callers with a
+ * way to be preempted use type_put_preemptible() until it stops saying -XEN_ERESTART. */
 void type_put(mfn_t m);
+int type_put_preemptible(mfn_t m) LAGAN_MUST_CHECK;
+/* What the frame is used as now, or was last when the count is 0. */
 enum frame_type type_of(mfn_t m);
 uint32_t type_count(mfn_t m);
+/* True if it is in use as type_of() and its content counts as validated. */
+bool type_is_valid(mfn_t m);
 
 /* frame_get() and type_get(WRITABLE) in one, for frames the hypervisor itself writes on the guest's
  * behalf (vcpu_info, ...). */
 int frame_get_writable(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
 void frame_put_writable(mfn_t m);
 
-/* Pins a table at a level (1..4): its type stays until unpinned. -XEN_EINVAL when already pinned. */
+/* Pins a table at a level (1..4): its type stays until unpinned. -XEN_EINVAL when already pinned, or not
+ * pinned; -XEN_ERESTART: preempted, call again; else like type_get(). */
 int table_pin(struct account *a, mfn_t m, unsigned level) LAGAN_MUST_CHECK;
 int table_unpin(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 
@@ -49,9 +59,14 @@ int table_unpin(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 int table_update(struct account *a, mfn_t table, unsigned index, uint64_t entry, bool preserve_ad)
     LAGAN_MUST_CHECK;
 
-/* Walks the account's tables from `l4`: the machine frame of the L1 table that maps va, or -XEN_EINVAL. */
+/* Walks the account's tables from `l4`: the machine frame of the L1 table that maps va, or -XEN_EINVAL. The
+ * caller keeps l4 in use and others from changing the upper levels, or takes the result as a guess
+ * (table_update() checks that it is a table of the account's). */
 int table_walk_l1(mfn_t l4, uint64_t va, mfn_t *l1) LAGAN_MUST_CHECK;
 
 /* Recounts every frame from the pinned tables up and names the first broken invariant. 0 when clean;
  * prints and returns the number of faults otherwise. Nothing else may change memory meanwhile. */
 unsigned mm_audit(void);
+/* Of the last mm_audit(): general references that no allocation, entry, pin or partial state explains.
+ * They are those of vCPUs, descriptor tables and the like; a test knows how many there must be. */
+uint64_t mm_audit_held(void);
