@@ -61,9 +61,3 @@ bool world_gone(void)
     heap_drain_cpu_cache();
     return heap_free_pages() == free_pages;
 }
-
-void world_end(void)
-{
-    CU_ASSERT_TRUE(world_gone());
-    heap_audit();
-}
