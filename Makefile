@@ -105,13 +105,6 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 
 TEST_PROGRAMS := mm
 
-# Event channels
-TEST_PROGRAMS += event
-TEST_event := $(EVENT_OBJS) mm/account.o mm/frame.o mm/heap.o mm/slab.o mm/tlbclock.o \
-              unittests/arch/host.o unittests/arch/host_heap.o unittests/arch/host_no_tlb.o \
-              unittests/arch/host_domain.o unittests/event_world.o unittests/test_event.o \
-              unittests/test_event_fifo.o unittests/test_event_model.o unittests/test_event_threads.o
-
 # The small library, the log, the parsers
 TEST_PROGRAMS += lib
 TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o \
@@ -132,6 +125,12 @@ TEST_mm := $(HOST_MM) unittests/mm_kit.o unittests/test_heap.o unittests/test_sl
            unittests/test_frame.o unittests/test_account.o unittests/test_tlbclock.o \
            unittests/test_type.o unittests/test_table.o unittests/test_segdesc.o \
            unittests/test_relinquish.o unittests/test_mm_model.o unittests/test_mm_threads.o
+
+# Event channels
+TEST_PROGRAMS += event
+TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
+              unittests/test_event.o unittests/test_event_fifo.o unittests/test_event_model.o \
+              unittests/test_event_threads.o
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
