@@ -31,13 +31,13 @@ LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse
 # xen/: portable parts
 CORE_OBJS := xen/main.o xen/domain.o xen/teardown.o xen/bootdomains.o
 # ... the log, the console, and the parsers of what the boot loader hands over
-CORE_OBJS += xen/log.o xen/console.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
+CORE_OBJS += xen/log.o xen/console.o xen/options.o xen/cmdline.o xen/option_value.o xen/modline.o xen/elf.o xen/elf_notes.o
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
               softirq.o timer.o vcpu_timer.o hcall_sched.o hcall_vcpu_timer.o)
 
-EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o xen/event_audit.o \
-              xen/hcall_event.o
+EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o \
+              xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_mmu.o hcall_version.o \
               hcall_misc.o hcall_desc.o hcall_debug.o)
@@ -120,18 +120,11 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 
 TEST_PROGRAMS := mm
 
-# Event channels
-TEST_PROGRAMS += event
-TEST_event := $(EVENT_OBJS) mm/account.o mm/frame.o mm/heap.o mm/slab.o mm/tlbclock.o \
-              unittests/arch/host.o unittests/arch/host_heap.o unittests/arch/host_no_tlb.o \
-              unittests/arch/host_domain.o unittests/event_world.o unittests/test_event.o unittests/test_event_fifo.o \
-              unittests/test_event_model.o unittests/test_event_threads.o
-
 # The small library, the log, the parsers
 TEST_PROGRAMS += lib
 TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o \
             unittests/test_cmdline.o unittests/test_modline.o unittests/test_elf.o xen/lib/parse.o \
-            xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
+            xen/options.o xen/cmdline.o xen/option_value.o xen/modline.o xen/elf.o xen/elf_notes.o
 
 TEST_PROGRAMS += log
 TEST_log := unittests/console_machine.o unittests/test_log.o unittests/test_console.o xen/log.o \
@@ -147,6 +140,12 @@ TEST_mm := $(HOST_MM) unittests/mm_kit.o unittests/test_heap.o unittests/test_sl
            unittests/test_frame.o unittests/test_account.o unittests/test_tlbclock.o \
            unittests/test_type.o unittests/test_table.o unittests/test_segdesc.o \
            unittests/test_relinquish.o unittests/test_mm_model.o unittests/test_mm_threads.o
+
+# Event channels
+TEST_PROGRAMS += event
+TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
+              unittests/test_event.o unittests/test_event_fifo.o unittests/test_event_model.o \
+              unittests/test_event_threads.o
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -208,9 +207,13 @@ fuzz-smoke: $(FUZZERS:%=$(B)/fuzz_%) ## each fuzzer for FUZZ_SECONDS, from a fix
 			-artifact_prefix=$(B)/ -verbosity=0; \
 	done
 
+# Event channels
+FUZZERS += event
+FUZZ_event := $(filter-out unittests/test_%,$(TEST_event))
+
 FUZZERS += elf cmdline modline
 FUZZ_elf := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
-FUZZ_cmdline := xen/cmdline.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
+FUZZ_cmdline := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_modline := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
 
 # FUZZ_SECONDS per target; FUZZ_CORPUS keeps what was found, to start from there the next time.
@@ -305,10 +308,89 @@ bench-guests: guests $(if $(BOOT_OBJS),$(B)/lagan) ## instruction counts of freq
 	tools/bench-guests
 
 # ---------------------------------------------------------------------------------------------------
-# Lint
+# Lint: everything that can be said about the sources without running them. Each part is a target of its own.
+
+SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
+SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/*
+
+# clang's analysis of lock contracts (lagan/lock.h); gcc has none.
+ifdef THREAD_SAFETY
+HV_CFLAGS += -Wthread-safety
+endif
+
+.PHONY: lint lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang \
+        lint-undefined lint-shell objects format
+lint: lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang \
+      lint-undefined lint-shell ## format, ranks, sizes, headers, both compilers, scripts
+	echo "lint: nothing found"
+
+lint-format:
+	$(SOURCES) | xargs clang-format --dry-run -Werror
+
+lint-layers:
+	tools/check-layers
+
+lint-sizes:
+	tools/check-sizes
+
+lint-headers:
+	tools/check-headers gcc $(HV_CFLAGS)
+
+lint-gcc:
+	$(MAKE) --no-print-directory CC=gcc DEBUG=1 B=$(B)/lint-gcc objects
+
+lint-release:
+	$(MAKE) --no-print-directory CC=gcc DEBUG=0 B=$(B)/lint-release objects
+
+lint-clang:
+	$(MAKE) --no-print-directory CC=clang DEBUG=1 THREAD_SAFETY=1 B=$(B)/lint-clang objects
+
+# mm/ and the services need nothing but the contract with the machine: MM_OBJS is all of them.
+lint-undefined: $(MM_OBJS:%=$(B)/hv/%)
+	$(if $^,tools/check-undefined $^)
+
+lint-shell:
+	shellcheck --severity=warning $$($(SCRIPTS))
+
+objects: $(HV_O)
+
+format: ## let clang-format have its way
+	$(SOURCES) | xargs clang-format -i
 
 # ---------------------------------------------------------------------------------------------------
 # Main jobs
+
+# Commands are shown with V=1 only: what matters would drown.
+$(V).SILENT:
+
+# The unit tests under the checkers. TSan is for the programs whose suites start threads.
+VALGRIND_PROGRAMS = $(TEST_PROGRAMS)
+ASAN_PROGRAMS     = $(TEST_PROGRAMS)
+TSAN_PROGRAMS     = $(filter-out lib,$(TEST_PROGRAMS))
+
+.PHONY: check-valgrind check-asan check-tsan test test-host
+check-valgrind: $(VALGRIND_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests under Valgrind
+	for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full ./$$t; done
+
+check-asan: $(ASAN_PROGRAMS:%=$(B)/host-asan/test_%) ## unit tests under ASan and UBSan
+	for t in $^; do ./$$t; done
+
+check-tsan: $(TSAN_PROGRAMS:%=$(B)/host-tsan/test_%) ## unit tests under ThreadSanitizer
+	for t in $^; do TSAN_OPTIONS=halt_on_error=1 ./$$t; done
+
+test-host: ## unit tests, plain and under each checker, and a short run of the fuzzers
+	tools/install-packages build test
+	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory check-valgrind
+	$(MAKE) --no-print-directory check-asan
+	$(MAKE) --no-print-directory check-tsan
+	$(MAKE) --no-print-directory fuzz
+
+test: ## everything that has to pass: the image, test-host, then the guests in QEMU
+	tools/install-packages build test qemu
+	$(MAKE) --no-print-directory all
+	$(MAKE) --no-print-directory test-host
+	$(MAKE) --no-print-directory test-qemu
 
 .PHONY: clean help
 clean: ## remove everything built

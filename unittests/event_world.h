@@ -20,7 +20,14 @@ extern struct domain *dom[WORLD_DOMAINS];
 void world_limited(unsigned max_port);
 void world(void);
 void world_audit(void);
-void world_end(void);
+/* Kills what is left; true if every page is back. */
+bool world_gone(void);
+
+static inline void world_end(void)
+{
+    CU_ASSERT_TRUE(world_gone());
+    heap_audit();
+}
 
 /* Both ends of a channel between a and b. */
 static inline void connect_ports(struct domain *a, struct domain *b, int *pa, int *pb)

@@ -3,6 +3,7 @@
  * The ELF parser, on images built here: one shaped like a Linux kernel, one like a small kernel
  * without notes, one with the old section, and each of them spoilt in many ways.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -259,136 +260,122 @@ static void test_legacy_section(void)
     refused(-XEN_EINVAL, "hypercall page outside the image or not the start of a page");
 }
 
-/* One change to a good image each, by a number that the switch knows. */
-static int spoil(unsigned n)
+/* One field of a good image each, and what comes of it. */
+#define HEADER(member, value, rc)                                                       \
+    {                                                                                   \
+        offsetof(struct elf_file_header, member), sizeof(file.header.member), value, rc \
+    }
+#define PROGRAM(i, member, value, rc)                                   \
+    {                                                                   \
+        sizeof(file.header) + (i) * sizeof(struct elf_program_header) + \
+            offsetof(struct elf_program_header, member),                \
+            sizeof(((struct elf_program_header *)0)->member), value, rc \
+    }
+
+static const struct {
+    size_t at, bytes;
+    uint64_t value;
+    int rc;
+} bad_fields[] = {
+    HEADER(ident[1], 'e', -XEN_EINVAL),
+    HEADER(ident[4], 1, -XEN_ENOEXEC),
+    HEADER(ident[5], 2, -XEN_ENOEXEC),
+    HEADER(ident[6], 2, -XEN_EINVAL),
+    HEADER(version, 2, -XEN_EINVAL),
+    HEADER(machine, 3, -XEN_ENOEXEC),
+    HEADER(type, 1, -XEN_ENOEXEC),
+    HEADER(type, ELF_TYPE_DYN, 0),
+    HEADER(phentsize, 32, -XEN_EINVAL),
+    HEADER(phnum, 65, -XEN_EINVAL),
+    HEADER(phnum, 0, -XEN_EINVAL),
+    HEADER(phoff, FILE_BYTES - 100, -XEN_EINVAL),
+    HEADER(phoff, UINT64_MAX - 8, -XEN_EINVAL),
+    PROGRAM(0, filesz, 0x901, -XEN_EINVAL),
+    PROGRAM(0, offset, FILE_BYTES - 0x900, 0),
+    PROGRAM(0, offset, FILE_BYTES - 0x8ff, -XEN_EINVAL),
+    PROGRAM(0, offset, UINT64_MAX, -XEN_EINVAL),
+    PROGRAM(0, paddr, UINT64_MAX - 0x100, -XEN_EINVAL),
+    PROGRAM(0, memsz, 0x3800, 0),
+    PROGRAM(0, memsz, 0x3801, -XEN_EINVAL),
+    PROGRAM(1, memsz, 1u << 30, -XEN_ENOEXEC),
+    PROGRAM(1, memsz, UINT64_MAX, -XEN_EINVAL),
+    PROGRAM(1, type, 0, 0),
+    PROGRAM(2, filesz, FILE_BYTES, -XEN_EINVAL),
+    PROGRAM(2, offset, UINT64_MAX - 4, -XEN_EINVAL),
+    {NOTE_AT + offsetof(struct elf_note_header, descsz), 4, UINT32_MAX, -XEN_EINVAL},
+    {NOTE_AT + offsetof(struct elf_note_header, namesz), 4, UINT32_MAX, -XEN_EINVAL},
+};
+
+static void test_bad_fields(void)
 {
-    switch (n) {
-    case 0:
-        file.bytes[1] = 'e';
-        return -XEN_EINVAL;
-    case 1:
-        file.header.ident[4] = 1;
-        return -XEN_ENOEXEC;
-    case 2:
-        file.header.machine = 3;
-        return -XEN_ENOEXEC;
-    case 3:
-        file.header.type = 1;
-        return -XEN_ENOEXEC;
-    case 4:
-        file.header.phentsize = 32;
-        return -XEN_EINVAL;
-    case 5:
-        file.header.phnum = 65;
-        return -XEN_EINVAL;
-    case 6:
-        file.header.phoff = FILE_BYTES - 100;
-        return -XEN_EINVAL;
-    case 7:
-        file.header.phoff = UINT64_MAX - 8;
-        return -XEN_EINVAL;
-    case 8:
-        program(0)->filesz = 0x901;
-        return -XEN_EINVAL;
-    case 9:
-        program(0)->offset = FILE_BYTES - 0x8ff;
-        return -XEN_EINVAL;
-    case 10:
-        program(0)->offset = UINT64_MAX;
-        return -XEN_EINVAL;
-    case 11:
-        program(0)->paddr = UINT64_MAX - 0x100;
-        return -XEN_EINVAL;
-    case 12:
-        program(1)->paddr = 0x10008ff;
-        return -XEN_EINVAL;
-    case 13:
-        program(1)->memsz = 1u << 30;
-        return -XEN_ENOEXEC;
-    case 14:
-        program(0)->type = program(1)->type = 0;
-        return -XEN_EINVAL;
-    case 15:
-        add_number(XEN_ELFNOTE_VIRT_BASE, VIRT + 1);
-        return -XEN_EINVAL;
-    case 16:
-        add_number(XEN_ELFNOTE_VIRT_BASE, HYPERVISOR_VIRT_START);
-        return -XEN_ENOEXEC;
-    case 17:
-        add_number(XEN_ELFNOTE_VIRT_BASE, UINT64_C(0x7fffff000000));
-        return -XEN_ENOEXEC;
-    case 18:
-        add_number(XEN_ELFNOTE_VIRT_BASE, UINT64_C(0xffffffffffff0000));
-        return -XEN_ENOEXEC;
-    case 19:
-        add_number(XEN_ELFNOTE_ENTRY, VIRT);
-        return -XEN_EINVAL;
-    case 20:
-        add_number(XEN_ELFNOTE_ENTRY, VIRT + 0x1006000);
-        return -XEN_EINVAL;
-    case 21:
-        add_number(XEN_ELFNOTE_HYPERCALL_PAGE, VIRT + 0x1000800);
-        return -XEN_EINVAL;
-    case 22:
-        add_number(XEN_ELFNOTE_HYPERCALL_PAGE, VIRT);
-        return -XEN_EINVAL;
-    case 23:
-        add_number(XEN_ELFNOTE_INIT_P2M, HYPERVISOR_VIRT_START);
-        return -XEN_EINVAL;
-    case 24:
-        add_number(XEN_ELFNOTE_HV_START_LOW, HYPERVISOR_VIRT_START + 1);
-        return -XEN_ENOEXEC;
-    case 25:
-        add_string(XEN_ELFNOTE_XEN_VERSION, "xen-2.0");
-        return -XEN_ENOEXEC;
-    case 26:
-        add_string(XEN_ELFNOTE_FEATURES, "!auto_translated_physmap");
-        return -XEN_ENOEXEC;
-    case 27:
-        add_string(XEN_ELFNOTE_FEATURES, "dom0|!telepathy");
-        return -XEN_ENOEXEC;
-    case 28:
-        add_note(XEN_ELFNOTE_ENTRY, "abc", 3);
-        return -XEN_EINVAL;
-    case 29:
-        add_note(XEN_ELFNOTE_L1_MFN_VALID, "12345678", 8);
-        return -XEN_EINVAL;
-    case 30:
-        program(2)->filesz -= 1;
-        return 0; /* the last note's padding may be cut... */
-    case 31:
-        program(2)->filesz = FILE_BYTES;
-        return -XEN_EINVAL;
-    case 32:
-        ((struct elf_note_header *)(file.bytes + NOTE_AT))->descsz = UINT32_MAX;
-        return -XEN_EINVAL;
-    case 33:
-        ((struct elf_note_header *)(file.bytes + NOTE_AT))->namesz = UINT32_MAX;
-        return -XEN_EINVAL;
-    case 34:
-        add_number(XEN_ELFNOTE_PADDR_OFFSET, 0x1000001);
-        return -XEN_EINVAL;
-    default:
-        return 1;
+    for (size_t i = 0; i < ARRAY_SIZE(bad_fields); i++) {
+        int rc;
+
+        build_linux();
+        memcpy(file.bytes + bad_fields[i].at, &bad_fields[i].value, bad_fields[i].bytes);
+        rc = parse(FILE_BYTES);
+        if (rc != bad_fields[i].rc)
+            printf("\nbad field %zu: %d (%s)\n", i, rc, why ? why : "accepted");
+        CU_ASSERT_EQUAL(rc, bad_fields[i].rc);
     }
 }
 
-static void test_spoilt(void)
-{
-    int expected;
+static const struct {
+    uint32_t type;
+    uint64_t number;
+    const char *string; /* instead of the number */
+    int rc;
+} bad_notes[] = {
+    {XEN_ELFNOTE_VIRT_BASE, VIRT + 1, NULL, -XEN_EINVAL},
+    {XEN_ELFNOTE_VIRT_BASE, HYPERVISOR_VIRT_START, NULL, -XEN_ENOEXEC},
+    {XEN_ELFNOTE_VIRT_BASE, HYPERVISOR_VIRT_END - PAGE_SIZE, NULL, -XEN_ENOEXEC},
+    {XEN_ELFNOTE_VIRT_BASE, UINT64_C(0x7fffff000000), NULL, -XEN_ENOEXEC},
+    {XEN_ELFNOTE_VIRT_BASE, UINT64_C(0xffffffffffff0000), NULL, -XEN_ENOEXEC},
+    {XEN_ELFNOTE_ENTRY, VIRT + 0x1000000, NULL, 0},
+    {XEN_ELFNOTE_ENTRY, VIRT + 0xffffff, NULL, -XEN_EINVAL},
+    {XEN_ELFNOTE_ENTRY, VIRT + 0x1005fff, NULL, 0},
+    {XEN_ELFNOTE_ENTRY, VIRT + 0x1006000, NULL, -XEN_EINVAL},
+    {XEN_ELFNOTE_HYPERCALL_PAGE, VIRT + 0x1000800, NULL, -XEN_EINVAL},
+    {XEN_ELFNOTE_HYPERCALL_PAGE, VIRT, NULL, -XEN_EINVAL},
+    {XEN_ELFNOTE_HYPERCALL_PAGE, VIRT + 0x1005000, NULL, 0},
+    {XEN_ELFNOTE_INIT_P2M, HYPERVISOR_VIRT_START, NULL, -XEN_EINVAL},
+    {XEN_ELFNOTE_INIT_P2M, 0x8000000001, NULL, -XEN_EINVAL},
+    {XEN_ELFNOTE_HV_START_LOW, HYPERVISOR_VIRT_START + 1, NULL, -XEN_ENOEXEC},
+    {XEN_ELFNOTE_PADDR_OFFSET, 0x1000001, NULL, -XEN_EINVAL},
+    {XEN_ELFNOTE_XEN_VERSION, 0, "xen-2.0", -XEN_ENOEXEC},
+    {XEN_ELFNOTE_FEATURES, 0, "!auto_translated_physmap", -XEN_ENOEXEC},
+    {XEN_ELFNOTE_FEATURES, 0, "dom0|!telepathy", -XEN_ENOEXEC},
+    {XEN_ELFNOTE_FEATURES, 0, "auto_translated_physmap|telepathy", 0},
+    {XEN_ELFNOTE_ENTRY, 0, "ab", -XEN_EINVAL}, /* three bytes */
+    {XEN_ELFNOTE_SUPPORTED_FEATURES, 0, "ab", -XEN_EINVAL},
+    {XEN_ELFNOTE_L1_MFN_VALID, 0, NULL, -XEN_EINVAL}, /* half a pair */
+    {XEN_ELFNOTE_GUEST_OS, 0, "a name that is too long for its place", 0},
+};
 
-    for (unsigned n = 0;; n++) {
+static void test_bad_notes(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(bad_notes); i++) {
+        int rc;
+
         build_linux();
-        if (n == 30)
-            add_string(XEN_ELFNOTE_GUEST_OS, "ab"); /* three bytes and one of padding */
-        expected = spoil(n);
-        if (expected > 0)
-            break;
-        CU_ASSERT_EQUAL(parse(FILE_BYTES), expected);
+        if (bad_notes[i].string)
+            add_string(bad_notes[i].type, bad_notes[i].string);
+        else
+            add_number(bad_notes[i].type, bad_notes[i].number);
+        rc = parse(FILE_BYTES);
+        if (rc != bad_notes[i].rc)
+            printf("\nbad note %zu: %d (%s)\n", i, rc, why ? why : "accepted");
+        CU_ASSERT_EQUAL(rc, bad_notes[i].rc);
     }
     build_linux();
     add_string(XEN_ELFNOTE_FEATURES, "!auto_translated_physmap");
     refused(-XEN_ENOEXEC, "needs the feature auto_translated_physmap, which there is not");
+    build_linux();
+    add_string(XEN_ELFNOTE_GUEST_OS, "ab");
+    program(2)->filesz -= 1; /* the last note need not have its padding... */
+    CU_ASSERT_EQUAL(parse(FILE_BYTES), 0);
+    program(2)->filesz -= 1; /* ...but all of its descriptor */
+    refused(-XEN_EINVAL, "note longer than its segment");
 }
 
 /* Every prefix of the file is refused or accepted without a look behind its end. */
@@ -433,7 +420,8 @@ static const struct test_case cases[] = {
     {"an image without notes", test_without_notes},
     {"notes in a section", test_note_section},
     {"the section __xen_guest", test_legacy_section},
-    {"spoilt images are refused", test_spoilt},
+    {"bad fields", test_bad_fields},
+    {"bad notes", test_bad_notes},
     {"truncated files", test_truncated},
     {"noise", test_noise},
     {NULL, NULL},

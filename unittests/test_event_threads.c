@@ -45,6 +45,18 @@ static void *sender(void *arg)
     return NULL;
 }
 
+static void *brief_sender(void *arg)
+{
+    (void)arg;
+    host_enter_cpu(1);
+    for (unsigned n = 0; n < 5 * PORTS; n++) {
+        sent[n % PORTS]++;
+        if (event_send(dom[2], P(near[n % PORTS])))
+            abort();
+    }
+    return NULL;
+}
+
 static void *mover(void *arg)
 {
     unsigned n = 0;
@@ -106,6 +118,29 @@ static void test_fifo(void)
     guest_upcall(&guest, 1, handle, NULL);
     CU_ASSERT_TRUE(all_handled());
     world_end();
+}
+
+/* The page of words comes while events are sent: none that was kept back is forgotten. */
+static void test_late_page(void)
+{
+    for (unsigned round = 0; round < 40; round++) {
+        pthread_t thread;
+
+        world();
+        guest_start(&guest, dom[1], 0);
+        for (unsigned i = 0; i < PORTS; i++) {
+            connect_ports(dom[2], dom[1], &near[i], &far[i]);
+            sent[i] = handled[i] = 0;
+        }
+        pthread_create(&thread, NULL, brief_sender, NULL);
+        while (sent[0] < round % 4)
+            arch_relax();
+        CU_ASSERT_EQUAL(guest_add_page(&guest), 0);
+        pthread_join(thread, NULL);
+        guest_upcall(&guest, 0, handle, NULL);
+        CU_ASSERT_TRUE(all_handled());
+        world_end();
+    }
 }
 
 static _Atomic int shared_port; /* of dom[2], when it is bound */
@@ -195,6 +230,7 @@ static void test_cross_close(void)
 
 static const struct test_case cases[] = {
     {"FIFO: two senders, a mover, a guest", test_fifo},
+    {"FIFO: a page in the middle", test_late_page},
     {"closing against sending", test_close_and_send},
     {"closing from both ends", test_cross_close},
     {NULL, NULL},

@@ -40,7 +40,7 @@ static const struct feature {
     FEATURE(hvm_safe_pvclock, false),
     FEATURE(hvm_pirqs, false),
     FEATURE(dom0, true),
-    FEATURE(memory_op_vnode_supported, false),
+    FEATURE(memory_op_vnode_supported, true),
     FEATURE(linux_rsdp_unrestricted, false),
 };
 

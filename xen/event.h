@@ -17,7 +17,7 @@
 struct domain;
 struct vcpu;
 struct event_port; /* event_port.h */
-struct event_fifo; /* event_fifo.c */
+struct event_fifo; /* event_fifo.h */
 
 /* Lock letter [e]: `lock`. */
 struct event_domain {
@@ -106,6 +106,18 @@ void event_mark_pending(struct vcpu *v);
 /* Restates the invariants by walking everything; stops the machine at a broken one. Nothing else
  * may change events of d or of its peers meanwhile. */
 void event_audit(struct domain *d);
+
+#ifdef LAGAN_DEBUG
+static inline void event_audit_debug(struct domain *d)
+{
+    event_audit(d);
+}
+#else
+static inline void event_audit_debug(struct domain *d)
+{
+    (void)d;
+}
+#endif
 
 /* True if v would take an upcall now: pending and not masked. */
 static inline bool event_upcall_due(const vcpu_info_t *info)

@@ -65,7 +65,6 @@ void event_audit(struct domain *d)
     for (evtchn_port_t port = 0; port < e->port_count; port++) {
         struct event_port *p = event_port_at(d, port);
 
-        BUG_ON(spin_is_locked(&p->lock));
         if (p->state == EVTCHNSTAT_closed) {
             BUG_ON(port != 0 && port < e->free_hint); /* INV-EVENT-3 */
             BUG_ON(p->undelivered);

@@ -188,10 +188,15 @@ int event_reset(struct domain *d)
 
 int event_domain_destroy(struct domain *d)
 {
+    int rc;
+
     spin_lock(&d->event.lock);
     d->event.dying = true;
     spin_unlock(&d->event.lock);
-    return event_reset(d);
+    rc = event_reset(d);
+    if (rc == 0)
+        event_audit_debug(d); /* of what is left: nothing may be bound */
+    return rc;
 }
 
 /* ---- looking and changing ---- */

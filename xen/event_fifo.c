@@ -44,12 +44,7 @@
  * reached the guest is not following the protocol, and the event is left where its own pages put
  * it.
  */
-#include <lagan/string.h>
-
-#include "mm/frame.h"
-#include "mm/heap.h"
-#include "mm/type.h"
-#include "xen/event_port.h"
+#include "xen/event_fifo.h"
 
 #define PENDING (1U << EVTCHN_FIFO_PENDING)
 #define MASKED  (1U << EVTCHN_FIFO_MASKED)
@@ -57,45 +52,10 @@
 #define BUSY    (1U << EVTCHN_FIFO_BUSY)
 #define LINK    ((event_word_t)EVTCHN_FIFO_LINK_MASK)
 
-#define PAGE_WORDS  (PAGE_SIZE / sizeof(event_word_t))
-#define PAGE_LIMIT  (EVTCHN_FIFO_NR_CHANNELS / PAGE_WORDS)
-#define QUEUES      EVTCHN_FIFO_MAX_QUEUES
 #define LINK_TRIES  8U /* an honest guest can change a tail's word three times while it is BUSY */
 #define QUEUE_TRIES 4U
 
-struct fifo_queue {
-    struct spinlock lock; /* LK_EVENT_FIFO */
-    evtchn_port_t tail;   /* [q] this lock: 0 when nothing was appended, or the tail moved away */
-};
-
-struct fifo_vcpu {
-    _Atomic(struct evtchn_fifo_control_block *) control; /* [e]; NULL until the guest gives one */
-    struct fifo_queue queue[QUEUES];
-};
-
-struct event_fifo {
-    unsigned page_count;                      /* [e] */
-    _Atomic(event_word_t *) page[PAGE_LIMIT]; /* [e], read by senders */
-    struct fifo_vcpu *vcpu[MAX_VCPUS];        /* [c] vcpu_count of them */
-};
-
-STATIC_ASSERT(PAGE_LIMIT == 128);
-STATIC_ASSERT(sizeof(struct event_fifo) <= 2048);
-STATIC_ASSERT(sizeof(struct fifo_vcpu) <= 2048);
-STATIC_ASSERT(MAX_VCPUS *QUEUES <= UINT16_MAX);
-STATIC_ASSERT(sizeof(struct evtchn_fifo_control_block) == 72);
-
-static event_word_t *word_of(struct event_fifo *f, evtchn_port_t port)
-{
-    event_word_t *page = f->page[port / PAGE_WORDS];
-
-    return page ? &page[port % PAGE_WORDS] : NULL;
-}
-
-static struct fifo_queue *queue_at(struct event_fifo *f, unsigned queue)
-{
-    return &f->vcpu[queue / QUEUES]->queue[queue % QUEUES];
-}
+STATIC_ASSERT(UINT16_MAX >= MAX_VCPUS * FIFO_QUEUES);
 
 static event_word_t load(const event_word_t *word)
 {
@@ -131,14 +91,14 @@ static bool link_behind(event_word_t *word, evtchn_port_t port)
 static bool append(struct event_fifo *f, struct evtchn_fifo_control_block *control, unsigned queue,
                    evtchn_port_t port)
 {
-    struct fifo_queue *q = queue_at(f, queue);
-    unsigned priority = queue % QUEUES;
+    struct fifo_queue *q = fifo_queue_at(f, queue);
+    unsigned priority = queue % FIFO_QUEUES;
     evtchn_port_t tail = q->tail;
     event_word_t bit = 1U << priority;
 
     q->tail = port;
     /* The port itself as tail: it was taken off, as LINKED was clear, so the queue is dry. */
-    if (tail && tail != port && link_behind(word_of(f, tail), port))
+    if (tail && tail != port && link_behind(fifo_word(f, tail), port))
         return false;
     __atomic_store_n(&control->head[priority], port, __ATOMIC_SEQ_CST);
     return !(__atomic_fetch_or(&control->ready, bit, __ATOMIC_SEQ_CST) & bit);
@@ -164,21 +124,21 @@ static bool try_link(struct domain *d, struct event_fifo *f, evtchn_port_t port,
                      struct event_port *p)
 {
     unsigned old = p->queue;
-    unsigned want = (unsigned)p->vcpu * QUEUES + p->priority;
-    struct evtchn_fifo_control_block *control = f->vcpu[want / QUEUES]->control;
-    struct fifo_queue *q = queue_at(f, old);
+    unsigned want = (unsigned)p->vcpu * FIFO_QUEUES + p->priority;
+    struct evtchn_fifo_control_block *control = f->vcpu[want / FIFO_QUEUES]->control;
+    struct fifo_queue *q = fifo_queue_at(f, old);
     bool current, claimed, tell = false;
 
     if (!control)
         return true; /* the ABI's loss: that vCPU has no queues. The port stays pending. */
     spin_lock(&q->lock);
     current = p->queue == old;
-    claimed = current && claim(q, p, port, word_of(f, port), want);
+    claimed = current && claim(q, p, port, fifo_word(f, port), want);
     if (claimed && want == old)
         tell = append(f, control, want, port);
     spin_unlock(&q->lock);
     if (claimed && want != old) {
-        q = queue_at(f, want);
+        q = fifo_queue_at(f, want);
         spin_lock(&q->lock);
         /* It has moved on only if the guest cleared LINKED of a port that was on no queue. */
         if (p->queue == want)
@@ -186,7 +146,7 @@ static bool try_link(struct domain *d, struct event_fifo *f, evtchn_port_t port,
         spin_unlock(&q->lock);
     }
     if (tell)
-        event_mark_pending(d->vcpu[want / QUEUES]);
+        event_mark_pending(d->vcpu[want / FIFO_QUEUES]);
     return current;
 }
 
@@ -211,14 +171,14 @@ static event_word_t *defer(struct event_fifo *f, evtchn_port_t port, struct even
     event_word_t *word;
 
     *fresh = !atomic_exchange(&p->undelivered, true);
-    word = word_of(f, port);
+    word = fifo_word(f, port);
     return word && atomic_exchange(&p->undelivered, false) ? word : NULL;
 }
 
 bool event_fifo_set_pending(struct domain *d, struct event_fifo *f, evtchn_port_t port,
                             struct event_port *p)
 {
-    event_word_t *word = word_of(f, port);
+    event_word_t *word = fifo_word(f, port);
     event_word_t old;
     bool fresh;
 
@@ -232,7 +192,7 @@ bool event_fifo_set_pending(struct domain *d, struct event_fifo *f, evtchn_port_
 
 void event_fifo_clear_pending(struct event_fifo *f, evtchn_port_t port, struct event_port *p)
 {
-    event_word_t *word = word_of(f, port);
+    event_word_t *word = fifo_word(f, port);
 
     p->undelivered = false;
     if (word)
@@ -241,14 +201,14 @@ void event_fifo_clear_pending(struct event_fifo *f, evtchn_port_t port, struct e
 
 bool event_fifo_is_pending(struct event_fifo *f, evtchn_port_t port, struct event_port *p)
 {
-    event_word_t *word = word_of(f, port);
+    event_word_t *word = fifo_word(f, port);
 
     return p->undelivered || (word && (load(word) & PENDING));
 }
 
 bool event_fifo_is_linked(struct event_fifo *f, evtchn_port_t port)
 {
-    event_word_t *word = word_of(f, port);
+    event_word_t *word = fifo_word(f, port);
 
     return word && (load(word) & LINKED);
 }
@@ -256,7 +216,7 @@ bool event_fifo_is_linked(struct event_fifo *f, evtchn_port_t port)
 void event_fifo_unmask(struct domain *d, struct event_fifo *f, evtchn_port_t port,
                        struct event_port *p)
 {
-    event_word_t *word = word_of(f, port);
+    event_word_t *word = fifo_word(f, port);
     event_word_t old;
 
     if (!word)
@@ -264,171 +224,4 @@ void event_fifo_unmask(struct domain *d, struct event_fifo *f, evtchn_port_t por
     old = __atomic_fetch_and(word, ~MASKED, __ATOMIC_SEQ_CST);
     if ((old & PENDING) && !(old & LINKED))
         link_port(d, f, port, p);
-}
-
-int event_set_priority(struct domain *d, evtchn_port_t port, uint32_t priority)
-{
-    struct event_port *p = event_port_lookup(d, port);
-    int rc = 0;
-
-    if (!p)
-        return -XEN_EINVAL;
-    spin_lock(&d->event.lock);
-    if (p->state == EVTCHNSTAT_closed)
-        rc = -XEN_EINVAL;
-    else if (!d->event.fifo)
-        rc = -XEN_ENOSYS;
-    else if (priority > EVTCHN_FIFO_PRIORITY_MIN)
-        rc = -XEN_EINVAL;
-    else
-        p->priority = (uint8_t)priority;
-    spin_unlock(&d->event.lock);
-    return rc;
-}
-
-/* ---- control blocks and pages ---- */
-
-static void fifo_free(struct domain *d, struct event_fifo *f)
-{
-    for (unsigned i = 0; i < d->vcpu_count; i++)
-        slab_free(f->vcpu[i]);
-    slab_free(f);
-}
-
-static struct event_fifo *fifo_alloc(struct domain *d)
-{
-    struct event_fifo *f = slab_alloc(sizeof(*f));
-
-    if (!f)
-        return NULL;
-    for (unsigned i = 0; i < d->vcpu_count; i++) {
-        f->vcpu[i] = slab_alloc(sizeof(struct fifo_vcpu));
-        if (!f->vcpu[i]) {
-            fifo_free(d, f);
-            return NULL;
-        }
-        for (unsigned q = 0; q < QUEUES; q++)
-            spin_init(&f->vcpu[i]->queue[q].lock, LK_EVENT_FIFO);
-    }
-    return f;
-}
-
-/* What is pending two-level will be delivered when its page comes. */
-static void carry_over(struct domain *d)
-{
-    uint32_t limit = (uint32_t)min_u64(d->event.port_count, EVTCHN_2L_NR_CHANNELS);
-
-    for (evtchn_port_t port = 1; port < limit; port++) {
-        xen_ulong_t word =
-            __atomic_load_n(&d->shared_info->evtchn_pending[port / 64], __ATOMIC_SEQ_CST);
-        struct event_port *p = event_port_at(d, port);
-
-        if (p->state != EVTCHNSTAT_closed && (word >> port % 64 & 1))
-            p->undelivered = true;
-    }
-}
-
-/* Everything that can fail comes first. The frame is ours already. */
-static int control_add(struct domain *d, unsigned vcpu, struct evtchn_fifo_control_block *control)
-{
-    struct event_fifo *f = d->event.fifo;
-    bool first = !f;
-
-    if (f && f->vcpu[vcpu]->control)
-        return -XEN_EINVAL;
-    if (first)
-        f = fifo_alloc(d);
-    if (!f)
-        return -XEN_ENOMEM;
-    f->vcpu[vcpu]->control = control;
-    if (first) {
-        d->event.fifo = f;
-        carry_over(d);
-    }
-    return 0;
-}
-
-int event_init_control(struct domain *d, uint32_t vcpu, mfn_t frame, uint32_t offset)
-{
-    int rc;
-
-    if (vcpu >= d->vcpu_count)
-        return -XEN_ENOENT;
-    if (offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || offset % 8 != 0)
-        return -XEN_EINVAL;
-    if (frame_get_writable(frame, d->id))
-        return -XEN_EINVAL;
-    spin_lock(&d->event.lock);
-    rc = control_add(d, vcpu, (void *)((char *)arch_map_frame(frame) + offset));
-    spin_unlock(&d->event.lock);
-    if (rc)
-        frame_put_writable(frame);
-    return rc;
-}
-
-static int page_add(struct domain *d, event_word_t *page)
-{
-    struct event_fifo *f = d->event.fifo;
-    evtchn_port_t port, end;
-
-    if (!f)
-        return -XEN_EOPNOTSUPP;
-    if (f->page_count >= PAGE_LIMIT)
-        return -XEN_ENOSPC;
-    port = (evtchn_port_t)(f->page_count * PAGE_WORDS);
-    end = (evtchn_port_t)min_u64(port + PAGE_WORDS, d->event.port_count);
-    atomic_store(&f->page[f->page_count++], page);
-    for (; port < end; port++)
-        if (atomic_exchange(&event_port_at(d, port)->undelivered, false))
-            event_set_pending(d, port, event_port_at(d, port));
-    return 0;
-}
-
-int event_expand_array(struct domain *d, mfn_t frame)
-{
-    int rc;
-
-    if (!d->event.fifo)
-        return -XEN_EOPNOTSUPP;
-    if (frame_get_writable(frame, d->id))
-        return -XEN_EINVAL;
-    spin_lock(&d->event.lock);
-    rc = page_add(d, arch_map_frame(frame));
-    spin_unlock(&d->event.lock);
-    if (rc)
-        frame_put_writable(frame);
-    return rc;
-}
-
-static void put_page(void *p)
-{
-    frame_put_writable(arch_frame_of((void *)((uintptr_t)p & PAGE_MASK)));
-}
-
-void event_fifo_teardown(struct domain *d)
-{
-    struct event_fifo *f = d->event.fifo;
-
-    ASSERT(spin_is_locked(&d->event.lock) && d->event.active_count == 0);
-    d->event.fifo = NULL;
-    for (unsigned i = 0; i < f->page_count; i++)
-        put_page(f->page[i]);
-    for (unsigned i = 0; i < d->vcpu_count; i++)
-        if (f->vcpu[i]->control)
-            put_page(f->vcpu[i]->control);
-    fifo_free(d, f);
-}
-
-void event_fifo_audit(struct domain *d, struct event_fifo *f)
-{
-    for (unsigned i = 0; i < PAGE_LIMIT; i++)
-        BUG_ON((f->page[i] != NULL) != (i < f->page_count)); /* INV-FIFO-3 */
-    for (unsigned queue = 0; queue < d->vcpu_count * QUEUES; queue++) {
-        evtchn_port_t tail = queue_at(f, queue)->tail;
-
-        if (tail == 0)
-            continue;
-        BUG_ON(tail >= d->event.port_count || !word_of(f, tail)); /* INV-FIFO-3 */
-        BUG_ON(event_port_at(d, tail)->queue != queue);           /* INV-FIFO-1 */
-    }
 }

@@ -148,24 +148,7 @@ int64_t hypercall_continue(const struct hypercall_args *args)
     return hcall_event_channel_op(args);
 }
 
-/* ---- writable frames: the counting of type.c without its other types ---- */
-
-int frame_get_writable(mfn_t m, domid_t owner)
-{
-    if (!frame_get(m, owner))
-        return -XEN_EINVAL;
-    atomic_fetch_add(&frame_of(m)->type, 1);
-    return 0;
-}
-
-void frame_put_writable(mfn_t m)
-{
-    if ((atomic_fetch_sub(&frame_of(m)->type, 1) & 0xffffff) == 0)
-        abort();
-    frame_put(m);
-}
-
 unsigned host_writable_count(mfn_t m)
 {
-    return frame_of(m)->type & 0xffffff;
+    return type_of(m) == TYPE_WRITABLE ? type_count(m) : 0;
 }
