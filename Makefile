@@ -39,7 +39,9 @@ HCALL_OBJS :=
 # xen/arch/x86: the machine
 BOOT_OBJS :=
 
-DEVICE_OBJS :=
+DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
+               ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
+               pit.o rtc.o uart.o watchdog.o topology.o power.o)
 
 PV_OBJS :=
 
@@ -107,6 +109,11 @@ TEST_PROGRAMS :=
 TEST_PROGRAMS += lib
 TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o
 
+TEST_PROGRAMS += devices
+TEST_devices := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o \
+                acpi_poweroff.o topology.o tsc.o clock.o rtc.o) \
+                $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o)
+
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
 VARIANT_plain :=
@@ -134,6 +141,9 @@ check: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests on the host, plai
 # Fuzz targets (libFuzzer): unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME
 
 FUZZERS :=
+
+FUZZERS += acpi
+FUZZ_acpi := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
 
 # ---------------------------------------------------------------------------------------------------
 # Guests
