@@ -104,6 +104,10 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 
 TEST_PROGRAMS :=
 
+TEST_PROGRAMS += boot
+TEST_boot := unittests/test_multiboot.o unittests/test_bootinfo.o unittests/test_bootmem.o \
+             $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
+
 HOST_COMMON := unittests/main.o
 
 VARIANT_plain :=
@@ -131,6 +135,9 @@ check: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests on the host, plai
 # Fuzz targets (libFuzzer): unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME
 
 FUZZERS :=
+
+FUZZERS += multiboot
+FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # ---------------------------------------------------------------------------------------------------
 # Guests
