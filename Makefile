@@ -37,7 +37,9 @@ EVENT_OBJS :=
 HCALL_OBJS :=
 
 # xen/arch/x86: the machine
-BOOT_OBJS :=
+BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
+             hvmap_frames.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o feature.o tlb.o ap.o smp.o \
+             crash.o symbols.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
@@ -62,7 +64,7 @@ REPRO := -ffile-prefix-map=$(CURDIR)=. -frandom-seed=lagan
 HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=small -mno-red-zone \
              -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \
              -fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none \
-             -fno-jump-tables -fno-common $(REPRO) $(WARN) $(ABI) $(INC) -iquote xen/arch/x86/include $(DBG)
+             -include include/lagan/hidden.h -fno-jump-tables -fno-common $(REPRO) $(WARN) $(ABI) $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
              -iquote unittests/arch/hv -iquote unittests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
@@ -88,7 +90,7 @@ $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
 	@mkdir -p $(@D)
 	$(CC) -E -P -D__ASSEMBLY__ $(INC) -x assembler-with-cpp $< -o $@
 
-$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
+$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 	echo | tools/make-symbols >$(B)/hv/symbols0.S
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols0.S -o $(B)/hv/symbols0.o
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols0.o -o $(B)/hv/pass1
@@ -96,6 +98,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols1.S -o $(B)/hv/symbols1.o
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols1.o -o $(B)/hv/lagan-syms
 	objcopy --strip-debug $(B)/hv/lagan-syms $@
+	tools/check-image $@
 
 -include $(HV_O:.o=.d)
 
@@ -113,6 +116,11 @@ TEST_PROGRAMS += devices
 TEST_devices := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o \
                 acpi_poweroff.o topology.o tsc.o clock.o rtc.o) \
                 $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o)
+
+
+TEST_PROGRAMS += boot
+TEST_boot := unittests/test_multiboot.o unittests/test_bootinfo.o unittests/test_bootmem.o \
+             $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
@@ -144,6 +152,9 @@ FUZZERS :=
 
 FUZZERS += acpi
 FUZZ_acpi := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
+
+FUZZERS += multiboot
+FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # ---------------------------------------------------------------------------------------------------
 # Guests
