@@ -338,6 +338,26 @@ static void small_tables(void)
     CU_ASSERT_EQUAL(info.segment[0].address, 0x100000);
 }
 
+/* A FADT of each length that firmware may have: fields behind its end are not there. */
+static void fadt_lengths(void)
+{
+    for (size_t bytes = 116; bytes <= 244; bytes++) {
+        uint8_t *exact = malloc(bytes);
+        struct acpi_info info;
+
+        memset(exact, 0xff, bytes);
+        exact[91] = 4;
+        memset(exact + 64, 1, 4);
+        acpi_defaults(&info, 0);
+        CU_ASSERT_EQUAL(acpi_read_fadt(exact, bytes, &info), 0);
+        CU_ASSERT_EQUAL(info.pm1a_control.address, bytes >= 184 ? UINT64_MAX : 0x01010101);
+        CU_ASSERT_EQUAL(info.pm_timer.address, bytes >= 220 ? UINT64_MAX : UINT32_MAX);
+        CU_ASSERT_EQUAL(info.reset.address, bytes >= 129 ? UINT64_MAX : 0);
+        CU_ASSERT_EQUAL(info.dsdt, bytes >= 148 ? UINT64_MAX : UINT32_MAX);
+        free(exact);
+    }
+}
+
 static void s5_forms(void)
 {
     static const struct {
@@ -408,6 +428,7 @@ static const struct test_case cases[] = {
     {"MADT entries with lying lengths", madt_lengths},
     {"more CPUs and IO-APICs than fit", too_many},
     {"tables too short for their kind", small_tables},
+    {"FADTs of all lengths", fadt_lengths},
     {"forms of \\_S5", s5_forms},
     {"each byte damaged once", damaged_everywhere},
     {NULL, NULL},

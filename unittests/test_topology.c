@@ -181,22 +181,19 @@ static const struct row endless[] = {
     {UINT32_MAX, 0, {0, 0, 0, 0}},
 };
 
+static const struct row shrinking[] = {
+    {0, 0, INTEL},
+    {0xb, 0, {1, 2, 0x100, 0}},
+    {0xb, 1, {5, 32, 0x201, 0}},
+    {0xb, 2, {3, 64, 0x502, 0}},
+    {UINT32_MAX, 0, {0, 0, 0, 0}},
+};
+
 static void hostile(void)
 {
+    check(place(shrinking, 0xb, 0x3f), 1, 15, 1); /* a level further out cannot be narrower */
     check(place(nonsense, 0xb, 0xffffffff), 1, 0, 0x7fffffff);
     check(place(endless, 0xb, 0x1ff), 1, 0x7f, 1);
-}
-
-static void siblings(void)
-{
-    cpu_place[0] = place(xeon, 0x20, 2);
-    cpu_place[1] = place(xeon, 0x20, 3);
-    cpu_place[2] = place(xeon, 0x20, 4);
-    cpu_place[3] = place(xeon, 0x20, 0x42); /* same core number, another package */
-    CU_ASSERT(cpu_same_core(0, 1));
-    CU_ASSERT(!cpu_same_core(1, 2));
-    CU_ASSERT(cpu_same_package(1, 2));
-    CU_ASSERT(!cpu_same_core(0, 3));
 }
 
 static const struct test_case cases[] = {
@@ -205,7 +202,6 @@ static const struct test_case cases[] = {
     {"Intel by leaves 1 and 4", intel_counts},
     {"AMD", amd},
     {"nonsense", hostile},
-    {"siblings", siblings},
     {NULL, NULL},
 };
 

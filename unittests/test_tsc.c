@@ -185,6 +185,10 @@ static void lost_clock(void)
     clock_steer(&m.clock, &m.window, tsc_at(&m, SECOND), m.true_ns, true);
     struct clock_slot s = clock_read(&m.clock);
     CU_ASSERT_EQUAL(clock_ns_at(&s, tsc_at(&m, SECOND)), m.true_ns);
+    /* What went wrong has no part in the rate from then on. */
+    clock_steer(&m.clock, &m.window, tsc_at(&m, 2 * SECOND), m.true_ns + SECOND, true);
+    s = clock_read(&m.clock);
+    CU_ASSERT(hz_agree(tsc_scale_ticks(s.scale, SECOND), m.hz));
 
     start(&m, 3000000000, 0);
     second(&m, 0, true);
