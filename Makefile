@@ -48,8 +48,8 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
              crash.o symbols.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
-               ioapic.o pic.o pit.o hpet.o pmtimer.o rtc.o counter.o calibrate.o tsc.o tscsync.o time.o \
-               topology.o uart.o watchdog.o power.o)
+               ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
+               pit.o rtc.o uart.o watchdog.o topology.o power.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
@@ -129,6 +129,16 @@ TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsn
 TEST_PROGRAMS += log
 TEST_log := unittests/console_machine.o unittests/test_log.o unittests/test_console.o xen/log.o \
             xen/console.o xen/options.o
+
+TEST_PROGRAMS += devices
+TEST_devices := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o \
+                acpi_poweroff.o topology.o tsc.o clock.o rtc.o) \
+                $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o)
+
+
+TEST_PROGRAMS += boot
+TEST_boot := unittests/test_multiboot.o unittests/test_bootinfo.o unittests/test_bootmem.o \
+             $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 
@@ -241,6 +251,12 @@ fuzz: $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) ## run each fuzz target for FUZZ_SECOND
 	        $(FUZZ_CORPUS)/$$f >$(B)/fuzz-$$f.log 2>&1 || { cat $(B)/fuzz-$$f.log; exit 1; }; \
 	    echo "fuzz $$f: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$$f.log) inputs, no fault"; \
 	done
+
+FUZZERS += acpi
+FUZZ_acpi := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
+
+FUZZERS += multiboot
+FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # ---------------------------------------------------------------------------------------------------
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more

@@ -14,13 +14,3 @@ struct cpu_place {
 
 /* Of each CPU; written by the CPU itself before it is online, constant afterwards. */
 extern struct cpu_place cpu_place[MAX_CPUS];
-
-static inline bool cpu_same_package(unsigned a, unsigned b)
-{
-    return cpu_place[a].package == cpu_place[b].package;
-}
-
-static inline bool cpu_same_core(unsigned a, unsigned b)
-{
-    return cpu_same_package(a, b) && cpu_place[a].core == cpu_place[b].core;
-}

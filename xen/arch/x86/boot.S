@@ -26,22 +26,22 @@
 
         .section .multiboot, "ax", @progbits
         .balign 8
-mb1_header:
+.Lmb1_header:
         .long   MB1_MAGIC
         .long   MB1_FLAGS
         .long   -(MB1_MAGIC + MB1_FLAGS)
-        .long   PHYS(mb1_header)
+        .long   PHYS(.Lmb1_header)
         .long   IMAGE_PHYS              /* load address: the file from its first section on */
         .long   image_load_end_phys
         .long   image_end_phys
         .long   boot_start_phys
 
         .balign 8
-mb2_header:
+.Lmb2_header:
         .long   MB2_MAGIC
         .long   0                       /* i386 protected mode */
-        .long   mb2_end - mb2_header
-        .long   -(MB2_MAGIC + (mb2_end - mb2_header))
+        .long   .Lmb2_end - .Lmb2_header
+        .long   -(MB2_MAGIC + (.Lmb2_end - .Lmb2_header))
 
         .balign 8
         .short  1, 0                    /* information request: basic memory, map */
@@ -57,7 +57,7 @@ mb2_header:
         .balign 8
         .short  0, 0                    /* end */
         .long   8
-mb2_end:
+.Lmb2_end:
 
         .section .init.text, "ax", @progbits
         .code32
@@ -172,6 +172,8 @@ high_start:
         mov     %eax, %gs
         lea     cpu0_stack + STACK_SIZE - CPUINFO_SIZE(%rip), %rsp
         and     $-16, %rsp
+        push    $2                      /* no flag set */
+        popf
         mov     %ebp, %edi
         xor     %ebp, %ebp
         call    x86_start

@@ -46,9 +46,6 @@ struct boot_info {
     unsigned module_count;
     struct boot_module module[BOOT_MODULES_MAX];
 
-    uint64_t info_start,
-        info_end; /* the loader's own structures, whole: keep until they were parsed */
-
     /* Copies of the ACPI root pointer: revision 2 or later is preferred. */
     unsigned rsdp_bytes; /* 0: the loader gave none */
     uint8_t rsdp[BOOT_RSDP_BYTES];

@@ -64,6 +64,8 @@ static bool cut(struct bootmem *bm, unsigned i, uint64_t start, uint64_t end)
 
 void bootmem_reserve(struct bootmem *bm, uint64_t start, uint64_t end)
 {
+    if (start >= end)
+        return;
     start &= PAGE_MASK;
     if (add_overflows(end, PAGE_SIZE - 1, &end))
         end = UINT64_MAX;

@@ -25,20 +25,6 @@
 #define LEAF_HYPERVISOR_TSC 0x40000010 /* EAX: kHz */
 #define LEAF_CRYSTAL        0x15
 
-uint64_t tsc_hz_from_crystal(uint32_t denominator, uint32_t numerator, uint32_t crystal_hz)
-{
-    if (denominator == 0 || numerator == 0 || crystal_hz == 0)
-        return 0;
-    return mul_div_u64(crystal_hz, numerator, denominator);
-}
-
-bool hz_agree(uint64_t a, uint64_t b)
-{
-    uint64_t apart = a > b ? a - b : b - a;
-
-    return apart <= max_u64(a, b) / 100;
-}
-
 static uint64_t hz_from_hypervisor(void)
 {
     struct cpuid_regs r = cpuid(LEAF_HYPERVISOR, 0);

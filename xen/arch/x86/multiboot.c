@@ -109,15 +109,6 @@ static const char *keep_string(struct boot_info *bi, const struct phys_window *w
     return bootinfo_keep_text(bi, (const char *)at(w, pa, bytes), bytes, skip);
 }
 
-/* Makes [info_start, info_end) contain the loader's structure at pa too. */
-static void note_info(struct boot_info *bi, uint64_t pa, uint64_t bytes)
-{
-    if (bi->info_end == 0)
-        bi->info_start = pa;
-    bi->info_start = min_u64(bi->info_start, pa);
-    bi->info_end = max_u64(bi->info_end, pa + bytes);
-}
-
 static int add_module(struct boot_info *bi, uint64_t start, uint64_t end, const char *cmdline)
 {
     if (end < start)
@@ -179,7 +170,6 @@ static int parse_mb1(struct boot_info *bi, const struct phys_window *w, uint64_t
 
     if (!fetch(w, pa, &info, sizeof(info)))
         return bad(bi, "multiboot information lies outside of memory");
-    note_info(bi, pa, sizeof(info));
     if (info.flags & MB1_LOADER)
         bi->loader = keep_string(bi, w, info.boot_loader_name, 0);
     if (strncmp(bi->loader, "GRUB 2", 6) == 0)
@@ -330,7 +320,6 @@ static int parse_mb2(struct boot_info *bi, const struct phys_window *w, uint64_t
 
     if (!fetch(w, pa, &total, sizeof(total)) || !at(w, pa, total))
         return bad(bi, "multiboot2 information lies outside of memory");
-    note_info(bi, pa, total);
     for (next = 8;;) {
         struct mb2_tag tag;
         int rc;

@@ -13,15 +13,6 @@
  * DESYNC_NS has a TSC that is not in step after all. Then, or if the comparison at its start
  * (tscsync.c) showed it, each CPU goes on with a record of its own, steered by itself against the
  * same counter: INV-TIME-2, all steer towards one time, that of `platform`.
- *
- * Records are written by one CPU and read by all, at any moment, an NMI handler on the writer's own
- * CPU included. So a record has two slots: the writer fills the one that is not in use, then flips.
- *
- *     reader                       writer
- *     seq = 6, copies slot 0
- *                                  fills slot 1; seq = 7   (reader's copy is whole)
- *                                  fills slot 0            (reader's copy may be torn...)
- *     seq != 6: again                                      (...and is thrown away)
  */
 #include <stdatomic.h>
 
@@ -29,6 +20,7 @@
 #include "arch_inline.h"
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/calibrate.h"
+#include "xen/arch/x86/clock.h"
 #include "xen/arch/x86/counter.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/rtc.h"
@@ -41,17 +33,15 @@
 
 #define SECOND_NS      UINT64_C(1000000000)
 #define REFRESH_MIN_NS (SECOND_NS / 2) /* wanted sooner: nothing to steer yet */
-#define SLEW_HORIZON   (2 * SECOND_NS)
-#define STEP_NS        (SECOND_NS / 100) /* behind by more: jump forward, slewing would take too long */
 #define DESYNC_NS      (SECOND_NS / 1000)
 #define DESYNC_COUNT   3
-#define WINDOW_MAX_NS  (4096 * SECOND_NS)
 #define WIDTH_MAX_NS   50000 /* a sample less certain than this is not used */
+#define DELAY_MAX_NS   50000
 #define FS_PER_NS      1000000
 
 /* What steering a record needs to remember. */
 struct steering {
-    uint64_t origin_tsc, origin_ns; /* start of the window over which the rate is measured */
+    struct clock_window window;
     uint64_t refreshed_ns;
     unsigned off_count; /* checks in a row that found this CPU out of step */
 };
@@ -77,39 +67,6 @@ static struct {
     struct platform_slot platform[2]; /* written by CPU 0 */
     _Atomic uint64_t wallclock_base;
 } clk;
-
-/* ---- records ---- */
-
-struct clock_slot clock_read(const struct clock_record *r)
-{
-    struct clock_slot s;
-    uint32_t seq;
-
-    do {
-        seq = atomic_load_explicit(&r->sequence, memory_order_acquire);
-        s = r->slot[seq & 1];
-        atomic_thread_fence(memory_order_acquire);
-    } while (atomic_load_explicit(&r->sequence, memory_order_relaxed) != seq);
-    return s;
-}
-
-void clock_write(struct clock_record *r, struct clock_slot s)
-{
-    uint32_t seq = atomic_load_explicit(&r->sequence, memory_order_relaxed) + 1;
-
-    atomic_thread_fence(memory_order_release);
-    r->slot[seq & 1] = s;
-    atomic_store_explicit(&r->sequence, seq, memory_order_release);
-}
-
-/* A TSC value from before the record began counts as its beginning: another CPU's may lag a little.
- */
-uint64_t clock_ns_at(const struct clock_slot *s, uint64_t tsc)
-{
-    uint64_t delta = tsc - s->tsc;
-
-    return (int64_t)delta < 0 ? s->ns : s->ns + tsc_scale_apply(s->scale, delta);
-}
 
 static struct clock_record *my_record(void)
 {
@@ -181,26 +138,6 @@ static void platform_write(struct platform_slot p)
 
 /* ---- steering ---- */
 
-/* Bends the record at `tsc`, where the reference says `ns`. */
-static void steer(struct clock_record *r, struct steering *st, uint64_t tsc, uint64_t ns)
-{
-    struct clock_slot s = clock_read(r);
-    uint64_t mine = clock_ns_at(&s, tsc);
-    int64_t error = (int64_t)(ns - mine);
-
-    s.tsc = tsc;
-    s.ns = error > (int64_t)STEP_NS ? ns : mine;
-    if (ns > st->origin_ns && tsc > st->origin_tsc)
-        s.scale = tsc_scale_slewed(ns - st->origin_ns, tsc - st->origin_tsc,
-                                   clock_slew_ppb((int64_t)(ns - s.ns), SLEW_HORIZON));
-    clock_write(r, s);
-    /* A rate that may change is measured over the last interval, a constant one over a long one. */
-    if (!clk.invariant || ns - st->origin_ns > WINDOW_MAX_NS) {
-        st->origin_tsc = tsc;
-        st->origin_ns = ns;
-    }
-}
-
 void time_separate(const char *why)
 {
     if (!atomic_exchange(&clk.separate, true))
@@ -229,8 +166,12 @@ static void steer_by_counter(unsigned cpu, struct steering *st)
     ns = mul_div_u64(ticks, clk.counter.period_fs, FS_PER_NS);
     if (cpu == 0)
         platform_write((struct platform_slot){ticks, ns, sample.count});
+    /* Something kept us since the sample was taken: readers have been ahead of it for too long to bend
+     * the line there. */
+    if (tsc_scale_apply(s.scale, rdtsc() - sample.tsc) > DELAY_MAX_NS)
+        return;
     if (separate || cpu == 0)
-        steer(my_record(), st, sample.tsc, ns);
+        clock_steer(my_record(), &st->window, sample.tsc, ns, clk.invariant);
     else
         check_step(st, (int64_t)(ns - mine));
 }
@@ -275,8 +216,7 @@ void time_adopt(unsigned cpu, int64_t tsc_offset)
 
     s.tsc += (uint64_t)tsc_offset;
     clock_write(&clk.own[cpu], s);
-    clk.steering[cpu] =
-        (struct steering){.origin_tsc = s.tsc, .origin_ns = s.ns, .refreshed_ns = s.ns};
+    clk.steering[cpu] = (struct steering){.window = {s.tsc, s.ns}, .refreshed_ns = s.ns};
 }
 
 static bool tsc_is_invariant(void)

@@ -15,7 +15,6 @@
  * Every figure is rounded up to a power of two, since fields are whole bits, and bounded to 32
  * bits: a hypervisor below us may say anything.
  */
-#include "arch_inline.h"
 #include "xen/arch/x86/topology.h"
 
 #define LEAF_CACHES       4
@@ -129,7 +128,7 @@ struct cpu_place topology_decode(cpuid_reader *read)
     };
 }
 
-void topology_cpu_init(void)
+void topology_cpu_init(unsigned cpu)
 {
-    cpu_place[arch_cpu()] = topology_decode(cpuid);
+    cpu_place[cpu] = topology_decode(cpuid);
 }

@@ -7,8 +7,8 @@
 #include "xen/arch/x86/msr.h"
 #include "xen/topology.h"
 
-/* On each CPU, before it is online: fills cpu_place[] of the CPU that runs this. */
-void topology_cpu_init(void);
+/* On each CPU, before it is online, with its own number: fills its cpu_place[]. */
+void topology_cpu_init(unsigned cpu);
 
 /* The pure part: asks `read` for what CPUID says on the CPU in question. (A function pointer, so
  * that a test can play any CPU.) */

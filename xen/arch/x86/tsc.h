@@ -41,3 +41,8 @@ int64_t clock_slew_ppb(int64_t error_ns, uint64_t horizon_ns);
 
 /* The scale that makes a clock run at ns/ticks, changed by ppb. */
 struct tsc_scale tsc_scale_slewed(uint64_t ns, uint64_t ticks, int64_t ppb);
+
+/* From leaf 0x15: ticks = crystal_hz * numerator / denominator; 0 if the leaf does not say. */
+uint64_t tsc_hz_from_crystal(uint32_t denominator, uint32_t numerator, uint32_t crystal_hz);
+/* True if the two differ by at most 1 %. */
+bool hz_agree(uint64_t a, uint64_t b);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of what the boot path decides without touching a machine: the loader's information, the
+ * memory map, early memory.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <lagan/assert.h>
+
+#include "suite.h"
+
+extern const struct suite suite_multiboot, suite_bootinfo, suite_bootmem;
+const struct suite *const suites[] = {&suite_multiboot, &suite_bootinfo, &suite_bootmem, NULL};
+
+void assert_failed(const char *what, const char *file, int line)
+{
+    fprintf(stderr, "%s at %s:%d\n", what, file, line);
+    abort();
+}
