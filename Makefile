@@ -36,7 +36,7 @@ HCALL_OBJS :=
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
-             hvmap_frames.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o feature.o tlb.o ap.o smp.o \
+             hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o feature.o tlb.o ap.o smp.o \
              crash.o symbols.o)
 
 DEVICE_OBJS :=

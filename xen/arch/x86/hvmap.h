@@ -41,6 +41,10 @@ uint64_t hv_l4_phys(void);
 /* The L4 entry of slot 260 for tables of this domain; 0: it has none. From pv_desc.c. */
 uint64_t perdomain_l4_entry(domid_t owner);
 
+/* Checks the tables entry by entry (INV-MAP-1, INV-MAP-2, INV-M2P-1): false, and the first fault of each table is
+ * named, if there is one. */
+bool hvmap_audit(void);
+
 /* KiB of RAM that the hypervisor took for itself before the heap began: image, tables, frame table,
  * M2P. */
 uint64_t hvmap_kept_kib(void);

@@ -26,12 +26,15 @@
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/idt.h"
 #include "xen/arch/x86/interrupt.h"
+#include "xen/arch/x86/ioapic.h"
+#include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
 #include "xen/arch/x86/sections.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/time.h"
+#include "xen/arch/x86/topology.h"
 #include "xen/arch/x86/tlb.h"
 #include "xen/arch/x86/uart.h"
 #include "xen/cmdline.h"
@@ -128,18 +131,23 @@ static LAGAN_NORETURN void start_on_own_stack(void)
 {
     cpu_info()->cpu = 0;
     hvmap_heap_start(&boot_info, &bootmem);
+    ASSERT(hvmap_audit());
     log_info("%lu MiB of RAM are free, %lu KiB kept for the hypervisor\n",
              heap_free_pages() >> (20 - PAGE_SHIFT), hvmap_kept_kib());
 
     acpi_init(boot_info.rsdp_bytes ? boot_info.rsdp : NULL, boot_info.rsdp_bytes, apic_id());
     apic_init();
+    ioapic_init();
     set_interrupt_handlers();
+    topology_cpu_init(0);
+    mce_cpu_init();
     tlb_init();
     time_init();
     apic_timer_init();
 
     __asm__ volatile("sti");
     smp_start_others();
+    uart_start();
     xen_main();
 }
 
