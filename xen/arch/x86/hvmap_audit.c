@@ -4,8 +4,11 @@
  * INV-MAP-2, INV-M2P-1), entry by entry, with the rights that all levels together give. Debug
  * builds do it once at boot.
  */
+#include <lagan/arch.h>
+#include <lagan/cpumask.h>
 #include <lagan/printk.h>
 
+#include "xen/arch/x86/desc.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/hvmap_int.h"
 #include "xen/arch/x86/pte.h"
@@ -20,6 +23,25 @@ static uint64_t combine(uint64_t above, uint64_t e)
     return (above & e & PERMISSIONS) | ((above | e) & PROHIBITIONS);
 }
 
+/* Does the page of the M2P at va describe a frame that exists? */
+static bool describes_ram(uint64_t va)
+{
+    uint64_t first = ((va & ((UINT64_C(1) << 39) - 1)) / sizeof(uint64_t));
+
+    for (uint64_t m = first; m < first + PAGE_SIZE / sizeof(uint64_t); m++)
+        if (arch_mfn_valid(mfn(m)))
+            return true;
+    return false;
+}
+
+static bool is_guard(uint64_t va)
+{
+    return va >= VA_STACKS && va < VA_STACKS + MAX_CPUS * (uint64_t)STACK_STRIDE &&
+           (va & (STACK_STRIDE - 1)) < STACK_SIZE + STACK_GUARD_OFFSET + PAGE_SIZE &&
+           ((va & (STACK_STRIDE - 1)) < STACK_SIZE ||
+            (va & (STACK_STRIDE - 1)) >= STACK_SIZE + STACK_GUARD_OFFSET);
+}
+
 static const char *fault_of(uint64_t va, uint64_t e, uint64_t rights)
 {
     uint64_t slot = va >> 39 & 511, pa = e & PTE_ADDR;
@@ -31,6 +53,10 @@ static const char *fault_of(uint64_t va, uint64_t e, uint64_t rights)
         return "a constant of the image, writable";
     if ((rights & PTE_US) && (slot != SLOT_M2P_RO || (rights & PTE_RW)))
         return "open to ring 3";
+    if (slot == SLOT_M2P_RW && (rights & PTE_RW) && !(e & PTE_PS) && !describes_ram(va))
+        return "the page for frames that do not exist, writable";
+    if (is_guard(va))
+        return "a stack's guard";
     if (!(e & PTE_G))
         return "not global";
     return NULL;
