@@ -44,7 +44,7 @@ HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_mmu
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
-             hvmap_frames.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o feature.o tlb.o ap.o smp.o \
+             hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o feature.o tlb.o ap.o smp.o \
              crash.o symbols.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \

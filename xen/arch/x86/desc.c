@@ -69,8 +69,10 @@ static uint64_t ist_top(unsigned cpu, enum ist n)
 
 int desc_prepare(unsigned cpu)
 {
-    struct desc_page *p = cpu == 0 ? &boot_page : page_alloc(0, HEAP_CLEAR);
+    struct desc_page *p = pages[cpu];
 
+    if (!p)
+        p = cpu == 0 ? &boot_page : page_alloc(0, HEAP_CLEAR);
     if (!p)
         return -XEN_ENOMEM;
     p->gdt[DESC_CODE64_HV] = 0x00af9b000000ffff;

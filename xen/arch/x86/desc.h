@@ -27,7 +27,8 @@
 enum ist { IST_NONE, IST_DF, IST_MC, IST_NMI, IST_DB, IST_END };
 STATIC_ASSERT((IST_END - 1) * IST_SIZE <= STACK_GUARD_OFFSET);
 
-/* Makes the page of a CPU. The boot CPU's needs no memory; for others 0 or -XEN_ENOMEM. */
+/* Makes the page of a CPU, or makes it anew. The boot CPU's needs no memory; for others 0 or
+ * -XEN_ENOMEM. */
 int desc_prepare(unsigned cpu) LAGAN_MUST_CHECK;
 /* On the CPU itself: loads GDT, task register, an empty LDT, and null data segments. */
 void desc_load(unsigned cpu);

@@ -222,12 +222,12 @@ int hvmap_stack(unsigned cpu)
         uint64_t pa = image_phys(cpu0_stack) + at;
         void *page;
 
-        if (at == STACK_GUARD_OFFSET)
+        if (at == STACK_GUARD_OFFSET || (*entry_for(bottom + at, 1) & PTE_P))
             continue;
         if (cpu != 0) {
             page = page_alloc(0, HEAP_CLEAR);
             if (!page)
-                return -XEN_ENOMEM; /* what was mapped stays, for a CPU that never runs */
+                return -XEN_ENOMEM;
             pa = arch_frame_of(page).n << PAGE_SHIFT;
         }
         *entry_for(bottom + at, 1) = pa | PTE_HV_RW;

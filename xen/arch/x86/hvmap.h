@@ -25,7 +25,9 @@ void hvmap_heap_start(const struct boot_info *bi, struct bootmem *bm);
 void hvmap_release(uint64_t start, uint64_t end);
 
 /* Maps the stack of a CPU: 16 KiB, a guard page and the four small stacks of desc.h. The boot CPU's
- * has its memory in the image, others take it from the heap. 0 or -XEN_ENOMEM. */
+ * has its memory in the image, others take it from the heap. What is mapped already stays: the
+ * number of a CPU that did not start is given to the next one, and translations of ours are never
+ * flushed. 0 or -XEN_ENOMEM. */
 int hvmap_stack(unsigned cpu) LAGAN_MUST_CHECK;
 
 /* Maps device registers, uncached, for good. Panics if the address space or memory for it is used
@@ -40,6 +42,10 @@ uint64_t hv_l4_phys(void);
 
 /* The L4 entry of slot 260 for tables of this domain; 0: it has none. From pv_desc.c. */
 uint64_t perdomain_l4_entry(domid_t owner);
+
+/* Checks the tables entry by entry (INV-MAP-1, INV-MAP-2, INV-M2P-1): false, and the first fault of
+ * each table is named, if there is one. */
+bool hvmap_audit(void);
 
 /* KiB of RAM that the hypervisor took for itself before the heap began: image, tables, frame table,
  * M2P. */

@@ -23,10 +23,12 @@
 #include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/idt.h"
+#include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/sections.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/time.h"
+#include "xen/arch/x86/topology.h"
 #include "xen/options.h"
 #include "arch_inline.h"
 
@@ -65,6 +67,12 @@ cpumask_t arch_online_cpus(void)
     return (cpumask_t){atomic_load_explicit(&smp.online, memory_order_acquire)};
 }
 
+void smp_mark_online(void)
+{
+    atomic_fetch_or(&smp.online, cpumask_of(arch_cpu()).bits);
+    __asm__ volatile("sti" : : : "memory");
+}
+
 void smp_choose_trampoline(const struct boot_info *bi)
 {
     const uint64_t top = 640 << 10;
@@ -100,8 +108,8 @@ static LAGAN_NORETURN void ap_start(void)
         stop();
     atomic_store(&smp.arrived, true);
     time_sync_ap();
-    atomic_fetch_or(&smp.online, cpumask_of(arch_cpu()).bits);
-    __asm__ volatile("sti");
+    topology_cpu_init(arch_cpu());
+    mce_cpu_init();
     ap_main();
 }
 
@@ -186,7 +194,7 @@ static bool start_one(struct ap_data *data, unsigned cpu, uint32_t id)
     time_sync_boot(cpu);
     irq_restore(flags);
     if (!wait_until(is_online, REPORT_WAIT_NS))
-        arch_panic("CPU %u (APIC id %u) has stopped while it was started\n", cpu, id);
+        arch_panic("CPU %u (APIC id %u) has arrived, but not come online\n", cpu, id);
     return true;
 }
 

@@ -13,5 +13,10 @@ void smp_choose_trampoline(const struct boot_info *bi);
  * is named and left out. Each ends in ap_main(). Boot CPU, with time and the local APIC working. */
 void smp_start_others(void);
 
-/* Provided by the core: what a started CPU does, online, with interrupts on. */
+/* On a started CPU, when its run queue and timers are ready, so that others may send it work: it is
+ * in arch_online_cpus() from now on, and takes interrupts. */
+void smp_mark_online(void);
+
+/* Provided by the core: the rest of what a started CPU does, interrupts off; calls
+ * smp_mark_online(). */
 LAGAN_NORETURN void ap_main(void);

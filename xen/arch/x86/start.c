@@ -29,6 +29,8 @@
 #include "xen/arch/x86/idt.h"
 #include "xen/arch/x86/ioapic.h"
 #include "xen/arch/x86/interrupt.h"
+#include "xen/arch/x86/ioapic.h"
+#include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
 #include "xen/arch/x86/pv.h"
@@ -36,6 +38,7 @@
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/time.h"
+#include "xen/arch/x86/topology.h"
 #include "xen/arch/x86/tlb.h"
 #include "xen/arch/x86/uart.h"
 #include "xen/arch/x86/watchdog.h"
@@ -134,6 +137,7 @@ static LAGAN_NORETURN void start_on_own_stack(void)
 {
     cpu_info()->cpu = 0;
     hvmap_heap_start(&boot_info, &bootmem);
+    ASSERT(hvmap_audit());
     log_info("%lu MiB of RAM are free, %lu KiB kept for the hypervisor\n",
              heap_free_pages() >> (20 - PAGE_SHIFT), hvmap_kept_kib());
 
@@ -142,6 +146,8 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     accounts_init();
     ioapic_init();
     set_interrupt_handlers();
+    topology_cpu_init(0);
+    mce_cpu_init();
     tlb_init();
     time_init();
     apic_timer_init();
@@ -154,6 +160,7 @@ static LAGAN_NORETURN void start_on_own_stack(void)
 
     __asm__ volatile("sti");
     smp_start_others();
+    uart_start();
     xen_main();
 }
 

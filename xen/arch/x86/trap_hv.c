@@ -17,6 +17,7 @@
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/crash.h"
 #include "xen/arch/x86/interrupt.h"
+#include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/trap_hv.h"
@@ -107,37 +108,6 @@ void hv_interrupt(struct cpu_user_regs *regs)
     interrupt(regs->entry_vector);
 }
 
-/* Reads and clears the banks; false when one says that this CPU cannot go on. */
-static bool machine_check_banks(uint64_t *status, unsigned *bank)
-{
-    const uint64_t valid = UINT64_C(1) << 63, uncorrected = UINT64_C(1) << 61;
-    const uint64_t corrupt = UINT64_C(1) << 57;
-    unsigned bank_count = (unsigned)(rdmsr(MSR_MCG_CAP) & 0xff);
-
-    for (*bank = 0; *bank < bank_count; (*bank)++) {
-        uint32_t msr = MSR_MC0_CTL + *bank * 4 + 1;
-
-        *status = rdmsr(msr);
-        if ((*status & valid) && (*status & (uncorrected | corrupt)))
-            return false;
-        wrmsr(msr, 0);
-    }
-    return true;
-}
-
-static void machine_check(struct cpu_user_regs *regs)
-{
-    const uint64_t can_return = 1, in_progress = 4;
-    uint64_t mcg = rdmsr(MSR_MCG_STATUS), status = 0;
-    unsigned bank = 0;
-
-    if (!machine_check_banks(&status, &bank) || !(mcg & can_return)) {
-        crash_note("machine check: MCG_STATUS %#lx, bank %u status %#lx\n", mcg, bank, status);
-        crash_trap(regs, 0);
-    }
-    wrmsr(MSR_MCG_STATUS, mcg & ~in_progress);
-}
-
 void hv_trap_small_stack(struct cpu_user_regs *regs)
 {
     switch (regs->entry_vector) {
@@ -146,7 +116,7 @@ void hv_trap_small_stack(struct cpu_user_regs *regs)
         watchdog_nmi(regs);
         return;
     case TRAP_MC:
-        machine_check(regs);
+        mce_handle(regs);
         return;
     default:
         crash_trap(regs, read_cr2());

@@ -64,13 +64,13 @@ trap_stubs:
         .set    n, 0
         .rept   256
         .balign 16
-        .if     n >= 32 || !((ERROR_CODE_MASK >> n) & 1)
+        .if     n >= 32 || !((ERROR_CODE_MASK >> (n & 31)) & 1)
         push    $0
         .endif
         movl    $n, 4(%rsp)
         .if     n == 1
         jmp     trap_debug
-        .elseif n < 32 && ((IST_MASK >> n) & 1)
+        .elseif n < 32 && ((IST_MASK >> (n & 31)) & 1)
         jmp     trap_small_stack
         .else
         jmp     trap_common
