@@ -24,12 +24,12 @@ MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o m
            mm/table.o mm/segdesc.o mm/relinquish.o mm/audit.o
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
-LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o
+LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
 # xen/: portable parts
 CORE_OBJS :=
 # ... the log, the console, and the parsers of what the boot loader hands over
-CORE_OBJS += xen/log.o
+CORE_OBJS += xen/log.o xen/options.o xen/cmdline.o xen/modline.o xen/elf.o xen/elf_notes.o
 
 SCHED_OBJS :=
 
@@ -104,6 +104,10 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 # hypervisor's own objects and the test files. Variants: plain, asan, tsan.
 
 TEST_PROGRAMS := mm
+
+# The small library, the log, the parsers
+TEST_PROGRAMS += lib
+TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o
 
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The hypervisor's command line: a table of names, a kind of value for each, and the place of the
+ * value in struct options. The kinds are few, and the parser of each one has read all of its text
+ * before it changes the place, so that a malformed option leaves the default as it was.
+ *
+ * Options of Xen that ask for something that we always or never do, and whose absence harms nobody,
+ * are of the kind IGNORED: they come from GRUB's own scripts or from a configuration written for
+ * Xen, and a warning for each would only teach people not to read warnings.
+ */
+#include <lagan/parse.h>
+#include <lagan/string.h>
+#include "xen/cmdline.h"
+
+enum kind {
+    KIND_BOOL,
+    KIND_UINT,
+    KIND_SIZE,
+    KIND_TEXT,
+    KIND_UART,
+    KIND_CONSOLE,
+    KIND_LOGLVL,
+    KIND_CONSWITCH,
+    KIND_DOM0,
+    KIND_DOM0_MEM,
+    KIND_DOM0_VCPUS,
+    KIND_WATCHDOG,
+    KIND_NOSMP,
+    KIND_IGNORED,
+};
+
+struct option {
+    const char *name;
+    enum kind kind;
+    size_t offset; /* in struct options */
+};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct option table[] = {
+    {"com1", KIND_UART, AT(com1)},
+    {"com2", KIND_UART, AT(com2)},
+    {"console", KIND_CONSOLE, 0},
+    {"console_to_ring", KIND_BOOL, AT(console_to_ring)},
+    {"conswitch", KIND_CONSWITCH, 0},
+    {"loglvl", KIND_LOGLVL, AT(loglvl)},
+    {"guest_loglvl", KIND_LOGLVL, AT(guest_loglvl)},
+    {"dom0", KIND_DOM0, 0},
+    {"dom0_mem", KIND_DOM0_MEM, 0},
+    {"dom0_max_vcpus", KIND_DOM0_VCPUS, 0},
+    {"dom0_vcpus_pin", KIND_BOOL, AT(dom0_vcpus_pin)},
+    {"noreboot", KIND_BOOL, AT(noreboot)},
+    {"qemu-exit", KIND_BOOL, AT(qemu_exit)},
+    {"maxcpus", KIND_UINT, AT(maxcpus)},
+    {"nosmp", KIND_NOSMP, 0},
+    {"mem", KIND_SIZE, AT(mem)},
+    {"smt", KIND_BOOL, AT(smt)},
+    {"x2apic", KIND_BOOL, AT(x2apic)},
+    {"xsave", KIND_BOOL, AT(xsave)},
+    {"smep", KIND_BOOL, AT(smep)},
+    {"smap", KIND_BOOL, AT(smap)},
+    {"umip", KIND_BOOL, AT(umip)},
+    {"bootscrub", KIND_BOOL, AT(bootscrub)},
+    {"watchdog", KIND_WATCHDOG, 0},
+    {"watchdog_timeout", KIND_UINT, AT(watchdog_timeout)},
+    {"clocksource", KIND_TEXT, AT(clocksource)},
+    {"sched_credit_tslice_ms", KIND_UINT, AT(sched_slice_ms)},
+    {"sched_ratelimit_us", KIND_UINT, AT(sched_ratelimit_us)},
+};
+
+static const char *const ignored[] = {
+    "placeholder",
+    "no-real-mode",
+    "edid",
+    "vga",
+    "font",
+    "sched",
+    "sync_console",
+    "console_timestamps",
+    "conring_size",
+    "serial_tx_buffer",
+    "apic_verbosity",
+    "e820-verbose",
+    "reboot",
+    "ucode",
+    "spec-ctrl",
+    "xpti",
+    "pv-l1tf",
+    "pv",
+    "pcid",
+    "iommu",
+    "dom0-iommu",
+    "dom0_nodes",
+    "crashkernel",
+    "cpufreq",
+    "cpuidle",
+    "max_cstate",
+    "mwait-idle",
+    "pci",
+    "nmi",
+    "mce",
+    "mce_verbosity",
+    "flask",
+    "gnttab",
+    "gnttab_max_frames",
+    "gnttab_max_maptrack_frames",
+    "max_gsi_irqs",
+    "hap",
+    "ept",
+    "vpid_mode",
+    "altp2m",
+    "hvm_fep",
+    "tmem",
+    "timer_slop",
+    "allow_unsafe",
+    "tboot",
+    "efi",
+    "numa",
+    "low_mem_virq_limit",
+    "sched_smt_power_savings",
+    "sched-gran",
+    "credit2_runqueue",
+    "hmp-unsafe",
+};
+
+static bool find_option(struct text name, struct option *found)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        if (text_is(name, table[i].name)) {
+            *found = table[i];
+            return true;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(ignored); i++) {
+        if (text_is(name, ignored[i])) {
+            *found = (struct option){ignored[i], KIND_IGNORED, 0};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_parity(char c, char *parity)
+{
+    if (c != 'n' && c != 'o' && c != 'e' && c != 'm' && c != 's')
+        return false;
+    *parity = c;
+    return true;
+}
+
+/* BAUD[/BASE][,DPS[,IOBASE[,IRQ]]], any part but the first may be empty. */
+static bool parse_uart(struct text t, struct option_uart *uart)
+{
+    struct option_uart u = *uart;
+    struct text speed = text_split(&t, ','), dps = text_split(&t, ',');
+    struct text base = text_split(&t, ','), irq = text_split(&t, ',');
+    struct text baud = text_split(&speed, '/');
+
+    u.given = true;
+    if (text_is(baud, "auto"))
+        u.baud = 0;
+    else if (!parse_range(baud, 1200, 115200 * 8, &u.baud))
+        return false;
+    if (dps.length > 0) {
+        if (dps.length != 3 || !parse_range((struct text){dps.at, 1}, 5, 8, &u.data_bits) ||
+            !parse_parity(dps.at[1], &u.parity) ||
+            !parse_range((struct text){dps.at + 2, 1}, 1, 2, &u.stop_bits))
+            return false;
+    }
+    if (base.length > 0 && !parse_range(base, 0x100, 0xfff8, &u.io_base))
+        return false;
+    if (irq.length > 0 && !parse_range(irq, 0, 15, &u.irq))
+        return false;
+    if (t.length > 0)
+        return false;
+    *uart = u;
+    return true;
+}
+
+static bool parse_console(struct text t, unsigned *console)
+{
+    unsigned bits = 0;
+
+    do {
+        struct text name = text_split(&t, ',');
+
+        if (text_is(name, "com1"))
+            bits |= CONSOLE_COM1;
+        else if (text_is(name, "com2"))
+            bits |= CONSOLE_COM2;
+        else if (text_is(name, "vga"))
+            bits |= CONSOLE_VGA;
+        else if (!text_is(name, "none"))
+            return false;
+    } while (t.length > 0);
+    *console = bits;
+    return true;
+}
+
+static bool parse_level(struct text t, uint8_t *threshold)
+{
+    static const char *const names[] = {"none", "error", "warning", "info", "debug"};
+
+    STATIC_ASSERT(ARRAY_SIZE(names) == LOG_DEBUG + 2);
+    if (text_is(t, "all")) {
+        *threshold = LOG_DEBUG + 1;
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (text_is(t, names[i])) {
+            *threshold = (uint8_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* LEVEL[/RATE-LIMITED LEVEL]; a second level below the first one is raised to it. */
+static bool parse_loglvl(struct text t, struct log_threshold *threshold)
+{
+    struct text first = text_split(&t, '/');
+    struct log_threshold both;
+
+    if (!parse_level(first, &both.always))
+        return false;
+    both.limited = both.always;
+    if (t.length > 0 && !parse_level(t, &both.limited))
+        return false;
+    if (both.limited < both.always)
+        both.limited = both.always;
+    *threshold = both;
+    return true;
+}
+
+/* A letter, or ` for none; x behind it: leave the input with the hypervisor at first. */
+static bool parse_conswitch(struct text t, struct options *o)
+{
+    bool keep = t.length == 2 && t.at[1] == 'x';
+    char letter = t.length > 0 ? t.at[0] : '\0';
+
+    if (t.length != 1 && !keep)
+        return false;
+    if (letter != '`' && (letter < 'a' || letter > 'z'))
+        return false;
+    o->conswitch = letter == '`' ? '\0' : letter;
+    o->conswitch_keep = keep;
+    return true;
+}
+
+/* What dom0 is: a PV domain, whatever else is asked for. */
+static bool parse_dom0(struct text t)
+{
+    static const char *const known[] = {
+        "pv",          "verbose",       "no-verbose", "cpuid-faulting", "no-cpuid-faulting",
+        "msr-relaxed", "no-msr-relaxed"};
+
+    do {
+        struct text word = text_split(&t, ',');
+        size_t i = 0;
+
+        while (i < ARRAY_SIZE(known) && !text_is(word, known[i]))
+            i++;
+        if (i == ARRAY_SIZE(known))
+            return false;
+    } while (t.length > 0);
+    return true;
+}
+
+/* [min:|max:]SIZE,...; a size with a minus in front is what must be left of the host's memory. */
+static bool parse_dom0_mem(struct text t, struct options *o)
+{
+    struct option_amount size = o->dom0_mem, low = o->dom0_mem_min, high = o->dom0_mem_max;
+
+    do {
+        struct text word = text_split(&t, ',');
+        struct option_amount *amount = &size;
+        bool below = false;
+        uint64_t bytes;
+
+        if (text_starts(word, "min:"))
+            amount = &low;
+        else if (text_starts(word, "max:"))
+            amount = &high;
+        if (amount != &size)
+            word = text_from(word, 4);
+        if (text_starts(word, "-")) {
+            below = true;
+            word = text_from(word, 1);
+        }
+        if (!parse_size(word, &bytes))
+            return false;
+        *amount = (struct option_amount){true, below, bytes};
+    } while (t.length > 0);
+    o->dom0_mem = size;
+    o->dom0_mem_min = low;
+    o->dom0_mem_max = high;
+    return true;
+}
+
+/* N, LOW-, -HIGH or LOW-HIGH. */
+static bool parse_dom0_vcpus(struct text t, struct option_vcpus *vcpus)
+{
+    struct option_vcpus v = {1, XEN_LEGACY_MAX_VCPUS};
+    bool range = text_has(t, '-');
+    struct text low = text_split(&t, '-');
+
+    if (!range) {
+        if (!parse_range(low, 1, UINT_MAX, &v.high))
+            return false;
+        v.low = v.high;
+    } else {
+        if (low.length == 0 && t.length == 0)
+            return false;
+        if (low.length > 0 && !parse_range(low, 1, UINT_MAX, &v.low))
+            return false;
+        if (t.length > 0 && !parse_range(t, v.low, UINT_MAX, &v.high))
+            return false;
+        v.high = v.high < v.low ? v.low : v.high;
+    }
+    *vcpus = v;
+    return true;
+}
+
+/* Each of these kinds has text behind a '='. */
+static bool parse_value(const struct option *option, struct text value, struct options *o)
+{
+    void *place = (char *)o + option->offset;
+
+    switch (option->kind) {
+    case KIND_UINT:
+        return parse_range(value, 0, UINT_MAX, place);
+    case KIND_SIZE:
+        return parse_size(value, place);
+    case KIND_TEXT:
+        return text_copy(value, place, OPTION_TEXT_MAX);
+    case KIND_UART:
+        return parse_uart(value, place);
+    case KIND_CONSOLE:
+        return parse_console(value, &o->console);
+    case KIND_LOGLVL:
+        return parse_loglvl(value, place);
+    case KIND_CONSWITCH:
+        return parse_conswitch(value, o);
+    case KIND_DOM0:
+        return parse_dom0(value);
+    case KIND_DOM0_MEM:
+        return parse_dom0_mem(value, o);
+    case KIND_DOM0_VCPUS:
+        return parse_dom0_vcpus(value, &o->dom0_max_vcpus);
+    default:
+        return false;
+    }
+}
+
+/* These kinds have a yes or no, written as NAME, no-NAME, NAME=BOOL, or a word that means yes. */
+static bool parse_switch(const struct option *option, bool on, struct options *o)
+{
+    switch (option->kind) {
+    case KIND_BOOL:
+        *(bool *)((char *)o + option->offset) = on;
+        return true;
+    case KIND_WATCHDOG:
+        o->watchdog = on;
+        return true;
+    case KIND_NOSMP:
+        o->maxcpus = on ? 1 : 0;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_switch(enum kind kind)
+{
+    return kind == KIND_BOOL || kind == KIND_WATCHDOG || kind == KIND_NOSMP;
+}
+
+static bool parse_word(struct options *o, struct text word, const char **why)
+{
+    bool has_value = text_has(word, '='), on = true;
+    struct text value = word, name = text_split(&value, '=');
+    struct option option;
+
+    *why = "unknown option";
+    if (!find_option(name, &option)) {
+        if (!text_starts(name, "no-") || has_value || !find_option(text_from(name, 3), &option))
+            return false;
+        if (!is_switch(option.kind) && option.kind != KIND_IGNORED)
+            return false;
+        on = false;
+    }
+    *why = has_value ? "malformed value" : "value missing";
+    if (option.kind == KIND_IGNORED)
+        return true;
+    if (!is_switch(option.kind))
+        return has_value && parse_value(&option, value, o);
+    if (option.kind == KIND_WATCHDOG && text_is(value, "force"))
+        return parse_switch(&option, true, o);
+    return (!has_value || parse_bool(value, &on)) && parse_switch(&option, on, o);
+}
+
+unsigned cmdline_parse(struct options *o, const char *line)
+{
+    unsigned bad = 0;
+
+    for (;;) {
+        struct text word = text_word(&line);
+        const char *why;
+
+        if (word.length == 0)
+            return bad;
+        if (text_is(word, "--")) {
+            while (*line == ' ')
+                line++;
+            if (strlcpy(o->dom0_extra, line, sizeof(o->dom0_extra)) < sizeof(o->dom0_extra))
+                return bad;
+            log_warn("Command line: the part for dom0 is too long and was cut short\n");
+            return bad + 1;
+        }
+        if (!parse_word(o, word, &why)) {
+            log_warn("Command line: \"%.*s\": %s, ignored\n", (int)min_u64(word.length, 128),
+                     word.at, why);
+            bad++;
+        }
+    }
+}

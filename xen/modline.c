@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Parser of boot modules' command lines. Pure: text in, struct and words out.
+ *
+ * Nothing is guessed: a word that is not understood, a key given twice, a value out of range each
+ * refuse the whole line, since a domain that starts with other resources than were asked for is
+ * worse than one that does not start.
+ */
+#include <lagan/parse.h>
+#include <lagan/string.h>
+#include <lagan/vsnprintf.h>
+#include "xen/modline.h"
+
+enum key {
+    KEY_NAME,
+    KEY_MEM,
+    KEY_VCPUS,
+    KEY_WEIGHT,
+    KEY_CAP,
+    KEY_RAMDISK,
+    KEY_MAXMEM,
+    KEY_CPUS,
+    KEY_COUNT
+};
+
+static const char *const key_names[KEY_COUNT] = {
+    [KEY_NAME] = "name",     [KEY_MEM] = "mem",  [KEY_VCPUS] = "vcpus",
+    [KEY_WEIGHT] = "weight", [KEY_CAP] = "cap",  [KEY_RAMDISK] = "ramdisk",
+    [KEY_MAXMEM] = "maxmem", [KEY_CPUS] = "cpus"};
+
+/* What a value must be, in the words of the complaint. */
+static const char *const key_rules[KEY_COUNT] = {
+    [KEY_NAME] = "must be 1..31 letters, digits, - _ .",
+    [KEY_MEM] = "must be a size of 1M..16T",
+    [KEY_VCPUS] = "must be 1..32",
+    [KEY_WEIGHT] = "must be 1..65535",
+    [KEY_CAP] = "must be 1..3200 per cent",
+    [KEY_RAMDISK] = "must be 1..31 letters, digits, - _ .",
+    [KEY_MAXMEM] = "must be a size of 1M..16T",
+    [KEY_CPUS] = "must be a list of CPUs below 64, as 0-3,5",
+};
+STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
+
+static bool parse_name(struct text t, char *name)
+{
+    for (size_t i = 0; i < t.length; i++) {
+        char c = t.at[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            c != '-' && c != '_' && c != '.')
+            return false;
+    }
+    return t.length > 0 && text_copy(t, name, MODLINE_NAME_MAX);
+}
+
+static bool parse_mem(struct text t, uint64_t *bytes)
+{
+    uint64_t n;
+
+    if (!parse_size(t, &n) || n < MODLINE_MEM_MIN || n > MODLINE_MEM_MAX)
+        return false;
+    *bytes = (n + PAGE_SIZE - 1) & PAGE_MASK;
+    return true;
+}
+
+static bool parse_value(enum key key, struct text value, struct modline *m)
+{
+    switch (key) {
+    case KEY_NAME:
+        return parse_name(value, m->name);
+    case KEY_MEM:
+        return parse_mem(value, &m->mem_bytes);
+    case KEY_VCPUS:
+        return parse_range(value, 1, MODLINE_VCPUS_MAX, &m->vcpus);
+    case KEY_WEIGHT:
+        return parse_range(value, 1, 65535, &m->weight);
+    case KEY_CAP:
+        return parse_range(value, 1, 100 * MODLINE_VCPUS_MAX, &m->cap);
+    case KEY_RAMDISK:
+        return parse_name(value, m->ramdisk);
+    case KEY_MAXMEM:
+        return parse_mem(value, &m->maxmem_bytes);
+    case KEY_CPUS:
+        return parse_cpus(value, &m->cpus);
+    default:
+        return false;
+    }
+}
+
+static enum key find_key(struct text name)
+{
+    for (enum key key = 0; key < KEY_COUNT; key++)
+        if (text_is(name, key_names[key]))
+            return key;
+    return KEY_COUNT;
+}
+
+/* A ramdisk has a name and nothing else. */
+static bool key_allowed(enum modline_kind kind, enum key key)
+{
+    return key < KEY_COUNT && (kind == MODLINE_DOMAIN || key == KEY_NAME);
+}
+
+/* The complaint about a word; the word is cut to a length that leaves room for the reason. */
+static int complain(char *why, struct text word, const char *reason)
+{
+    snprintf(why, MODLINE_WHY_MAX, "%.*s: %s", (int)min_u64(word.length, 40), word.at, reason);
+    return -XEN_EINVAL;
+}
+
+/* Reads the words up to "--" or the end; *seen gets a bit for each key. */
+static int parse_words(const char *line, struct modline *m, unsigned *seen, char *why)
+{
+    for (;;) {
+        struct text word = text_word(&line), value = word, name;
+        enum key key;
+
+        if (word.length == 0 || text_is(word, "--")) {
+            while (*line == ' ')
+                line++;
+            m->guest_line = line;
+            if (word.length > 0 && m->kind == MODLINE_RAMDISK)
+                return complain(why, word, "a ramdisk has no command line");
+            return 0;
+        }
+        name = text_split(&value, '=');
+        key = find_key(name);
+        if (!key_allowed(m->kind, key) || name.length == word.length)
+            return complain(why, word, "not understood");
+        if (*seen & (1u << key))
+            return complain(why, word, "given twice");
+        if (!parse_value(key, value, m))
+            return complain(why, word, key_rules[key]);
+        *seen |= 1u << key;
+    }
+}
+
+/* What no single word can tell. */
+static int check_whole(struct modline *m, unsigned seen, char *why)
+{
+    const char *fault = NULL;
+
+    if (!(seen & (1u << KEY_NAME)))
+        fault = "name missing";
+    else if (m->kind == MODLINE_DOMAIN && !(seen & (1u << KEY_MEM)))
+        fault = "mem missing";
+    else if (m->maxmem_bytes < m->mem_bytes && (seen & (1u << KEY_MAXMEM)))
+        fault = "maxmem is less than mem";
+    else if (m->cap > m->vcpus * 100)
+        fault = "cap is more than the vcpus can use";
+    if (fault) {
+        strlcpy(why, fault, MODLINE_WHY_MAX);
+        return -XEN_EINVAL;
+    }
+    if (m->maxmem_bytes == 0)
+        m->maxmem_bytes = m->mem_bytes;
+    return 0;
+}
+
+int modline_parse(const char *line, struct modline *m, char why[MODLINE_WHY_MAX])
+{
+    const char *rest = line;
+    struct text first = text_word(&rest);
+    struct modline parsed = {.vcpus = 1, .cpus = cpumask_all(), .guest_line = line};
+    unsigned seen = 0;
+    int rc;
+
+    why[0] = '\0';
+    if (text_is(first, "domain"))
+        parsed.kind = MODLINE_DOMAIN;
+    else if (text_is(first, "ramdisk"))
+        parsed.kind = MODLINE_RAMDISK;
+    if (parsed.kind == MODLINE_PLAIN) {
+        *m = parsed;
+        return 0;
+    }
+    rc = parse_words(rest, &parsed, &seen, why);
+    if (!rc)
+        rc = check_whole(&parsed, seen, why);
+    if (rc) {
+        *m = (struct modline){.kind = parsed.kind};
+        memcpy(m->name, parsed.name, sizeof(m->name));
+    } else {
+        *m = parsed;
+    }
+    return rc;
+}
+
+size_t modline_find(const struct modline *lines, size_t count, enum modline_kind kind,
+                    const char *name)
+{
+    size_t i = 0;
+
+    while (i < count && (lines[i].kind != kind || strcmp(lines[i].name, name) != 0))
+        i++;
+    return i;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The command line of a boot module, which says what the module is:
+ *
+ *   domain name=NAME mem=SIZE [vcpus=N] [weight=W] [cap=PERCENT] [ramdisk=NAME] [maxmem=SIZE]
+ *          [cpus=LIST] [-- guest command line]
+ *   ramdisk name=NAME
+ *   anything else: plain, dom0's kernel (the first such module) or its initrd (the next one)
+ *
+ * The caller has taken off the file name that some boot loaders put in front. Sizes are as on the
+ * hypervisor's command line (64M; without a unit KiB), whole pages, rounded up.
+ */
+#pragma once
+
+#include <lagan/cpumask.h>
+#include <lagan/types.h>
+
+#define MODLINE_NAME_MAX  32 /* with the terminator */
+#define MODLINE_WHY_MAX   96
+#define MODLINE_VCPUS_MAX XEN_LEGACY_MAX_VCPUS
+#define MODLINE_MEM_MIN   (UINT64_C(1) << 20)
+#define MODLINE_MEM_MAX   (UINT64_C(1) << 44)
+
+enum modline_kind { MODLINE_PLAIN, MODLINE_DOMAIN, MODLINE_RAMDISK };
+
+struct modline {
+    enum modline_kind kind;
+    char name[MODLINE_NAME_MAX];    /* letters, digits and - _ . ; plain: "" */
+    char ramdisk[MODLINE_NAME_MAX]; /* "": none */
+    uint64_t mem_bytes;             /* whole pages */
+    uint64_t maxmem_bytes;          /* >= mem_bytes */
+    unsigned vcpus;                 /* 1 .. MODLINE_VCPUS_MAX */
+    unsigned weight;                /* 0: the scheduler's usual one */
+    unsigned cap;                   /* per cent of one CPU; 0: none */
+    cpumask_t cpus;                 /* where it may run */
+    const char *guest_line;         /* inside the line that was parsed; plain: all of it */
+};
+
+/* 0, or -XEN_EINVAL with the fault in words in why, e.g. "vcpus=0: must be 1..32"; m then has the
+ * kind, the name if one was understood before the fault, and nothing else. The line must outlive
+ * *m. */
+int modline_parse(const char *line, struct modline *m, char why[MODLINE_WHY_MAX]) LAGAN_MUST_CHECK;
+
+/* The index of the first of `count` modules that has this kind and name; count when there is none.
+ */
+size_t modline_find(const struct modline *lines, size_t count, enum modline_kind kind,
+                    const char *name);
