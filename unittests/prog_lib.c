@@ -4,6 +4,7 @@
  */
 #include "suite.h"
 
-extern const struct suite suite_string, suite_vsnprintf;
+extern const struct suite suite_string, suite_vsnprintf, suite_cmdline, suite_modline, suite_elf;
 
-const struct suite *const suites[] = {&suite_string, &suite_vsnprintf, NULL};
+const struct suite *const suites[] = {&suite_string,  &suite_vsnprintf, &suite_cmdline,
+                                      &suite_modline, &suite_elf,       NULL};

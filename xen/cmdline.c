@@ -11,6 +11,7 @@
 #include <lagan/parse.h>
 #include <lagan/string.h>
 #include "xen/cmdline.h"
+#include "xen/option_value.h"
 
 enum kind {
     KIND_BOOL,
@@ -140,187 +141,6 @@ static bool find_option(struct text name, struct option *found)
     return false;
 }
 
-static bool parse_parity(char c, char *parity)
-{
-    if (c != 'n' && c != 'o' && c != 'e' && c != 'm' && c != 's')
-        return false;
-    *parity = c;
-    return true;
-}
-
-/* BAUD[/BASE][,DPS[,IOBASE[,IRQ]]], any part but the first may be empty. */
-static bool parse_uart(struct text t, struct option_uart *uart)
-{
-    struct option_uart u = *uart;
-    struct text speed = text_split(&t, ','), dps = text_split(&t, ',');
-    struct text base = text_split(&t, ','), irq = text_split(&t, ',');
-    struct text baud = text_split(&speed, '/');
-
-    u.given = true;
-    if (text_is(baud, "auto"))
-        u.baud = 0;
-    else if (!parse_range(baud, 1200, 115200 * 8, &u.baud))
-        return false;
-    if (dps.length > 0) {
-        if (dps.length != 3 || !parse_range((struct text){dps.at, 1}, 5, 8, &u.data_bits) ||
-            !parse_parity(dps.at[1], &u.parity) ||
-            !parse_range((struct text){dps.at + 2, 1}, 1, 2, &u.stop_bits))
-            return false;
-    }
-    if (base.length > 0 && !parse_range(base, 0x100, 0xfff8, &u.io_base))
-        return false;
-    if (irq.length > 0 && !parse_range(irq, 0, 15, &u.irq))
-        return false;
-    if (t.length > 0)
-        return false;
-    *uart = u;
-    return true;
-}
-
-static bool parse_console(struct text t, unsigned *console)
-{
-    unsigned bits = 0;
-
-    do {
-        struct text name = text_split(&t, ',');
-
-        if (text_is(name, "com1"))
-            bits |= CONSOLE_COM1;
-        else if (text_is(name, "com2"))
-            bits |= CONSOLE_COM2;
-        else if (text_is(name, "vga"))
-            bits |= CONSOLE_VGA;
-        else if (!text_is(name, "none"))
-            return false;
-    } while (t.length > 0);
-    *console = bits;
-    return true;
-}
-
-static bool parse_level(struct text t, uint8_t *threshold)
-{
-    static const char *const names[] = {"none", "error", "warning", "info", "debug"};
-
-    STATIC_ASSERT(ARRAY_SIZE(names) == LOG_DEBUG + 2);
-    if (text_is(t, "all")) {
-        *threshold = LOG_DEBUG + 1;
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (text_is(t, names[i])) {
-            *threshold = (uint8_t)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* LEVEL[/RATE-LIMITED LEVEL]; a second level below the first one is raised to it. */
-static bool parse_loglvl(struct text t, struct log_threshold *threshold)
-{
-    struct text first = text_split(&t, '/');
-    struct log_threshold both;
-
-    if (!parse_level(first, &both.always))
-        return false;
-    both.limited = both.always;
-    if (t.length > 0 && !parse_level(t, &both.limited))
-        return false;
-    if (both.limited < both.always)
-        both.limited = both.always;
-    *threshold = both;
-    return true;
-}
-
-/* A letter, or ` for none; x behind it: leave the input with the hypervisor at first. */
-static bool parse_conswitch(struct text t, struct options *o)
-{
-    bool keep = t.length == 2 && t.at[1] == 'x';
-    char letter = t.length > 0 ? t.at[0] : '\0';
-
-    if (t.length != 1 && !keep)
-        return false;
-    if (letter != '`' && (letter < 'a' || letter > 'z'))
-        return false;
-    o->conswitch = letter == '`' ? '\0' : letter;
-    o->conswitch_keep = keep;
-    return true;
-}
-
-/* What dom0 is: a PV domain, whatever else is asked for. */
-static bool parse_dom0(struct text t)
-{
-    static const char *const known[] = {
-        "pv",          "verbose",       "no-verbose", "cpuid-faulting", "no-cpuid-faulting",
-        "msr-relaxed", "no-msr-relaxed"};
-
-    do {
-        struct text word = text_split(&t, ',');
-        size_t i = 0;
-
-        while (i < ARRAY_SIZE(known) && !text_is(word, known[i]))
-            i++;
-        if (i == ARRAY_SIZE(known))
-            return false;
-    } while (t.length > 0);
-    return true;
-}
-
-/* [min:|max:]SIZE,...; a size with a minus in front is what must be left of the host's memory. */
-static bool parse_dom0_mem(struct text t, struct options *o)
-{
-    struct option_amount size = o->dom0_mem, low = o->dom0_mem_min, high = o->dom0_mem_max;
-
-    do {
-        struct text word = text_split(&t, ',');
-        struct option_amount *amount = &size;
-        bool below = false;
-        uint64_t bytes;
-
-        if (text_starts(word, "min:"))
-            amount = &low;
-        else if (text_starts(word, "max:"))
-            amount = &high;
-        if (amount != &size)
-            word = text_from(word, 4);
-        if (text_starts(word, "-")) {
-            below = true;
-            word = text_from(word, 1);
-        }
-        if (!parse_size(word, &bytes))
-            return false;
-        *amount = (struct option_amount){true, below, bytes};
-    } while (t.length > 0);
-    o->dom0_mem = size;
-    o->dom0_mem_min = low;
-    o->dom0_mem_max = high;
-    return true;
-}
-
-/* N, LOW-, -HIGH or LOW-HIGH. */
-static bool parse_dom0_vcpus(struct text t, struct option_vcpus *vcpus)
-{
-    struct option_vcpus v = {1, XEN_LEGACY_MAX_VCPUS};
-    bool range = text_has(t, '-');
-    struct text low = text_split(&t, '-');
-
-    if (!range) {
-        if (!parse_range(low, 1, UINT_MAX, &v.high))
-            return false;
-        v.low = v.high;
-    } else {
-        if (low.length == 0 && t.length == 0)
-            return false;
-        if (low.length > 0 && !parse_range(low, 1, UINT_MAX, &v.low))
-            return false;
-        if (t.length > 0 && !parse_range(t, v.low, UINT_MAX, &v.high))
-            return false;
-        v.high = v.high < v.low ? v.low : v.high;
-    }
-    *vcpus = v;
-    return true;
-}
-
 /* Each of these kinds has text behind a '='. */
 static bool parse_value(const struct option *option, struct text value, struct options *o)
 {
@@ -334,19 +154,19 @@ static bool parse_value(const struct option *option, struct text value, struct o
     case KIND_TEXT:
         return text_copy(value, place, OPTION_TEXT_MAX);
     case KIND_UART:
-        return parse_uart(value, place);
+        return option_uart(value, place);
     case KIND_CONSOLE:
-        return parse_console(value, &o->console);
+        return option_console(value, &o->console);
     case KIND_LOGLVL:
-        return parse_loglvl(value, place);
+        return option_loglvl(value, place);
     case KIND_CONSWITCH:
-        return parse_conswitch(value, o);
+        return option_conswitch(value, o);
     case KIND_DOM0:
-        return parse_dom0(value);
+        return option_dom0(value);
     case KIND_DOM0_MEM:
-        return parse_dom0_mem(value, o);
+        return option_dom0_mem(value, o);
     case KIND_DOM0_VCPUS:
-        return parse_dom0_vcpus(value, &o->dom0_max_vcpus);
+        return option_dom0_vcpus(value, &o->dom0_max_vcpus);
     default:
         return false;
     }

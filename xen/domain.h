@@ -70,8 +70,10 @@ struct domain {
     struct arch_domain arch;
     uint8_t handle[16];          /* [c] uuid */
     uint64_t vm_assist;          /* [d] VMASST_TYPE_* bits */
-    char console_line[160];      /* [d] output not yet ended by a newline */
+    char console_line[160];      /* [console lock] output not yet ended by a newline */
     unsigned console_line_length;
+    char console_input[128];     /* [console lock] ring: typed, but not yet read by the domain */
+    unsigned console_input_start, console_input_count;
 };
 
 struct domain_config {

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Guests on the console: their lines, and whose input is what was typed.
+ */
+#include <string.h>
+
+#include "console_machine.h"
+#include "suite.h"
+#include "xen/console.h"
+#include "xen/domain.h"
+#include "xen/event.h"
+#include "xen/log.h"
+
+static struct domain dom0 = {.id = 0, .privileged = true};
+static struct domain web = {.id = 3, .name = "web"};
+static struct domain bare = {.id = 7};
+static struct domain *const all[] = {&dom0, &web, &bare};
+static bool gone[3];
+static unsigned raised, references;
+static char keys_run[8];
+
+static void run_q(void)
+{
+    strcat(keys_run, "q");
+}
+
+const struct debug_key debug_keys[] = {{'q', "show domains", run_q}, {0, NULL, NULL}};
+
+struct domain *domain_find_next(domid_t id)
+{
+    for (size_t i = 0; i < 3; i++) {
+        if (all[i]->id >= id && !gone[i]) {
+            references++;
+            return all[i];
+        }
+    }
+    return NULL;
+}
+
+struct domain *domain_find(domid_t id)
+{
+    struct domain *d = domain_find_next(id);
+
+    if (d && d->id != id) {
+        domain_put(d);
+        return NULL;
+    }
+    return d;
+}
+
+void domain_put(struct domain *d)
+{
+    (void)d;
+    references--;
+}
+
+void event_raise_global_virq(struct domain *d, unsigned virq)
+{
+    CU_ASSERT_EQUAL(virq, VIRQ_CONSOLE);
+    raised |= 1u << d->id;
+}
+
+static void start(bool keep, char conswitch)
+{
+    struct options o;
+
+    options_default(&o);
+    o.conswitch_keep = keep;
+    o.conswitch = conswitch;
+    console_init(&o);
+    log_set_thresholds((struct log_threshold){4, 4}, (struct log_threshold){4, 4});
+    log_console_ready();
+    for (size_t i = 0; i < 3; i++) {
+        all[i]->console_line_length = all[i]->console_input_count = 0;
+        gone[i] = false;
+    }
+    raised = 0;
+    keys_run[0] = '\0';
+    machine_reset();
+}
+
+static void type(const char *text)
+{
+    machine_typed = text;
+    console_softirq();
+    CU_ASSERT_EQUAL(references, 0);
+}
+
+static void wrote(struct domain *d, const char *text, const char *expected)
+{
+    machine_reset();
+    console_guest_write(d, text, strlen(text));
+    CU_ASSERT_STRING_EQUAL(machine_shown, expected);
+}
+
+static void read_back(struct domain *d, const char *expected)
+{
+    char buf[200] = "";
+
+    CU_ASSERT_EQUAL(console_guest_read(d, buf, sizeof(buf) - 1), strlen(expected));
+    CU_ASSERT_STRING_EQUAL(buf, expected);
+}
+
+static void test_output(void)
+{
+    char line[300];
+
+    start(false, 'a');
+    wrote(&web, "hel", "");
+    wrote(&bare, "x\r\n", "(d7) x\n");
+    wrote(&web, "lo\nand\n\nmore", "(web) hello\n(web) and\n(web) \n");
+    wrote(&web, "\n", "(web) more\n");
+    wrote(&web, "a\033[2J\tb\200\n", "(web) a?[2J b?\n");
+    wrote(&web, "rest", "");
+    console_guest_flush(&web);
+    CU_ASSERT_STRING_EQUAL(machine_shown, "(web) rest\n");
+    machine_reset();
+    console_guest_flush(&web);
+    CU_ASSERT_STRING_EQUAL(machine_shown, "");
+    wrote(&dom0, "login: \033[1m", "login: \033[1m");
+    memset(line, 'y', 159);
+    strcpy(line + 159, "zz\n");
+    machine_reset();
+    console_guest_write(&web, line, strlen(line));
+    CU_ASSERT_EQUAL(strlen(machine_shown), 6 + 159 + 1 + 6 + 2 + 1);
+    CU_ASSERT_STRING_EQUAL(machine_shown + 6 + 158, "y\n(web) zz\n");
+}
+
+static void test_input(void)
+{
+    start(false, 'a');
+    type("ls\r");
+    CU_ASSERT_EQUAL(raised, 1);
+    read_back(&dom0, "ls\r");
+    read_back(&dom0, "");
+    type("\1\1x\1\1");
+    read_back(&dom0, "\1\1x\1\1");
+    type("y\1\1\1to web");
+    read_back(&dom0, "y\1\1");
+    read_back(&web, "to web");
+    CU_ASSERT_PTR_NOT_NULL(strstr(machine_shown, "Input goes to domain 3 (web); CTRL-a"));
+    type("\1\1\1z");
+    read_back(&bare, "z");
+    type("\1\1\1q");
+    CU_ASSERT_STRING_EQUAL(keys_run, "q");
+    CU_ASSERT_PTR_NOT_NULL(strstr(machine_shown, "Input goes to the hypervisor"));
+    type("h~");
+    CU_ASSERT_STRING_EQUAL(keys_run, "q");
+    CU_ASSERT_PTR_NOT_NULL(strstr(machine_shown, "(LAGAN) 'q': show domains\n"));
+    type("\1\1\1root\r");
+    read_back(&dom0, "root\r");
+}
+
+static void test_input_edges(void)
+{
+    char many[300];
+
+    start(true, 'b');
+    type("q\2\2\2");
+    CU_ASSERT_STRING_EQUAL(keys_run, "q");
+    memset(many, 'm', sizeof(many) - 1);
+    many[sizeof(many) - 1] = '\0';
+    type(many);
+    many[128] = '\0';
+    read_back(&dom0, many);
+    type("ab");
+    read_back(&dom0, "ab");
+    gone[0] = true; /* its input is the hypervisor's now */
+    type("q");
+    CU_ASSERT_STRING_EQUAL(keys_run, "qq");
+    start(false, '\0');
+    type("\1\1\1\2");
+    read_back(&dom0, "\1\1\1\2");
+}
+
+static const struct test_case cases[] = {
+    {"output", test_output},
+    {"input", test_input},
+    {"input at the edges", test_input_edges},
+    {NULL, NULL},
+};
+
+const struct suite suite_console = {.name = "console", .cases = cases};

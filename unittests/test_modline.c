@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Boot modules' command lines: what they say, and the words about what is wrong with them.
+ */
+#include <string.h>
+
+#include "suite.h"
+#include "xen/modline.h"
+
+static struct modline m;
+static char why[MODLINE_WHY_MAX];
+
+static void test_full_line(void)
+{
+    CU_ASSERT_EQUAL(modline_parse("domain name=web-1.a mem=64M vcpus=4 weight=512 cap=150 "
+                                  "ramdisk=rd maxmem=128M cpus=0-1,3 --  console=hvc0 -- x=1",
+                                  &m, why),
+                    0);
+    CU_ASSERT_EQUAL(m.kind, MODLINE_DOMAIN);
+    CU_ASSERT_STRING_EQUAL(m.name, "web-1.a");
+    CU_ASSERT_STRING_EQUAL(m.ramdisk, "rd");
+    CU_ASSERT(m.mem_bytes == 64 << 20 && m.maxmem_bytes == 128 << 20);
+    CU_ASSERT(m.vcpus == 4 && m.weight == 512 && m.cap == 150 && m.cpus.bits == 0xb);
+    CU_ASSERT_STRING_EQUAL(m.guest_line, "console=hvc0 -- x=1");
+}
+
+static void test_defaults(void)
+{
+    CU_ASSERT_EQUAL(modline_parse("  domain\tmem=1025 name=a", &m, why), 0);
+    CU_ASSERT(m.vcpus == 1 && m.weight == 0 && m.cap == 0 && m.cpus.bits == UINT64_MAX);
+    CU_ASSERT_EQUAL(m.mem_bytes, 1028 << 10); /* KiB, whole pages */
+    CU_ASSERT_EQUAL(m.maxmem_bytes, m.mem_bytes);
+    CU_ASSERT_STRING_EQUAL(m.ramdisk, "");
+    CU_ASSERT_STRING_EQUAL(m.guest_line, "");
+    CU_ASSERT_EQUAL(modline_parse("ramdisk name=rd", &m, why), 0);
+    CU_ASSERT_EQUAL(m.kind, MODLINE_RAMDISK);
+    CU_ASSERT_STRING_EQUAL(m.name, "rd");
+}
+
+static void test_plain(void)
+{
+    static const char *const plain[] = {"", "placeholder root=/dev/sda1 ro", "domains name=a",
+                                        "Domain name=a mem=1M", "name=domain domain"};
+
+    for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
+        CU_ASSERT_EQUAL(modline_parse(plain[i], &m, why), 0);
+        CU_ASSERT_EQUAL(m.kind, MODLINE_PLAIN);
+        CU_ASSERT_PTR_EQUAL(m.guest_line, plain[i]);
+        CU_ASSERT_STRING_EQUAL(m.name, "");
+    }
+}
+
+static void test_faults(void)
+{
+    static const struct {
+        const char *line, *fault;
+    } t[] = {
+        {"domain", "name missing"},
+        {"domain mem=4M", "name missing"},
+        {"domain name=a", "mem missing"},
+        {"ramdisk", "name missing"},
+        {"domain name=a mem=4M vcpus=0", "vcpus=0: must be 1..32"},
+        {"domain name=a mem=4M vcpus=33", "vcpus=33: must be 1..32"},
+        {"domain name=a mem=4M vcpus=", "vcpus=: must be 1..32"},
+        {"domain name=a mem=4M vcpus", "vcpus: not understood"},
+        {"domain name=a mem=4M vpcus=1", "vpcus=1: not understood"},
+        {"domain name=a mem=4M mem=4M", "mem=4M: given twice"},
+        {"domain name=a mem=1023", "mem=1023: must be a size of 1M..16T"},
+        {"domain name=a mem=17T", "mem=17T: must be a size of 1M..16T"},
+        {"domain name=a mem=4X", "mem=4X: must be a size of 1M..16T"},
+        {"domain name=a mem=8M maxmem=4M", "maxmem is less than mem"},
+        {"domain name=a mem=8M cap=101", "cap is more than the vcpus can use"},
+        {"domain name=a mem=8M cap=0", "cap=0: must be 1..3200 per cent"},
+        {"domain name=a mem=8M weight=65536", "weight=65536: must be 1..65535"},
+        {"domain name=a mem=8M cpus=64", "cpus=64: must be a list of CPUs below 64, as 0-3,5"},
+        {"domain name= mem=8M", "name=: must be 1..31 letters, digits, - _ ."},
+        {"domain name=a/b mem=8M", "name=a/b: must be 1..31 letters, digits, - _ ."},
+        {"ramdisk name=a mem=4M", "mem=4M: not understood"},
+        {"ramdisk name=a -- x", "--: a ramdisk has no command line"},
+        {"domain name=a kernel mem=4M", "kernel: not understood"},
+    };
+
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        CU_ASSERT_EQUAL(modline_parse(t[i].line, &m, why), -XEN_EINVAL);
+        CU_ASSERT_STRING_EQUAL(why, t[i].fault);
+        CU_ASSERT_EQUAL(m.kind, t[i].line[0] == 'd' ? MODLINE_DOMAIN : MODLINE_RAMDISK);
+    }
+}
+
+static void test_long_words(void)
+{
+    char line[300] = "domain mem=4M name=";
+    size_t start = strlen(line);
+
+    memset(line + start, 'n', 31);
+    CU_ASSERT_EQUAL(modline_parse(line, &m, why), 0);
+    CU_ASSERT_EQUAL(strlen(m.name), 31);
+    memset(line + start, 'n', 200);
+    CU_ASSERT_EQUAL(modline_parse(line, &m, why), -XEN_EINVAL);
+    CU_ASSERT(strlen(why) < MODLINE_WHY_MAX && strstr(why, "must be 1..31"));
+}
+
+static void test_find(void)
+{
+    static const struct modline lines[] = {{.kind = MODLINE_PLAIN},
+                                           {.kind = MODLINE_RAMDISK, .name = "a"},
+                                           {.kind = MODLINE_DOMAIN, .name = "a"},
+                                           {.kind = MODLINE_DOMAIN, .name = "b"}};
+
+    CU_ASSERT_EQUAL(modline_find(lines, 4, MODLINE_DOMAIN, "a"), 2);
+    CU_ASSERT_EQUAL(modline_find(lines, 4, MODLINE_RAMDISK, "a"), 1);
+    CU_ASSERT_EQUAL(modline_find(lines, 3, MODLINE_DOMAIN, "b"), 3);
+    CU_ASSERT_EQUAL(modline_find(lines, 0, MODLINE_DOMAIN, "b"), 0);
+}
+
+static const struct test_case cases[] = {
+    {"a line with everything", test_full_line},
+    {"defaults", test_defaults},
+    {"plain modules", test_plain},
+    {"each fault is named", test_faults},
+    {"long words", test_long_words},
+    {"look-up", test_find},
+    {NULL, NULL},
+};
+
+const struct suite suite_modline = {.name = "modline", .cases = cases};

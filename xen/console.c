@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Guests on the console.
+ *
+ * Output. The control domain writes through: its console is interactive, and it could do worse than
+ * write odd characters. Any other domain's characters are collected into a line in its struct
+ * domain; a finished line is copied out under the lock and written without it, in one piece with
+ * its prefix, so a slow serial port holds up whoever writes but not the lock. Lines of two vCPUs
+ * may thereby change places; their characters never mix.
+ *
+ * Input. One domain has it, or the hypervisor. The switch key typed three times passes it on: from
+ * the hypervisor to the lowest domain, from there upwards, after the last back to the hypervisor.
+ * Its first two strokes are delivered all the same, as a delay would be felt on every single one.
+ * The domain is kept as a number, not a reference: when it has gone, what is typed is the
+ * hypervisor's again.
+ *
+ * INV-CON-2: console_line_length < sizeof(console_line); console_input_count <=
+ * sizeof(console_input).
+ */
+#include <lagan/lock.h>
+#include <lagan/string.h>
+#include <lagan/vsnprintf.h>
+#include "xen/console.h"
+#include "xen/domain.h"
+#include "xen/event.h"
+#include "xen/log.h"
+
+#define SWITCH_STROKES 3
+#define AT_HYPERVISOR  DOMID_INVALID /* in console.input: no domain has it */
+
+STATIC_ASSERT(AT_HYPERVISOR >= DOMID_FIRST_RESERVED);
+
+#define LINE_BYTES  sizeof(((struct domain *)0)->console_line)
+#define INPUT_BYTES sizeof(((struct domain *)0)->console_input)
+
+static struct {
+    struct spinlock
+        lock;         /* LK_CONSOLE; never together with the log's, which is of the same level */
+    char switch_key;  /* [c] a control character; '\0': none */
+    bool to_ring;     /* [c] guests' output goes to the log ring too */
+    domid_t input;    /* [softirq] who has the input */
+    unsigned strokes; /* [softirq] of the switch key in a row */
+} console = {.lock = SPINLOCK_INIT(LK_CONSOLE)};
+
+void console_init(const struct options *o)
+{
+    console.switch_key = o->conswitch ? (char)(o->conswitch - 'a' + 1) : '\0';
+    console.to_ring = o->console_to_ring;
+    console.input = o->conswitch_keep ? AT_HYPERVISOR : 0;
+    console.strokes = 0;
+}
+
+/* ---- output ---- */
+
+static void write_out(const char *text, size_t bytes)
+{
+    if (console.to_ring)
+        console_write_logged(text, bytes);
+    else
+        console_write(text, bytes);
+}
+
+/* Moves the collected line to `line`, with prefix and newline; returns its length. Console lock
+ * held. */
+static size_t take_line(struct domain *d, char *line, size_t size)
+{
+    int n =
+        d->name[0] ? snprintf(line, size, "(%s) ", d->name) : snprintf(line, size, "(d%u) ", d->id);
+    size_t length = (size_t)n;
+
+    ASSERT(length + d->console_line_length + 1 <= size);
+    memcpy(line + length, d->console_line, d->console_line_length);
+    length += d->console_line_length;
+    line[length++] = '\n';
+    d->console_line_length = 0;
+    return length;
+}
+
+/* Adds one character; true when the line is to be put out. Console lock held. */
+static bool add_to_line(struct domain *d, char c)
+{
+    if (c == '\n')
+        return true;
+    if (c == '\r' || c == '\0')
+        return false;
+    if (c == '\t')
+        c = ' ';
+    d->console_line[d->console_line_length++] = c >= ' ' && c <= '~' ? c : '?';
+    return d->console_line_length == LINE_BYTES - 1;
+}
+
+/* Takes from the text up to the end of one line. Returns how many characters it took. */
+static size_t collect(struct domain *d, const char *text, size_t bytes, char *line, size_t size,
+                      size_t *length)
+{
+    size_t taken = 0;
+
+    *length = 0;
+    spin_lock(&console.lock);
+    while (taken < bytes && *length == 0)
+        if (add_to_line(d, text[taken++]))
+            *length = take_line(d, line, size);
+    spin_unlock(&console.lock);
+    return taken;
+}
+
+void console_guest_write(struct domain *d, const char *text, size_t bytes)
+{
+    char line[DOMAIN_NAME_MAX + LINE_BYTES + 4];
+    size_t length, taken;
+
+    if (d->privileged) {
+        write_out(text, bytes);
+        return;
+    }
+    for (; bytes > 0; text += taken, bytes -= taken) {
+        taken = collect(d, text, bytes, line, sizeof(line), &length);
+        if (length > 0)
+            write_out(line, length);
+    }
+}
+
+void console_guest_flush(struct domain *d)
+{
+    char line[DOMAIN_NAME_MAX + LINE_BYTES + 4];
+    size_t length = 0;
+
+    spin_lock(&console.lock);
+    if (d->console_line_length > 0)
+        length = take_line(d, line, sizeof(line));
+    spin_unlock(&console.lock);
+    if (length > 0)
+        write_out(line, length);
+}
+
+/* ---- input ---- */
+
+static void show_input_owner(const struct domain *d)
+{
+    char name[DOMAIN_NAME_MAX + 16] = "the hypervisor ('h' for help)";
+
+    if (d && d->name[0])
+        snprintf(name, sizeof(name), "domain %u (%s)", d->id, d->name);
+    else if (d)
+        snprintf(name, sizeof(name), "domain %u", d->id);
+    log_warn("*** Input goes to %s; CTRL-%c three times passes it on\n", name,
+             console.switch_key - 1 + 'a');
+}
+
+static void pass_input_on(void)
+{
+    domid_t from = console.input == AT_HYPERVISOR ? 0 : (domid_t)(console.input + 1);
+    struct domain *d = domain_find_next(from);
+
+    console.input = d ? d->id : AT_HYPERVISOR;
+    show_input_owner(d);
+    if (d)
+        domain_put(d);
+}
+
+/* What does not fit is lost, as on any serial line. */
+static void give_character(struct domain *d, char c)
+{
+    spin_lock(&console.lock);
+    if (d->console_input_count < INPUT_BYTES) {
+        d->console_input[(d->console_input_start + d->console_input_count) % INPUT_BYTES] = c;
+        d->console_input_count++;
+    }
+    spin_unlock(&console.lock);
+    event_raise_global_virq(d, VIRQ_CONSOLE);
+}
+
+static void take_character(char c)
+{
+    struct domain *d;
+
+    if (console.switch_key && c == console.switch_key) {
+        if (++console.strokes == SWITCH_STROKES) {
+            console.strokes = 0;
+            pass_input_on();
+            return;
+        }
+    } else {
+        console.strokes = 0;
+    }
+    d = console.input == AT_HYPERVISOR ? NULL : domain_find(console.input);
+    if (d) {
+        give_character(d, c);
+        domain_put(d);
+    } else if (c != console.switch_key) {
+        console_debug_key(c);
+    }
+}
+
+void console_softirq(void)
+{
+    int c;
+
+    while ((c = arch_console_read()) >= 0)
+        take_character((char)c);
+}
+
+size_t console_guest_read(struct domain *d, char *buf, size_t bytes)
+{
+    size_t n = 0;
+
+    spin_lock(&console.lock);
+    while (n < bytes && d->console_input_count > 0) {
+        buf[n++] = d->console_input[d->console_input_start];
+        d->console_input_start = (unsigned)((d->console_input_start + 1) % INPUT_BYTES);
+        d->console_input_count--;
+    }
+    spin_unlock(&console.lock);
+    return n;
+}
+
+/* ---- debug keys ---- */
+
+static void show_keys(void)
+{
+    log_warn("'h': show this list\n");
+    for (const struct debug_key *k = debug_keys; k->key; k++)
+        log_warn("'%c': %s\n", k->key, k->help);
+}
+
+void console_debug_key(char key)
+{
+    if (key == 'h') {
+        show_keys();
+        return;
+    }
+    for (const struct debug_key *k = debug_keys; k->key; k++) {
+        if (k->key == key) {
+            log_warn("'%c' pressed: %s\n", key, k->help);
+            k->run();
+            return;
+        }
+    }
+}
