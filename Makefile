@@ -38,7 +38,9 @@ EVENT_OBJS :=
 HCALL_OBJS := xen/hcall_version.o xen/hcall_misc.o xen/hcall_desc.o xen/hcall_debug.o
 
 # xen/arch/x86: the machine
-BOOT_OBJS :=
+BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
+             hvmap_frames.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o feature.o tlb.o ap.o smp.o \
+             crash.o symbols.o)
 
 DEVICE_OBJS :=
 
@@ -62,7 +64,7 @@ REPRO := -ffile-prefix-map=$(CURDIR)=. -frandom-seed=lagan
 HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=small -mno-red-zone \
              -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \
              -fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none \
-             -fno-jump-tables -fno-common $(REPRO) $(WARN) $(ABI) $(INC) -iquote xen/arch/x86/include $(DBG)
+             -include include/lagan/hidden.h -fno-jump-tables -fno-common $(REPRO) $(WARN) $(ABI) $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
              -iquote unittests/arch/hv -iquote unittests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
@@ -88,7 +90,7 @@ $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
 	@mkdir -p $(@D)
 	$(CC) -E -P -D__ASSEMBLY__ $(INC) -x assembler-with-cpp $< -o $@
 
-$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
+$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 	echo | tools/make-symbols >$(B)/hv/symbols0.S
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols0.S -o $(B)/hv/symbols0.o
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols0.o -o $(B)/hv/pass1
@@ -96,6 +98,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols1.S -o $(B)/hv/symbols1.o
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols1.o -o $(B)/hv/lagan-syms
 	objcopy --strip-debug $(B)/hv/lagan-syms $@
+	tools/check-image $@
 
 -include $(HV_O:.o=.d)
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Bounds of the image's sections (xen.lds.S) and the mark for what is needed at boot only.
+ */
+#pragma once
+
+#include <lagan/types.h>
+#include "xen/arch/x86/layout.h"
+
+extern char image_start[], image_end[];
+extern char text_start[], text_end[];
+extern char init_text_start[], init_text_end[];
+extern char rodata_start[], rodata_end[];
+extern char data_start[], data_end[];
+extern char init_data_start[], init_data_end[];
+
+#define LAGAN_INIT     __attribute__((section(".init.text")))
+#define LAGAN_INITDATA __attribute__((section(".init.data")))
+
+/* Physical address of something in the image. */
+static inline uint64_t image_phys(const void *p)
+{
+    return (uint64_t)p - VA_IMAGE + IMAGE_PHYS;
+}
+
+static inline bool address_is_code(uint64_t a)
+{
+    return (a >= (uint64_t)text_start && a < (uint64_t)text_end) ||
+           (a >= (uint64_t)init_text_start && a < (uint64_t)init_text_end);
+}

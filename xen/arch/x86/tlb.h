@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * This CPU's part of TLB flushing; the rest is in lagan/arch.h.
+ */
+#pragma once
+
+/* Before the second CPU starts. */
+void tlb_init(void);
+/* Drops all guest translations of this CPU, and tells the TLB clock. */
+void tlb_flush_local(void);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where exceptions and interrupts arrive: 256 stubs, which make every frame alike and join.
+ *
+ * The frame becomes a struct cpu_user_regs (without its last four members, which hardware does not save). If
+ * ring 3 was interrupted it lies at guest_regs, by TSS.RSP0, and entry.S goes on with it. If the hypervisor
+ * was, a C function deals with it and we return to where it says.
+ *
+ * Four vectors have small stacks (desc.h). #DB of ring 3 is an ordinary guest exception, so its frame is
+ * copied to guest_regs first; NMI, #MC and #DF are handled right there, whoever was interrupted.
+ *
+ * Interrupts are off throughout (all are interrupt gates); IRETQ puts them back.
+ */
+#include "xen/arch/x86/asm_offsets.h"
+#include "xen/arch/x86/layout.h"
+#include "xen/arch/x86/smap.h"
+
+/* Of the 32 exceptions, those for which hardware pushes an error code: 8, 10-14, 17, 21, 29, 30. */
+#define ERROR_CODE_MASK 0x60227d00
+#define IST_MASK        0x00040104 /* 2, 8, 18; 1 is special */
+
+        .macro  push_gprs
+        push    %rdi
+        push    %rsi
+        push    %rdx
+        push    %rcx
+        push    %rax
+        push    %r8
+        push    %r9
+        push    %r10
+        push    %r11
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        .endm
+
+        .macro  pop_gprs
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbp
+        pop     %rbx
+        pop     %r11
+        pop     %r10
+        pop     %r9
+        pop     %r8
+        pop     %rax
+        pop     %rcx
+        pop     %rdx
+        pop     %rsi
+        pop     %rdi
+        .endm
+
+        .section .text, "ax", @progbits
+        .code64
+        .balign 16
+        .globl  trap_stubs
+        .hidden trap_stubs
+trap_stubs:
+        .set    n, 0
+        .rept   256
+        .balign 16
+        .if     n >= 32 || !((ERROR_CODE_MASK >> n) & 1)
+        push    $0
+        .endif
+        movl    $n, 4(%rsp)
+        .if     n == 1
+        jmp     trap_debug
+        .elseif n < 32 && ((IST_MASK >> n) & 1)
+        jmp     trap_small_stack
+        .else
+        jmp     trap_common
+        .endif
+        .set    n, n + 1
+        .endr
+
+        .balign 16
+trap_common:
+        push_gprs
+        cld
+        testb   $3, REGS_cs(%rsp)
+        jnz     guest_trap_entry
+trap_hypervisor:
+        ASM_CLAC
+        mov     %rsp, %rdi
+        sub     $8, %rsp                /* the frame is 168 bytes: align the stack for C */
+        cmpl    $32, REGS_entry_vector(%rdi)
+        jae     1f
+        call    hv_trap
+        jmp     trap_return
+1:      call    hv_interrupt
+trap_return:
+        add     $8, %rsp
+        pop_gprs
+        add     $8, %rsp
+        iretq
+
+trap_small_stack:
+        push_gprs
+        cld
+        ASM_CLAC
+        mov     %rsp, %rdi
+        sub     $8, %rsp
+        call    hv_trap_small_stack
+        jmp     trap_return
+
+trap_debug:
+        push_gprs
+        cld
+        testb   $3, REGS_cs(%rsp)
+        jz      trap_hypervisor
+        mov     %rsp, %rsi
+        mov     %rsp, %rdi
+        or      $(STACK_SIZE - 1), %rdi
+        sub     $(CPUINFO_SIZE - 1), %rdi
+        mov     %rdi, %rax
+        mov     $(REGS_es / 8), %ecx
+        rep movsq
+        mov     %rax, %rsp
+        jmp     guest_trap_entry
+
+        .section .note.GNU-stack, "", @progbits
