@@ -106,7 +106,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. A program is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: the
 # hypervisor's own objects and the test files. Variants: plain, asan, tsan.
 
-TEST_PROGRAMS := mm
+TEST_PROGRAMS := mm emul
 
 # The small library, the log, the parsers
 TEST_PROGRAMS += lib
@@ -128,6 +128,10 @@ TEST_mm := $(HOST_MM) unittests/mm_kit.o unittests/test_heap.o unittests/test_sl
            unittests/test_frame.o unittests/test_account.o unittests/test_tlbclock.o \
            unittests/test_type.o unittests/test_table.o unittests/test_segdesc.o \
            unittests/test_relinquish.o unittests/test_mm_model.o unittests/test_mm_threads.o
+
+TEST_emul := $(HOST_MM) unittests/test_pv_decode.o unittests/test_pv_policy.o \
+             unittests/test_pv_emul.o unittests/test_pv_desc.o \
+             $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -159,6 +163,9 @@ FUZZERS += elf cmdline modline
 FUZZ_elf := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_cmdline := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_modline := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
+
+FUZZERS += pv_decode
+FUZZ_pv_decode := xen/arch/x86/pv_decode.o
 
 # FUZZ_SECONDS per target; FUZZ_CORPUS keeps what was found, to start from there the next time.
 FUZZ_SECONDS ?= 5

@@ -88,7 +88,8 @@ uint64_t perdomain_l4_entry(domid_t id);
  * something else. On an error nothing changed. v is the current vCPU or not running. */
 int pv_set_gdt(struct vcpu *v, const mfn_t *frames, unsigned entry_count) LAGAN_MUST_CHECK;
 void pv_destroy_gdt(struct vcpu *v);
-/* Writes one descriptor at a machine address in a frame of v's domain, made safe. */
+/* Writes one descriptor at a machine address in a frame of v's domain: made safe if the frame is a
+ * descriptor table. Errors as segdesc_update(). */
 int pv_update_descriptor(struct vcpu *v, uint64_t maddr, uint64_t desc) LAGAN_MUST_CHECK;
 /* LDT pages are mapped when first touched: pv_ldt_fault() says whether the fault address lay in v's LDT
  * window and the page was found acceptable and mapped. v is the current vCPU. */
