@@ -21,9 +21,8 @@
 typedef struct account *_Atomic account_slot;
 
 static struct {
-    struct spinlock lock; /* [r] LK_ACCOUNT: changes of the register */
     account_slot *_Atomic leaf[LEAF_COUNT];
-} accounts = {.lock = SPINLOCK_INIT(LK_ACCOUNT)};
+} accounts;
 
 /* ---- the register ---- */
 
@@ -43,6 +42,12 @@ struct account *account_find(domid_t id)
     account_slot *slot = slot_of(id);
 
     return slot ? atomic_load(slot) : NULL;
+}
+
+void accounts_init(void)
+{
+    for (unsigned i = 0; i < LEAF_COUNT; i++)
+        atomic_store(&accounts.leaf[i], NULL);
 }
 
 struct account *account_next(unsigned from)

@@ -32,6 +32,8 @@ void account_destroy(struct account *a);
 /* The account with this id, or NULL. The caller knows that it stays (holds a frame or the domain). */
 struct account *account_find(domid_t id);
 
+/* Boot only (tests: a new machine): no accounts, and no memory for the register yet. */
+void accounts_init(void);
 /* The account with the lowest id >= `from`, or NULL; for auditors. */
 struct account *account_next(unsigned from);
 

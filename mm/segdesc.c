@@ -35,7 +35,7 @@ bool segdesc_fix_frame(mfn_t m)
     uint64_t *table = arch_map_frame(m);
 
     for (unsigned i = 0; i < SEGDESC_PER_FRAME; i++) {
-        uint64_t d = table[i];
+        uint64_t d = pte_load(&table[i]);
 
         if (!segdesc_fix(&d))
             return false;

@@ -72,8 +72,6 @@ cpumask_t tlb_stale_cpus(uint32_t stamp, cpumask_t cpus)
     return stale;
 }
 
-/* Tests start the clock shortly before interesting times. */
-void tlb_clock_set(uint64_t now);
 void tlb_clock_set(uint64_t now)
 {
     atomic_store(&tlb_clock.now, now);

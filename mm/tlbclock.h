@@ -20,3 +20,5 @@ uint64_t tlb_clock_flush_begin(void);
 void tlb_clock_flush_end(unsigned cpu, uint64_t begun);
 /* Of `cpus`, those that may still hold a translation from before `stamp`. Stamp 0: none can. */
 cpumask_t tlb_stale_cpus(uint32_t stamp, cpumask_t cpus);
+/* For tests: starts the clock shortly before interesting times. */
+void tlb_clock_set(uint64_t now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs the suites of one test program with CUnit, prints its summary, and fails the process when any
- * assertion failed or no test ran.
+ * Runs the suites of one test program with CUnit, prints its summary, and fails the process when
+ * any assertion failed or no test ran.
  */
 #include <CUnit/Basic.h>
 #include <stdio.h>

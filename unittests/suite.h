@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * How a test file offers its cases to the runner (main.c): one `const struct suite suite_NAME`, named by
- * the program's prog_*.c in its array `suites`.
+ * How a test file offers its cases to the runner (main.c): one `const struct suite suite_NAME`,
+ * named by the program's prog_*.c in its array `suites`.
  */
 #pragma once
 

@@ -94,6 +94,11 @@ void host_tlb_load(unsigned cpu, struct account *a, mfn_t l4)
         account_cpu_leave(old, cpu);
 }
 
+mfn_t host_tlb_loaded(unsigned cpu)
+{
+    return cpu_tlb[cpu].account ? cpu_tlb[cpu].l4 : mfn(0);
+}
+
 void arch_tlb_flush(cpumask_t cpus)
 {
     struct lock_trace *t = arch_lock_trace();

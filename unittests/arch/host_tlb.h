@@ -15,6 +15,8 @@ void host_tlb_reset(void);
 /* CPU `cpu` runs a guest of account `a` on the tables at l4: flushed and entered, as a CR3 write
  * does. NULL: leaves the guest it runs. */
 void host_tlb_load(unsigned cpu, struct account *a, mfn_t l4);
+/* The tables that the CPU runs on; frame 0 if none. */
+mfn_t host_tlb_loaded(unsigned cpu);
 
 /* The guest on `cpu` reads or writes at va. False: page fault. Otherwise *target is the frame that
  * the access reached, from the TLB if it is there, else from the tables, and is then in the TLB. */
