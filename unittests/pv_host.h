@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The paravirtual CPU's sources on the host. A test file includes this, and after it the .c that it tests:
- * privileged instructions then go to the test, and the current vCPU is the test's. The structs are the
- * machine's own, not the host's stand-ins.
+ * The paravirtual CPU's sources on the host. A test file includes this, and after it the .c that it
+ * tests: privileged instructions then go to the test, and the current vCPU is the test's. The
+ * structs are the machine's own, not the host's stand-ins.
  */
 #pragma once
 

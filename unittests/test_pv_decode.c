@@ -50,7 +50,13 @@ static const struct {
     const uint8_t *begin, *end;
     struct pv_insn want; /* length is the assembler's */
 } assembled[] = {
-#define ROW(name, ...) {asm_##name, asm_##name##_end, {__VA_ARGS__}}
+#define ROW(name, ...)                \
+    {                                 \
+        asm_##name, asm_##name##_end, \
+        {                             \
+            __VA_ARGS__               \
+        }                             \
+    }
     ROW(cr0_r15, .op = PV_OP_MOV_FROM_CR, .reg = 15, .sysreg = 0),
     ROW(rax_cr4, .op = PV_OP_MOV_TO_CR, .reg = 0, .sysreg = 4),
     ROW(cr8_rbx, .op = PV_OP_MOV_FROM_CR, .reg = 3, .sysreg = 8),
@@ -84,10 +90,9 @@ static const struct {
 
 static bool insn_equal(const struct pv_insn *a, const struct pv_insn *b)
 {
-    return a->op == b->op && a->length == b->length && a->reg == b->reg &&
-           a->sysreg == b->sysreg && a->bytes == b->bytes && a->rep == b->rep &&
-           a->address32 == b->address32 && a->port_immediate == b->port_immediate &&
-           a->port == b->port && a->segment == b->segment;
+    return a->op == b->op && a->length == b->length && a->reg == b->reg && a->sysreg == b->sysreg &&
+           a->bytes == b->bytes && a->rep == b->rep && a->address32 == b->address32 &&
+           a->port_immediate == b->port_immediate && a->port == b->port && a->segment == b->segment;
 }
 
 static void test_assembled(void)
@@ -111,24 +116,24 @@ struct bytes {
 static void test_refused(void)
 {
     static const struct bytes refused[] = {
-        {1, {0x90}},                                     /* nop */
-        {3, {0xf0, 0x0f, 0x20}},                         /* lock, cut short */
-        {4, {0xf0, 0x0f, 0x20, 0xc0}},                   /* lock mov cr0 */
-        {2, {0xf0, 0xfa}},                               /* lock cli */
-        {3, {0x0f, 0x01, 0xf8}},                         /* swapgs */
-        {3, {0x0f, 0x01, 0xd0}},                         /* xgetbv */
-        {3, {0x0f, 0x01, 0xd9}},                         /* vmmcall */
-        {3, {0x0f, 0x01, 0x30}},                         /* lmsw (%rax): memory form */
-        {3, {0x0f, 0x01, 0x10}},                         /* lgdt */
-        {4, {0x66, 0x0f, 0x01, 0xd1}},                   /* xsetbv with a prefix it does not take */
-        {2, {0x0f, 0x33}},                               /* rdpmc */
-        {2, {0x0f, 0xa2}},                               /* cpuid */
-        {2, {0x0f, 0x0b}},                               /* ud2 */
-        {2, {0x0f, 0x24}},                               /* mov tr */
-        {2, {0xcd, 0x80}},                               /* int $0x80 */
-        {1, {0xcf}},                                     /* iret */
-        {1, {0x9d}},                                     /* popf */
-        {16, {[0 ... 14] = 0x66, 0xfa}},                 /* an instruction of 16 bytes */
+        {1, {0x90}},                     /* nop */
+        {3, {0xf0, 0x0f, 0x20}},         /* lock, cut short */
+        {4, {0xf0, 0x0f, 0x20, 0xc0}},   /* lock mov cr0 */
+        {2, {0xf0, 0xfa}},               /* lock cli */
+        {3, {0x0f, 0x01, 0xf8}},         /* swapgs */
+        {3, {0x0f, 0x01, 0xd0}},         /* xgetbv */
+        {3, {0x0f, 0x01, 0xd9}},         /* vmmcall */
+        {3, {0x0f, 0x01, 0x30}},         /* lmsw (%rax): memory form */
+        {3, {0x0f, 0x01, 0x10}},         /* lgdt */
+        {4, {0x66, 0x0f, 0x01, 0xd1}},   /* xsetbv with a prefix it does not take */
+        {2, {0x0f, 0x33}},               /* rdpmc */
+        {2, {0x0f, 0xa2}},               /* cpuid */
+        {2, {0x0f, 0x0b}},               /* ud2 */
+        {2, {0x0f, 0x24}},               /* mov tr */
+        {2, {0xcd, 0x80}},               /* int $0x80 */
+        {1, {0xcf}},                     /* iret */
+        {1, {0x9d}},                     /* popf */
+        {16, {[0 ... 14] = 0x66, 0xfa}}, /* an instruction of 16 bytes */
     };
     struct pv_insn insn;
 
@@ -139,11 +144,11 @@ static void test_refused(void)
 static void test_prefixes(void)
 {
     static const uint8_t longest[15] = {[0 ... 13] = 0x66, 0xfa};
-    static const uint8_t rex_lost[] = {0x44, 0x66, 0x0f, 0x20, 0xc0};   /* REX, then 66: no cr8 */
-    static const uint8_t rex_twice[] = {0x45, 0x41, 0x0f, 0x20, 0xc0};  /* the last one counts */
-    static const uint8_t segment_kept[] = {0x64, 0x3e, 0x6e};           /* DS after FS: ignored */
-    static const uint8_t rex_w[] = {0x48, 0xed};                        /* still 32 bits wide */
-    static const uint8_t mod_ignored[] = {0x0f, 0x22, 0x18};            /* mod 0: a register all the same */
+    static const uint8_t rex_lost[] = {0x44, 0x66, 0x0f, 0x20, 0xc0};  /* REX, then 66: no cr8 */
+    static const uint8_t rex_twice[] = {0x45, 0x41, 0x0f, 0x20, 0xc0}; /* the last one counts */
+    static const uint8_t segment_kept[] = {0x64, 0x3e, 0x6e};          /* DS after FS: ignored */
+    static const uint8_t rex_w[] = {0x48, 0xed};                       /* still 32 bits wide */
+    static const uint8_t mod_ignored[] = {0x0f, 0x22, 0x18}; /* mod 0: a register all the same */
     struct pv_insn insn;
 
     CU_ASSERT(pv_decode(longest, 15, &insn) && insn.op == PV_OP_CLI && insn.length == 15);
@@ -151,16 +156,16 @@ static void test_prefixes(void)
     CU_ASSERT(pv_decode(rex_twice, 5, &insn) && insn.sysreg == 0 && insn.reg == 8);
     CU_ASSERT(pv_decode(segment_kept, 3, &insn) && insn.segment == PV_SEG_FS);
     CU_ASSERT(pv_decode(rex_w, 2, &insn) && insn.bytes == 4);
-    CU_ASSERT(pv_decode(mod_ignored, 3, &insn) && insn.op == PV_OP_MOV_TO_CR &&
-              insn.sysreg == 3 && insn.reg == 0 && insn.length == 3);
+    CU_ASSERT(pv_decode(mod_ignored, 3, &insn) && insn.op == PV_OP_MOV_TO_CR && insn.sysreg == 3 &&
+              insn.reg == 0 && insn.length == 3);
 }
 
-/* INV-DEC-1 and INV-DEC-2 on random bytes in a buffer of exactly that size (a build with ASan sees a read
- * behind it). */
+/* INV-DEC-1 and INV-DEC-2 on random bytes in a buffer of exactly that size (a build with ASan sees
+ * a read behind it). */
 static void test_random(void)
 {
-    static const uint8_t likely_bytes[] = {0x0f, 0x66, 0x67, 0xf3, 0x48, 0x4f, 0x64, 0x6c, 0x6f, 0xe4,
-                                      0xef, 0x20, 0x22, 0x01, 0xfa, 0x30};
+    static const uint8_t likely_bytes[] = {0x0f, 0x66, 0x67, 0xf3, 0x48, 0x4f, 0x64, 0x6c,
+                                           0x6f, 0xe4, 0xef, 0x20, 0x22, 0x01, 0xfa, 0x30};
     unsigned decoded = 0;
 
     srandom((unsigned)test_seed);

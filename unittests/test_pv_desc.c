@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Descriptor tables in their windows, on the real frame and type accounting of mm/. After each step a
- * recount (INV-DESC-1, INV-LDT-1): every guest frame has exactly the SEGDESC references that the windows
- * hold.
+ * Descriptor tables in their windows, on the real frame and type accounting of mm/. After each step
+ * a recount (INV-DESC-1, INV-LDT-1): every guest frame has exactly the SEGDESC references that the
+ * windows hold.
  */
 #include "suite.h"
 
@@ -54,6 +54,7 @@ static uint64_t *page_of(mfn_t m)
 static void setup(void)
 {
     host_heap(64, 256);
+    accounts_init();
     memset(&domain, 0, sizeof(domain));
     memset(vcpus, 0, sizeof(vcpus));
     domain.id = 5;
@@ -313,7 +314,8 @@ static void test_ldt(void)
 
     pv_host_invlpgs = 0;
     pv_unmap_ldt(v);
-    CU_ASSERT(pv_host_invlpgs >= 2 && v->arch.ldt_mapped == 0 && v->arch.ldt_entry_count == 8192 - 511);
+    CU_ASSERT(pv_host_invlpgs >= 2 && v->arch.ldt_mapped == 0 &&
+              v->arch.ldt_entry_count == 8192 - 511);
     audit();
     build_tables(v);
     CU_ASSERT(pv_ldt_fault(v, va));

@@ -16,10 +16,10 @@
 #include "xen/arch/x86/pv_io.c"
 #include "xen/arch/x86/pv_msr.c"
 
-#define GUEST_BASE  UINT64_C(0x10000)
-#define CODE        GUEST_BASE
-#define DATA        (GUEST_BASE + PAGE_SIZE)
-#define PAGES       3
+#define GUEST_BASE UINT64_C(0x10000)
+#define CODE       GUEST_BASE
+#define DATA       (GUEST_BASE + PAGE_SIZE)
+#define PAGES      3
 
 /* ---- the machine ---- */
 
@@ -376,7 +376,8 @@ static void test_others(void)
     CU_ASSERT_EQUAL(regs.rflags, RFLAGS_TF);
 }
 
-/* Code at the end of what is mapped: an instruction that fits is found, one that does not is not. */
+/* Code at the end of what is mapped: an instruction that fits is found, one that does not is not.
+ */
 static void test_fetch(void)
 {
     reset();
@@ -518,7 +519,8 @@ static void test_cpuid_dynamic(void)
     vcpu.id = 3;
     l = pv_cpuid(&vcpu, 1, 0);
     CU_ASSERT_EQUAL(l.b >> 24, 6);
-    CU_ASSERT(l.c & CPUID_BIT(OSXSAVE)); /* the real CR4 has it: seen before the guest sets its own */
+    CU_ASSERT(l.c &
+              CPUID_BIT(OSXSAVE)); /* the real CR4 has it: seen before the guest sets its own */
     pv_host_cr4 &= ~CR4_OSXSAVE;
     CU_ASSERT_FALSE(pv_cpuid(&vcpu, 1, 0).c & CPUID_BIT(OSXSAVE));
     if (pv_cpuid(&vcpu, 0xd, 0).a & XSTATE_AVX) {

@@ -164,11 +164,14 @@ static void test_xcr0(void)
         uint64_t value, allowed;
         bool valid;
     } rows[] = {
-        {1, 7, true},      {3, 7, true},        {7, 7, true},       {0, 7, false},
-        {2, 7, false},     {6, 7, false},       {5, 7, false},      {7, 3, false},
-        {0xe7, 0xe7, true}, {0xe3, 0xe7, false}, {0x67, 0xe7, false}, {0xe7, 7, false},
-        {0x207, 0xe7, false}, {UINT64_C(1) << 63 | 3, 0xe7, false}, {0xff, 0xe7, false},
-        {1, 0, false},
+        {1, 7, true},         {3, 7, true},
+        {7, 7, true},         {0, 7, false},
+        {2, 7, false},        {6, 7, false},
+        {5, 7, false},        {7, 3, false},
+        {0xe7, 0xe7, true},   {0xe3, 0xe7, false},
+        {0x67, 0xe7, false},  {0xe7, 7, false},
+        {0x207, 0xe7, false}, {UINT64_C(1) << 63 | 3, 0xe7, false},
+        {0xff, 0xe7, false},  {1, 0, false},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -177,9 +180,9 @@ static void test_xcr0(void)
 
 static void test_msr_rules(void)
 {
-    static const uint32_t none[] = {0x48, 0x49, 0x3b, 0x10a, 0x174, 0x1db, 0x408, 0x6e0, 0x800,
-                                    0xc0000081, 0xc0000082, 0xc0000104, 0xc0010055, 0xc0010117,
-                                    0xc0010008, 0xffffffff};
+    static const uint32_t none[] = {
+        0x48,  0x49,       0x3b,       0x10a,      0x174,      0x1db,      0x408,      0x6e0,
+        0x800, 0xc0000081, 0xc0000082, 0xc0000104, 0xc0010055, 0xc0010117, 0xc0010008, 0xffffffff};
     const struct msr_rule *r;
 
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)

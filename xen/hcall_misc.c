@@ -23,7 +23,7 @@
 
 /* A long text is written in chunks; what is left is continued with moved arguments, so that the
  * call holds nobody up. */
-static int64_t console_write(struct domain *d, uint32_t count, guest_ptr_t from)
+static int64_t guest_write(struct domain *d, uint32_t count, guest_ptr_t from)
 {
     while (count) {
         char chunk[CONSOLE_CHUNK];
@@ -44,7 +44,7 @@ static int64_t console_write(struct domain *d, uint32_t count, guest_ptr_t from)
 
 /* Bytes read; fewer than asked for, or 0, when no more have been typed. At most one chunk a call,
  * so that a fault loses no more than that. */
-static int64_t console_read(struct domain *d, uint32_t count, guest_ptr_t to)
+static int64_t guest_read(struct domain *d, uint32_t count, guest_ptr_t to)
 {
     char chunk[CONSOLE_CHUNK];
     size_t n = console_guest_read(d, chunk, count < CONSOLE_CHUNK ? count : CONSOLE_CHUNK);
@@ -65,9 +65,9 @@ int64_t hcall_console_io(const struct hypercall_args *args)
         return -XEN_EFAULT;
     switch ((uint32_t)args->a[0]) {
     case CONSOLEIO_write:
-        return console_write(d, count, buffer);
+        return guest_write(d, count, buffer);
     case CONSOLEIO_read:
-        return console_read(d, count, buffer);
+        return guest_read(d, count, buffer);
     default:
         return -XEN_ENOSYS;
     }

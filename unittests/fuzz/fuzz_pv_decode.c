@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The decoder on arbitrary bytes: INV-DEC-1 by the address sanitizer (the input is copied to a buffer of
- * exactly its size), INV-DEC-2 by decoding again.
+ * The decoder on arbitrary bytes: INV-DEC-1 by the address sanitizer (the input is copied to a
+ * buffer of exactly its size), INV-DEC-2 by decoding again.
  */
 #include <stdlib.h>
 #include <string.h>

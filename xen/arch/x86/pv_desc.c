@@ -228,8 +228,10 @@ void pv_destroy_gdt(struct vcpu *v)
 
 int pv_update_descriptor(struct vcpu *v, uint64_t maddr, uint64_t desc)
 {
-    if (maddr % sizeof(desc))
+    unsigned offset = (unsigned)(maddr & ~PAGE_MASK);
+
+    if (offset % sizeof(desc))
         return -XEN_EINVAL;
     return segdesc_update(&v->domain->account, mfn(maddr >> PAGE_SHIFT),
-                          (unsigned)(maddr & ~PAGE_MASK) / sizeof(desc), desc);
+                          offset / (unsigned)sizeof(desc), desc);
 }
