@@ -130,7 +130,7 @@ TEST_mm := $(HOST_MM) unittests/mm_kit.o unittests/test_heap.o unittests/test_sl
            unittests/test_relinquish.o unittests/test_mm_model.o unittests/test_mm_threads.o
 
 TEST_emul := $(HOST_MM) unittests/test_pv_decode.o unittests/test_pv_policy.o \
-             unittests/test_pv_emul.o unittests/test_pv_desc.o \
+             unittests/test_pv_emul.o unittests/test_pv_desc.o unittests/test_hcall_pv.o \
              $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
 
 VARIANT_plain :=

@@ -6,8 +6,9 @@
 
 #include "suite.h"
 
-extern const struct suite suite_pv_decode, suite_pv_policy, suite_pv_emul, suite_pv_desc;
+extern const struct suite suite_pv_decode, suite_pv_policy, suite_pv_emul, suite_pv_desc,
+    suite_hcall_pv;
 
 const struct suite *const suites[] = {
-    &suite_pv_decode, &suite_pv_policy, &suite_pv_emul, &suite_pv_desc, NULL,
+    &suite_pv_decode, &suite_pv_policy, &suite_pv_emul, &suite_pv_desc, &suite_hcall_pv, NULL,
 };
