@@ -138,6 +138,8 @@ static void test_xsave(void)
     CU_ASSERT_EQUAL(cpuid_policy_xsave_bytes(&g, 7, false), 832);
     CU_ASSERT_EQUAL(cpuid_policy_xsave_bytes(&g, XSTATE_KNOWN, true), 576 + 256 + 64 + 512 + 1024);
     CU_ASSERT_EQUAL(g.xsave[3].a, 0);
+    g.xsave[5].a = 40; /* the state behind a small one begins at a multiple of 64 */
+    CU_ASSERT_EQUAL(cpuid_policy_xsave_bytes(&g, XSTATE_KNOWN, true), 896 + 512 + 1024);
 
     m.xsave[0].a &= ~0x20U; /* AVX-512 with a state missing is no AVX-512 */
     g = guest_of(m);
