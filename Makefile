@@ -35,7 +35,7 @@ SCHED_OBJS :=
 
 EVENT_OBJS :=
 
-HCALL_OBJS := xen/hcall_version.o xen/hcall_misc.o xen/hcall_desc.o xen/hcall_debug.o
+HCALL_OBJS := xen/hcall_version.o xen/hcall_misc.o
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
@@ -45,7 +45,8 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
 DEVICE_OBJS :=
 
 PV_OBJS := $(addprefix xen/arch/x86/,pv_decode.o pv_emul.o pv_emul_io.o pv_io.o pv_cpuid.o \
-           pv_cpuid_policy.o pv_msr.o pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o)
+           pv_cpuid_policy.o pv_msr.o pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
+           hcall_cpu.o hcall_desc.o hcall_debug.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
            $(HCALL_OBJS) $(MM_OBJS) $(LIB_OBJS)

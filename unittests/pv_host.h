@@ -14,6 +14,10 @@
 #undef arch_domain
 #include "xen/arch/x86/include/arch_domain.h"
 
+#define current_vcpu unused_current_vcpu
+#include "arch_current.h"
+#undef current_vcpu
+
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"

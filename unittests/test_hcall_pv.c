@@ -10,7 +10,8 @@
 
 #include "hcall_host.h"
 
-#include "xen/hcall_desc.c"
+#include "xen/arch/x86/hcall_cpu.c"
+#include "xen/arch/x86/hcall_desc.c"
 #include "xen/hcall_misc.c"
 #include "xen/hcall_version.c"
 
