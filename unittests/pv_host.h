@@ -21,19 +21,22 @@
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
+#include "xen/arch/x86/pv_emul.h"
 #include "xen/arch/x86/pv_window.h"
 
 extern struct vcpu *pv_host_vcpu;
 extern uint64_t pv_host_cr0, pv_host_cr4;
 extern unsigned pv_host_invlpgs;
 
+uint32_t pv_host_rights(uint16_t selector);
 uint64_t pv_host_rdmsr(uint32_t msr);
 void pv_host_wrmsr(uint32_t msr, uint64_t value);
 
-#define current_vcpu() pv_host_vcpu
-#define read_cr0()     pv_host_cr0
-#define read_cr4()     pv_host_cr4
-#define write_cr4(v)   (pv_host_cr4 = (v))
-#define rdmsr(msr)     pv_host_rdmsr(msr)
-#define wrmsr(msr, v)  pv_host_wrmsr(msr, v)
-#define invlpg(va)     ((void)(va), (void)pv_host_invlpgs++)
+#define current_vcpu()     pv_host_vcpu
+#define read_cr0()         pv_host_cr0
+#define read_cr4()         pv_host_cr4
+#define write_cr4(v)       (pv_host_cr4 = (v))
+#define rdmsr(msr)         pv_host_rdmsr(msr)
+#define wrmsr(msr, v)      pv_host_wrmsr(msr, v)
+#define invlpg(va)         ((void)(va), (void)pv_host_invlpgs++)
+#define selector_rights(s) pv_host_rights(s)

@@ -58,6 +58,15 @@ void pv_host_wrmsr(uint32_t msr, uint64_t value)
     *msr_slot(msr) = value;
 }
 
+/* The guest's GDT: 64-bit code at 0x33, as Linux has it, 32-bit code at 0x23, data at 0x2b. */
+uint32_t pv_host_rights(uint16_t selector)
+{
+    return selector == 0x33   ? 0x00affb00
+           : selector == 0x23 ? 0x00cffb00
+           : selector == 0x2b ? 0x00cff300
+                              : 0;
+}
+
 bool cpu_has_xsave(void)
 {
     return true;
@@ -339,11 +348,13 @@ static void test_modes(void)
     CU_ASSERT_EQUAL(RUN(0xfb), EMUL_DONE);
 
     CU_ASSERT(RUN(0xf4) == EMUL_DONE && blocks == 1);
-    regs.cs = 0x2b; /* not a code segment: LAR says no */
+    regs.cs = 0x23; /* 32-bit code */
+    CU_ASSERT_EQUAL(RUN(0xfa), EMUL_UNHANDLED);
+    regs.cs = 0x43; /* gone from the table meanwhile */
     CU_ASSERT_EQUAL(RUN(0xfa), EMUL_UNHANDLED);
     regs.cs = 0x7; /* in the LDT */
     CU_ASSERT_EQUAL(RUN(0xfa), EMUL_UNHANDLED);
-    regs.cs = 0x33; /* 64-bit code, on the host as in Linux */
+    regs.cs = 0x33;
     CU_ASSERT_EQUAL(RUN(0xfa), EMUL_DONE);
 }
 
