@@ -40,7 +40,7 @@ EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o 
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_mmu.o hcall_version.o \
-              hcall_misc.o hcall_desc.o hcall_debug.o)
+              hcall_misc.o)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
@@ -55,7 +55,8 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
            pv_decode.o pv_emul.o pv_emul_io.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
-           pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o)
+           pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
+           hcall_cpu.o hcall_desc.o hcall_debug.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
            $(HCALL_OBJS) $(MM_OBJS) $(LIB_OBJS)
@@ -118,7 +119,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. A program is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: the
 # hypervisor's own objects and the test files. Variants: plain, asan, tsan.
 
-TEST_PROGRAMS := mm
+TEST_PROGRAMS := mm emul
 
 # The small library, the log, the parsers
 TEST_PROGRAMS += lib
@@ -156,6 +157,10 @@ TEST_PROGRAMS += event
 TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
               unittests/test_event.o unittests/test_event_fifo.o unittests/test_event_model.o \
               unittests/test_event_threads.o
+
+TEST_emul := $(HOST_MM) unittests/test_pv_decode.o unittests/test_pv_policy.o \
+             unittests/test_pv_emul.o unittests/test_pv_desc.o unittests/test_hcall_pv.o \
+             $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -225,6 +230,9 @@ FUZZERS += elf cmdline modline
 FUZZ_elf := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_cmdline := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_modline := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
+
+FUZZERS += pv_decode
+FUZZ_pv_decode := xen/arch/x86/pv_decode.o
 
 # FUZZ_SECONDS per target; FUZZ_CORPUS keeps what was found, to start from there the next time.
 FUZZ_SECONDS ?= 5

@@ -12,8 +12,7 @@
 #include <lagan/string.h>
 #include <xen/version.h>
 
-#include "xen/arch/x86/cpu.h"
-#include "xen/arch/x86/layout.h"
+#include "arch_current.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "xen/version.h"
@@ -71,7 +70,7 @@ static int64_t get_features(const struct domain *d, guest_ptr_t arg)
 
 static int64_t platform_parameters(guest_ptr_t arg)
 {
-    xen_platform_parameters_t p = {.virt_start = VA_HV_START};
+    xen_platform_parameters_t p = {.virt_start = HYPERVISOR_VIRT_START};
 
     return copy_to_guest(arg, &p, sizeof(p));
 }

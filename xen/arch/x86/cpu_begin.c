@@ -8,7 +8,6 @@
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/time.h"
-#include "xen/arch/x86/topology.h"
 #include "xen/arch/x86/watchdog.h"
 #include "xen/sched.h"
 #include "xen/timer.h"
@@ -29,7 +28,6 @@ void cpu_begin(void)
     unsigned cpu = arch_cpu();
 
     point_syscalls_here(cpu);
-    topology_cpu_init();
     fpu_cpu_init();
     timer_cpu_init(cpu);
     sched_cpu_init(cpu);

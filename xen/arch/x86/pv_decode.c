@@ -38,8 +38,8 @@ static bool next_byte(struct cursor *c, uint8_t *b)
     return true;
 }
 
-/* Reads prefixes and the first opcode byte. A LOCK prefix is refused: none of ours takes it, and on
- * some CPUs it turns CR0 into CR8. */
+/* Reads prefixes and the first opcode byte. LOCK counts as an opcode that is not ours: none of ours
+ * takes it, and on some CPUs it turns CR0 into CR8. */
 static bool read_prefixes(struct cursor *c, struct prefixes *p, uint8_t *opcode)
 {
     *p = (struct prefixes){.segment = PV_SEG_FLAT};
@@ -73,7 +73,7 @@ static bool read_prefixes(struct cursor *c, struct prefixes *p, uint8_t *opcode)
             p->rep = true;
             break;
         default:
-            return *opcode != 0xf0;
+            return true;
         }
         p->rex = 0; /* a REX prefix that another prefix follows is ignored */
     }

@@ -150,14 +150,14 @@ void window_flush(const struct vcpu *v, unsigned first, unsigned count)
     if (v != current_vcpu())
         return;
     for (unsigned i = 0; i < count; i++)
-        __asm__ volatile("invlpg %0" : : "m"(*(char *)(va + i * PAGE_SIZE)) : "memory");
+        invlpg(va + i * PAGE_SIZE);
 }
 
 int window_frame_get(struct vcpu *v, mfn_t m)
 {
     int rc;
 
-    if (!arch_mfn_valid(m) || !frame_get(m, v->domain->id))
+    if (!frame_get(m, v->domain->id))
         return -XEN_EINVAL;
     rc = type_get(m, TYPE_SEGDESC);
     if (rc)
@@ -228,23 +228,10 @@ void pv_destroy_gdt(struct vcpu *v)
 
 int pv_update_descriptor(struct vcpu *v, uint64_t maddr, uint64_t desc)
 {
-    mfn_t m = mfn(maddr >> PAGE_SHIFT);
-    enum frame_type type;
-    int rc;
+    unsigned offset = (unsigned)(maddr & ~PAGE_MASK);
 
-    if (maddr % sizeof(desc) || !segdesc_fix(&desc))
+    if (offset % sizeof(desc))
         return -XEN_EINVAL;
-    if (!arch_mfn_valid(m) || !frame_get(m, v->domain->id))
-        return -XEN_EINVAL;
-    /* Whatever the type is a moment later: the reference taken decides, and it keeps the type. */
-    type = type_of(m) == TYPE_SEGDESC ? TYPE_SEGDESC : TYPE_WRITABLE;
-    rc = type_get(m, type);
-    if (!rc) {
-        uint64_t *slot = (uint64_t *)arch_map_frame(m) + (maddr & ~PAGE_MASK) / sizeof(desc);
-
-        __atomic_store_n(slot, desc, __ATOMIC_RELEASE);
-        type_put(m);
-    }
-    frame_put(m);
-    return rc;
+    return segdesc_update(&v->domain->account, mfn(maddr >> PAGE_SHIFT),
+                          offset / (unsigned)sizeof(desc), desc);
 }

@@ -66,14 +66,11 @@ enum emul_result emul_retire(struct cpu_user_regs *regs, unsigned length)
  * unmapped since: LAR would fault, so code in LDT segments counts as 32-bit. */
 static bool runs_64bit_code(const struct cpu_user_regs *regs)
 {
-    uint32_t rights = 0;
-
     if (regs->cs == GUEST_CS64)
         return true;
     if (regs->cs & SELECTOR_LDT)
         return false;
-    __asm__("lar %1, %0" : "+r"(rights) : "r"((uint32_t)regs->cs) : "cc");
-    return rights & LAR_LONG_MODE;
+    return selector_rights(regs->cs) & LAR_LONG_MODE;
 }
 
 /* Copies up to PV_INSN_MAX bytes from RIP on, fewer if the next page cannot be read. */

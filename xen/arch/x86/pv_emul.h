@@ -18,6 +18,15 @@
 #define PFEC_WRITE 2
 #define PFEC_USER  4
 
+/* Access rights of a selector's descriptor in the layout of its upper half; 0: there is none. */
+static inline uint32_t selector_rights(uint16_t selector)
+{
+    uint32_t rights = 0;
+
+    __asm__ volatile("lar %1, %0" : "+r"(rights) : "r"((uint32_t)selector) : "cc");
+    return rights;
+}
+
 /* General register by its number in an instruction (rax, rcx, rdx, rbx, rsp, ...). */
 uint64_t *emul_gpr(struct cpu_user_regs *regs, unsigned number);
 

@@ -16,7 +16,6 @@
 #include "mm/type.h"
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/desc.h"
-#include "xen/arch/x86/extable.h"
 #include "xen/guest_access.h"
 
 #define LDT_PAGES       16
@@ -40,7 +39,7 @@ void pv_unmap_ldt(struct vcpu *v)
 
         if (!(mapped >> page & 1))
             continue;
-        frames[count++] = mfn((entry & PTE_ADDR) >> PAGE_SHIFT);
+        frames[count++] = pte_frame(entry);
         window_write(v, WINDOW_LDT_FIRST + page, 0);
     }
     v->arch.ldt_mapped = 0;
@@ -88,8 +87,8 @@ static bool guest_frame_at(const struct vcpu *v, uint64_t va, mfn_t *m)
     if (table_walk_l1(v->arch.l4_kernel, va, &l1))
         return false;
     table = arch_map_frame(l1);
-    entry = __atomic_load_n(&table[va >> PAGE_SHIFT & 511], __ATOMIC_RELAXED);
-    *m = mfn((entry & PTE_ADDR) >> PAGE_SHIFT);
+    entry = pte_load(&table[pte_index(va, 1)]);
+    *m = pte_frame(entry);
     return entry & PTE_P;
 }
 
@@ -129,7 +128,11 @@ void pv_load_user_gs(uint16_t selector)
                      ".pushsection .text.unlikely\n"
                      "3:\tmov %w1, %%gs\n\t"
                      "jmp 2b\n\t"
-                     ".popsection\n\t" EX_TABLE(1b, 3b)
+                     ".popsection\n\t"
+                     ".pushsection __ex_table, \"a\", @progbits\n\t" /* trap_hv.c */
+                     ".balign 4\n\t"
+                     ".long 1b - ., 3b - .\n\t"
+                     ".popsection"
                      :
                      : "r"(wanted), "r"(null)
                      : "memory", "cc");

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "xen/arch/x86/pte.h"
+#include "mm/pte.h"
 #include "xen/arch/x86/pv.h"
 
 #define WINDOW_PAGES     32
@@ -23,6 +23,11 @@ static inline uint64_t window_entry(mfn_t m)
 static inline void window_write(struct vcpu *v, unsigned page, uint64_t entry)
 {
     __atomic_store_n(&v->arch.window_l1[page], entry, __ATOMIC_RELEASE);
+}
+
+static inline void invlpg(uint64_t va)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
 /* Takes the references under which a guest's frame may be in a window: -XEN_EINVAL when it is not a

@@ -23,23 +23,23 @@ struct pv_trap {
     bool mask_events;
 };
 
-/* Everything but `kernel_mode`, the segment bases and the loaded FPU state is only touched by the vCPU
- * itself, or by others while it is not running ([own] in short). */
+/* Everything but `kernel_mode`, the segment bases and the loaded FPU state is only touched by the
+ * vCPU itself, or by others while it is not running ([own] in short). */
 struct arch_vcpu {
     struct cpu_user_regs regs; /* [own] while it does not run; on the CPU's stack while it does */
     bool kernel_mode;          /* guest kernel or guest user: the ABI's virtual ring */
     mfn_t l4_kernel;           /* holds a reference and an L4 type reference */
     mfn_t l4_user;             /* likewise; MFN_INVALID: none */
 
-    uint64_t kernel_ss, kernel_sp; /* stack_switch */
-    uint64_t fs_base;              /* valid while not running */
+    uint64_t kernel_ss, kernel_sp;             /* stack_switch */
+    uint64_t fs_base;                          /* valid while not running */
     uint64_t gs_base_active, gs_base_inactive; /* active: the one of the present mode */
 
     struct pv_trap *traps; /* 256 of them */
     struct pv_callback event, failsafe, syscall, syscall32, sysenter, nmi;
     bool nmi_pending, nmi_masked;
-    uint8_t iopl;           /* virtual I/O privilege level: 0..3 */
-    guest_ptr_t io_bitmap;  /* guest's I/O bitmap: a clear bit allows the port */
+    uint8_t iopl;             /* virtual I/O privilege level: 0..3 */
+    guest_ptr_t io_bitmap;    /* guest's I/O bitmap: a clear bit allows the port */
     unsigned io_bitmap_ports; /* 0: none */
 
     uint64_t ctrlreg[8]; /* virtual CR0 (TS only may differ), CR2, CR4; [3] unused: see l4_kernel */
