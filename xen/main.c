@@ -38,6 +38,7 @@ const struct debug_key debug_keys[] = {{'q', "domains", domain_dump_all},
 void ap_main(void)
 {
     cpu_begin();
+    smp_mark_online();
     idle_loop();
 }
 

@@ -45,6 +45,7 @@
 #include "xen/cmdline.h"
 #include "xen/console.h"
 #include "xen/log.h"
+#include "xen/version.h"
 
 #define LOW_MEMORY  UINT64_C(0x100000) /* trampoline and firmware: never in the heap */
 #define DIRECT_SIZE ((uint64_t)(SLOT_HV_LAST - SLOT_DIRECT + 1) << 39)
@@ -156,6 +157,7 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     pv_desc_init();
     watchdog_init();
     console_init(&options);
+    version_set_command_line(boot_info.cmdline);
     cpu_begin();
 
     __asm__ volatile("sti");
