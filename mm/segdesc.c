@@ -3,11 +3,10 @@
  * Segment descriptors.
  *
  * A guest's descriptor tables are its own memory, read by the processor at each selector load. Code
- * and data segments are harmless once their DPL is 3. Everything else is refused: call gates lead
- * to an address of the guest's choice at the privilege of the code segment they name, which may be
- * the hypervisor's; and the 16 bytes of a system descriptor in long mode would have to be judged
- * together, though the guest can change the halves one by one. No guest needs them: LLDT and LTR
- * are privileged.
+ * and data segments are harmless once their DPL is 3. A call gate leads to an address of the guest's
+ * choice at the privilege of the code segment it names, which may be the hypervisor's: it gets DPL 0,
+ * which closes it to ring 3 (Xen does the same, and accepts it). Everything else is refused: no guest
+ * needs it, as LLDT and LTR are privileged.
  */
 #include <lagan/arch.h>
 #include "mm/account.h"
@@ -18,15 +17,20 @@
 
 #define DESC_PRESENT (UINT64_C(1) << 47)
 #define DESC_DPL     (UINT64_C(3) << 45)
+#define DESC_TYPE    (UINT64_C(15) << 40)
+#define DESC_GATE    (UINT64_C(12) << 40) /* type of a call gate */
 #define DESC_SEGMENT (UINT64_C(1) << 44) /* code or data; clear: a gate or a system segment */
 
 bool segdesc_fix(uint64_t *desc)
 {
     if (!(*desc & DESC_PRESENT))
         return true;
-    if (!(*desc & DESC_SEGMENT))
+    if (*desc & DESC_SEGMENT)
+        *desc |= DESC_DPL;
+    else if ((*desc & DESC_TYPE) == DESC_GATE)
+        *desc &= ~DESC_DPL;
+    else
         return false;
-    *desc |= DESC_DPL;
     return true;
 }
 
@@ -65,5 +69,5 @@ int segdesc_update(struct account *a, mfn_t m, unsigned index, uint64_t desc)
         type_put(m);
     }
     frame_put(m);
-    return rc;
+    return rc == -XEN_EBUSY ? -XEN_EINVAL : rc; /* in use as a page table, for one */
 }

@@ -26,7 +26,6 @@ ASM(lmsw, "lmsw %cx");
 ASM(lmsw_r9, "lmsw %r9w");
 ASM(rdmsr, "rdmsr");
 ASM(wrmsr, "wrmsr");
-ASM(invd, "invd");
 ASM(wbinvd, "wbinvd");
 ASM(cli, "cli");
 ASM(sti, "sti");
@@ -67,7 +66,6 @@ static const struct {
     ROW(lmsw_r9, .op = PV_OP_LMSW, .reg = 9),
     ROW(rdmsr, .op = PV_OP_RDMSR),
     ROW(wrmsr, .op = PV_OP_WRMSR),
-    ROW(invd, .op = PV_OP_CACHE_FLUSH),
     ROW(wbinvd, .op = PV_OP_CACHE_FLUSH),
     ROW(cli, .op = PV_OP_CLI),
     ROW(sti, .op = PV_OP_STI),

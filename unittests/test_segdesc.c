@@ -18,7 +18,7 @@ static const struct desc_case {
     {"DPL 1 data", 0x00cfb3000000ffff, true, 0x00cff3000000ffff},
     {"not present", 0x00cf13000000ffff, true, 0x00cf13000000ffff},
     {"not present call gate", 0x00006c0000100000, true, 0x00006c0000100000},
-    {"call gate", 0x0000ec00e0080000, false, 0},
+    {"call gate", 0x0000ec00e0080000, true, 0x00008c00e0080000},
     {"interrupt gate", 0x00008e00e0080000, false, 0},
     {"trap gate", 0x0000ef00e0080000, false, 0},
     {"TSS", 0x0000890000000067, false, 0},

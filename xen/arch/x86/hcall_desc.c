@@ -163,7 +163,9 @@ int64_t hcall_set_gdt(const struct hypercall_args *args)
     STATIC_ASSERT(sizeof(mfn_t) == sizeof(xen_ulong_t)); /* the list is an array of frame numbers */
     rc = copy_from_guest(frames, guest_ptr(args->a[0]),
                          (entry_count + 511) / 512 * sizeof(frames[0]));
-    return rc ? rc : pv_set_gdt(current_vcpu(), frames, entry_count);
+    if (!rc)
+        rc = pv_set_gdt(current_vcpu(), frames, entry_count);
+    return rc == -XEN_EBUSY ? -XEN_EINVAL : rc; /* a frame in use as something else, to the ABI */
 }
 
 int64_t hcall_update_descriptor(const struct hypercall_args *args)

@@ -130,7 +130,6 @@ static bool decode_two_byte(struct cursor *c, const struct prefixes *p, struct p
     case 0x06:
         insn->op = PV_OP_CLTS;
         return true;
-    case 0x08:
     case 0x09:
         insn->op = PV_OP_CACHE_FLUSH;
         return true;

@@ -18,7 +18,7 @@ enum pv_op {
     PV_OP_LMSW, /* register form only */
     PV_OP_RDMSR,
     PV_OP_WRMSR,
-    PV_OP_CACHE_FLUSH, /* INVD, WBINVD, WBNOINVD */
+    PV_OP_CACHE_FLUSH, /* WBINVD, WBNOINVD; INVD would lose other people's writes: #GP */
     PV_OP_CLI,
     PV_OP_STI,
     PV_OP_HLT,

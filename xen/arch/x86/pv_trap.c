@@ -68,8 +68,13 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
-    if (unlikely(address >= VA_PERDOMAIN && address < VA_IMAGE && pv_ldt_fault(v, address)))
-        return;
+    uint64_t ldt_offset = address - pv_ldt_va(v);
+
+    if (unlikely(ldt_offset < v->arch.ldt_entry_count * UINT64_C(8))) {
+        if (pv_ldt_fault(v, address))
+            return;
+        address = v->arch.ldt_base + ldt_offset; /* where the guest has its table */
+    }
     pv_inject_page_fault(regs, address, regs->error_code);
 }
 
