@@ -374,7 +374,7 @@ lint-undefined: $(MM_OBJS:%=$(B)/hv/%)
 	$(if $^,tools/check-undefined $^)
 
 lint-shell:
-	shellcheck --severity=warning $$($(SCRIPTS))
+	shellcheck --severity=warning --exclude=SC1007 $$($(SCRIPTS))
 
 objects: $(HV_O)
 

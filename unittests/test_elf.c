@@ -40,16 +40,22 @@ static struct elf_section_header *section(unsigned i)
     return (struct elf_section_header *)(file.bytes + SECTIONS_AT) + i;
 }
 
-static void add_note(uint32_t type, const void *desc, uint32_t bytes)
+static void add_note_of(const char *owner, uint32_t type, const void *desc, uint32_t bytes)
 {
-    struct elf_note_header h = {4, bytes, type};
+    struct elf_note_header h = {(uint32_t)strlen(owner) + 1, bytes, type};
     uint8_t *at = file.bytes + NOTE_AT + note_bytes;
+    uint32_t name_bytes = (h.namesz + 3) & ~3u;
 
     memcpy(at, &h, sizeof(h));
-    memcpy(at + sizeof(h), "Xen", 4);
-    memcpy(at + sizeof(h) + 4, desc, bytes);
-    note_bytes += sizeof(h) + 4 + ((bytes + 3) & ~3u);
+    memcpy(at + sizeof(h), owner, h.namesz);
+    memcpy(at + sizeof(h) + name_bytes, desc, bytes);
+    note_bytes += sizeof(h) + name_bytes + ((bytes + 3) & ~3u);
     program(2)->filesz = program(2)->memsz = note_bytes;
+}
+
+static void add_note(uint32_t type, const void *desc, uint32_t bytes)
+{
+    add_note_of("Xen", type, desc, bytes);
 }
 
 static void add_number(uint32_t type, uint64_t n)
@@ -101,6 +107,8 @@ static void build_linux(void)
     static const uint64_t l1_valid[2] = {1, 1};
 
     build_plain();
+    add_note_of("Linux", XEN_ELFNOTE_XEN_VERSION, "2.6",
+                4); /* not one of ours, whatever its type */
     add_string(XEN_ELFNOTE_GUEST_OS, "linux");
     add_string(XEN_ELFNOTE_GUEST_VERSION, "2.6");
     add_string(XEN_ELFNOTE_XEN_VERSION, "xen-3.0");

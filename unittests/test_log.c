@@ -129,6 +129,11 @@ static void test_ring_wraps(void)
         }
     }
     CU_ASSERT_EQUAL(log_end() - log_oldest(), LOG_RING_BYTES);
+    for (unsigned i = 0; i < 3; i++) { /* full to the byte after a line of any length */
+        log_info("%.*s\n", (int)i, "odd");
+        CU_ASSERT_EQUAL(log_end() - log_oldest(), LOG_RING_BYTES);
+    }
+    log_info("%07u\n", 9999u);
     CU_ASSERT_EQUAL(log_read(&at, all, sizeof(all)), sizeof(all)); /* `at` was long overwritten */
     CU_ASSERT_EQUAL(at, log_end());
     CU_ASSERT_EQUAL(memcmp(all + sizeof(all) - 16, "(LAGAN) 0009999\n", 16), 0);

@@ -32,6 +32,7 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL(m.maxmem_bytes, m.mem_bytes);
     CU_ASSERT_STRING_EQUAL(m.ramdisk, "");
     CU_ASSERT_STRING_EQUAL(m.guest_line, "");
+    CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M maxmem=8M vcpus=2 cap=200", &m, why), 0);
     CU_ASSERT_EQUAL(modline_parse("ramdisk name=rd", &m, why), 0);
     CU_ASSERT_EQUAL(m.kind, MODLINE_RAMDISK);
     CU_ASSERT_STRING_EQUAL(m.name, "rd");

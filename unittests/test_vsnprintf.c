@@ -35,8 +35,8 @@
 
 static const char *const flags[] = {"",   "-",  "0",  "+",  " ",  "#",
                                     "-0", "+0", "-+", "#0", "-#", "+ "};
-static const char *const widths[] = {"",   "1",  "7",   "25",  ".",    ".0",
-                                     ".1", ".9", "9.5", "5.9", "24.22"};
+static const char *const widths[] = {"",   "1",  "7",   "25",  ".",   ".0",
+                                     ".1", ".9", "9.0", "9.5", "5.9", "24.22"};
 
 static void each_format(const char *conversion, void (*check)(const char *fmt))
 {
