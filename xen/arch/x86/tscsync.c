@@ -20,7 +20,7 @@
 #include "xen/arch/x86/time.h"
 #include "xen/arch/x86/time_internal.h"
 
-#define WARP_ROUNDS 20
+#define WARP_ROUNDS 10
 #define BALL_ROUNDS 16
 #define PATIENCE    100000000u
 
