@@ -63,8 +63,8 @@ void clock_steer(struct clock_record *r, struct clock_window *w, uint64_t tsc, u
     if (!lost && ns > w->ns && tsc > w->tsc)
         s.scale = tsc_scale_slewed(ns - w->ns, tsc - w->tsc, clock_slew_ppb(error, SLEW_HORIZON));
     clock_write(r, s);
-    /* A rate that may change is measured over the last interval, a constant one over a long one; and
-     * what went wrong by so much says nothing of the rate. */
+    /* A rate that may change is measured over the last interval, a constant one over a long one;
+     * and what went wrong by so much says nothing of the rate. */
     if (lost || !steady || ns - w->ns > WINDOW_MAX_NS)
         *w = (struct clock_window){tsc, ns};
 }

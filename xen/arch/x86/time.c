@@ -166,8 +166,8 @@ static void steer_by_counter(unsigned cpu, struct steering *st)
     ns = mul_div_u64(ticks, clk.counter.period_fs, FS_PER_NS);
     if (cpu == 0)
         platform_write((struct platform_slot){ticks, ns, sample.count});
-    /* Something kept us since the sample was taken: readers have been ahead of it for too long to bend
-     * the line there. */
+    /* Something kept us since the sample was taken: readers have been ahead of it for too long to
+     * bend the line there. */
     if (tsc_scale_apply(s.scale, rdtsc() - sample.tsc) > DELAY_MAX_NS)
         return;
     if (separate || cpu == 0)

@@ -2,12 +2,12 @@
  *
  * Are the TSCs of two CPUs in step? Asked when a CPU is started, of it and the boot CPU.
  *
- * Warp test: both take turns, under a lock, at reading their TSC and comparing it with the last
- * value that either has read. A value smaller than that is a warp: what one CPU would see if the
- * other's time stamp reached it. No warp in WARP_ROUNDS rounds: in step, as far as anybody can
- * tell. Otherwise their difference is measured by passing a ball: the boot CPU notes when it sends
- * and when it has the answer; the new CPU's reading belongs to the middle, and the fastest of the
- * rounds is the most exact.
+ * Warp test: in turns, each reads its TSC and compares it with the value that the other has just
+ * read. One that is smaller is a warp: what a CPU would see if the other's time stamp reached it.
+ * No warp in WARP_ROUNDS turns of each: in step, as far as anybody can tell. Otherwise their
+ * difference is measured by passing a ball: the boot CPU notes when it sends and when it has the
+ * answer; the new CPU's reading belongs to the middle, and the fastest of the rounds is the most
+ * exact.
  *
  * Both run with interrupts off, hand in hand by counting steps. A partner that does not come within
  * PATIENCE polls is given up, and so is every later comparison: the counts would not match.
@@ -20,15 +20,14 @@
 #include "xen/arch/x86/time.h"
 #include "xen/arch/x86/time_internal.h"
 
-#define WARP_ROUNDS 100
-#define BALL_ROUNDS 8
+#define WARP_ROUNDS 10
+#define BALL_ROUNDS 16
 #define PATIENCE    100000000u
 
 static struct {
     _Atomic uint32_t step[2]; /* [0] the boot CPU's, [1] the new one's */
     _Atomic bool failed;
-    struct arch_spinlock lock; /* of last, warp; raw: no other lock is held */
-    uint64_t last, warp;
+    uint64_t last, warp; /* of the side whose turn it is */
     _Atomic uint64_t answer;
     int64_t offset; /* of the new CPU's TSC against the boot CPU's */
     uint64_t tsc_adjust;
@@ -48,19 +47,22 @@ static bool meet(unsigned side)
     return false;
 }
 
-static void warp_rounds(void)
+/* Strictly in turns: were they to race for a lock, one side might be through before the other
+ * begins, and a difference would show only if it was the later one that lags. */
+static bool warp_rounds(unsigned side)
 {
-    for (unsigned i = 0; i < WARP_ROUNDS; i++) {
-        uint64_t before, now;
+    for (unsigned turn = 0; turn < 2 * WARP_ROUNDS; turn++) {
+        if (turn % 2 == side) {
+            uint64_t now = rdtsc_ordered();
 
-        arch_spin_lock(&sync.lock);
-        before = sync.last;
-        now = rdtsc_ordered();
-        sync.last = now;
-        if (now < before && before - now > sync.warp)
-            sync.warp = before - now;
-        arch_spin_unlock(&sync.lock);
+            if (now < sync.last && sync.last - now > sync.warp)
+                sync.warp = sync.last - now;
+            sync.last = now;
+        }
+        if (!meet(side))
+            return false;
     }
+    return true;
 }
 
 static bool throw_ball(void)
@@ -68,8 +70,11 @@ static bool throw_ball(void)
     uint64_t best = UINT64_MAX;
 
     for (unsigned i = 0; i < BALL_ROUNDS; i++) {
-        uint64_t start = rdtsc_ordered(), width;
+        uint64_t start, width;
 
+        if (!meet(0)) /* the other is ready to catch */
+            return false;
+        start = rdtsc_ordered();
         if (!meet(0) || !meet(0))
             return false;
         width = rdtsc_ordered() - start;
@@ -77,8 +82,6 @@ static bool throw_ball(void)
             best = width;
             sync.offset = (int64_t)(atomic_load(&sync.answer) - start - width / 2);
         }
-        if (!meet(0))
-            return false;
     }
     return true;
 }
@@ -86,10 +89,10 @@ static bool throw_ball(void)
 static bool catch_ball(void)
 {
     for (unsigned i = 0; i < BALL_ROUNDS; i++) {
-        if (!meet(1))
+        if (!meet(1) || !meet(1))
             return false;
         atomic_store(&sync.answer, rdtsc_ordered());
-        if (!meet(1) || !meet(1))
+        if (!meet(1))
             return false;
     }
     return true;
@@ -102,10 +105,7 @@ static bool has_tsc_adjust(void)
 
 static bool compare(unsigned side)
 {
-    if (!meet(side))
-        return false;
-    warp_rounds();
-    if (!meet(side))
+    if (!meet(side) || !warp_rounds(side))
         return false;
     if (sync.warp == 0)
         return true;
