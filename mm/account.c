@@ -215,20 +215,24 @@ int account_share(struct account *a, mfn_t m)
 
 int account_unshare(struct account *a, mfn_t m)
 {
-    uint64_t use = frame_use(FRAME_SHARED, 0, a->id, 1);
+    uint64_t lent = frame_use(FRAME_SHARED, 0, a->id, 1), use;
     struct frame *f;
     cpumask_t cpus;
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
     f = frame_of(m);
-    if (!atomic_compare_exchange_strong(&f->use, &use, frame_use(FRAME_HYPERVISOR, 0, 0, 1)))
-        return (use >> 32 & 0xffffff) == (frame_use(FRAME_SHARED, 0, a->id, 0) >> 32 & 0xffffff)
-                   ? -XEN_EBUSY
-                   : -XEN_EINVAL;
+    use = atomic_load(&f->use);
+    do {
+        if ((use ^ lent) >> 32 & 0xffffff)
+            return -XEN_EINVAL;
+        if ((uint32_t)use != 1)
+            return -XEN_EBUSY;
+    } while (!atomic_compare_exchange_weak(&f->use, &use, frame_use(FRAME_HYPERVISOR, 0, 0, 1)));
     atomic_store(&f->type, 0);
     f->stamp = 0;
-    cpus = tlb_stale_cpus(tlb_clock_now(), (cpumask_t){atomic_load(&a->tlb_cpus)});
+    cpus = use & FRAME_ABROAD ? cpumask_all() : (cpumask_t){atomic_load(&a->tlb_cpus)};
+    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
     if (!cpumask_empty(cpus))
         arch_tlb_flush(cpus);
     return 0;

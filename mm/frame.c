@@ -60,9 +60,8 @@ void frame_note_abroad(mfn_t m)
 {
     struct frame *f = frame_of(m);
 
-    ASSERT(frame_refs(f) > 0);
-    if (frame_state(f) == FRAME_OWNED)
-        atomic_fetch_or(&f->use, FRAME_ABROAD);
+    ASSERT(frame_refs(f) > 0 && frame_state(f) != FRAME_HYPERVISOR);
+    atomic_fetch_or(&f->use, FRAME_ABROAD);
 }
 
 /* The reference count is 0 and the frame an account's: gives it back. */

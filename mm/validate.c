@@ -27,11 +27,11 @@
      PTE_AVAIL_HI | PTE_NX)
 #define UPPER_BITS (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HI | PTE_NX)
 
+/* Address bits that the machine does not have need no check of their own: no frame there is valid.
+ */
 static bool is_well_formed(unsigned level, uint64_t e)
 {
-    uint64_t bits = level == 1 ? L1_BITS : UPPER_BITS;
-
-    return !(e & ~(bits | PTE_FRAME)) && !((e & PTE_FRAME) >> arch_phys_bits());
+    return !(e & ~((level == 1 ? L1_BITS : UPPER_BITS) | PTE_FRAME));
 }
 
 static uint64_t as_stored(unsigned level, uint64_t e)
@@ -76,6 +76,58 @@ int entry_put(unsigned level, uint64_t e)
     return 0;
 }
 
+/* frame_get() and, for a writable entry, type_get(), in as few instructions as the usual cases
+ * need: the frame is owned, and is writable memory already or was never used. Anything else takes
+ * the long way. */
+static inline int data_get(domid_t owner, uint64_t key, uint64_t e)
+{
+    mfn_t m = pte_frame(e);
+    struct frame *f;
+    uint64_t use;
+    uint32_t word;
+    int rc;
+
+    if (!arch_mfn_valid(m))
+        return -XEN_EINVAL;
+    f = frame_of(m);
+    use = atomic_load_explicit(&f->use, memory_order_relaxed);
+    if ((use >> 32 & 0xffffff) != key || (uint32_t)use - 1 >= FRAME_REFS_MAX - 1 ||
+        !atomic_compare_exchange_strong(&f->use, &use, use + 1))
+        return entry_get(owner, 1, &e);
+    if (!(e & PTE_RW))
+        return 0;
+    word = word_load(f);
+    if ((word == 0 || (word >> 24 == (TYPE_WRITABLE << 4 | TYPE_VALID >> 24) &&
+                       (word & TYPE_COUNT) < TYPE_COUNT)) &&
+        atomic_compare_exchange_strong(
+            &f->type, &word, (word + 1) | (uint32_t)TYPE_WRITABLE << TYPE_SHIFT | TYPE_VALID))
+        return 0;
+    rc = type_get(m, TYPE_WRITABLE);
+    if (rc)
+        frame_put(m);
+    return rc;
+}
+
+/* The entries of an L1 table from *cursor on; *rewrite: some are to be stored differently. */
+static int l1_get(const uint64_t *table, domid_t owner, unsigned *cursor, bool *rewrite)
+{
+    uint64_t key = frame_use(FRAME_OWNED, 0, owner, 0) >> 32, differs = 0;
+
+    for (; *cursor < TABLE_ENTRIES; ++*cursor) {
+        uint64_t e = pte_load(&table[*cursor]);
+        int rc;
+
+        if (!(e & PTE_P))
+            continue;
+        rc = is_well_formed(1, e) ? data_get(owner, key, e) : -XEN_EINVAL;
+        if (rc)
+            return rc;
+        differs |= as_stored(1, e) ^ e;
+    }
+    *rewrite = *rewrite || differs;
+    return 0;
+}
+
 /* Everything has been accepted: the table becomes what the processor may walk. */
 static void finish(uint64_t *table, unsigned level, domid_t owner)
 {
@@ -89,10 +141,8 @@ static void finish(uint64_t *table, unsigned level, domid_t owner)
         arch_l4_fill(table, owner);
 }
 
-int table_validate(mfn_t m, unsigned level, unsigned *cursor)
+static int upper_get(const uint64_t *table, domid_t owner, unsigned level, unsigned *cursor)
 {
-    domid_t owner = frame_owner(frame_of(m));
-    uint64_t *table = arch_map_frame(m);
     bool progress = false;
 
     for (; *cursor < TABLE_ENTRIES; ++*cursor) {
@@ -101,15 +151,27 @@ int table_validate(mfn_t m, unsigned level, unsigned *cursor)
 
         if (!(e & PTE_P) || pte_slot_is_hv(level, *cursor))
             continue;
-        if (level > 1 && progress && arch_preempt_pending())
+        if (progress && arch_preempt_pending())
             return -XEN_ERESTART;
         rc = entry_get(owner, level, &e);
         if (rc)
             return rc;
         progress = true;
     }
-    finish(table, level, owner);
     return 0;
+}
+
+int table_validate(mfn_t m, unsigned level, unsigned *cursor)
+{
+    domid_t owner = frame_owner(frame_of(m));
+    uint64_t *table = arch_map_frame(m);
+    bool rewrite = level > 1 || *cursor > 0;
+    int rc = level == 1 ? l1_get(table, owner, cursor, &rewrite)
+                        : upper_get(table, owner, level, cursor);
+
+    if (rc == 0 && rewrite)
+        finish(table, level, owner);
+    return rc;
 }
 
 int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)

@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 cp -r Makefile include mm unittests xen "$tree"/
+cp -r mm "$tree"/sound
 
 mutations=$(grep -v '^#' unittests/mutations_mm.txt)
 only=${1:-}
@@ -18,9 +19,8 @@ while read -r line; do
     what=" ${expr#* @@ }" expr=${expr%% @@ *}
     n=$((n + 1))
     [ -n "$only" ] && [ "$only" != "$n" ] && continue
-    cp "$file" "$tree/$file"
     sed -i "$expr" "$tree/$file"
-    if cmp -s "$file" "$tree/$file"; then
+    if cmp -s "$tree/sound/${file#mm/}" "$tree/$file"; then
         echo "mutation $n: does not apply:$what"
         survived=$((survived + 1))
     elif ! make -s -C "$tree" WARN= build/host-plain/test_mm >"$tree/log" 2>&1; then
@@ -32,7 +32,7 @@ while read -r line; do
     else
         echo "mutation $n: caught:$what ($(grep -om1 'Test [a-zA-Z, -]* had failures' "$tree/log" || echo stopped))"
     fi
-    cp "$file" "$tree/$file"
+    cp "$tree/sound/${file#mm/}" "$tree/$file"
 done <<<"$mutations"
 echo "$survived of $n not caught"
 [ "$survived" = 0 ]

@@ -90,6 +90,7 @@ static void test_release(void)
 
 static void test_share(void)
 {
+    unsigned before;
     mfn_t m, own;
 
     kit_start(64);
@@ -106,8 +107,11 @@ static void test_share(void)
     CU_ASSERT_EQUAL(type_get(m, TYPE_SEGDESC), -XEN_EINVAL);
     CU_ASSERT_EQUAL(account_unshare(&kit_a, m), -XEN_EBUSY);
     CU_ASSERT_EQUAL(account_unshare(&kit_b, m), -XEN_EINVAL);
+    frame_note_abroad(m);
     frame_put_writable(m);
+    before = host_tlb_flush_count();
     CU_ASSERT_EQUAL(account_unshare(&kit_a, m), 0);
+    CU_ASSERT_EQUAL(host_tlb_flush_count() - before, HOST_CPUS);
     CU_ASSERT_EQUAL(account_unshare(&kit_a, m), -XEN_EINVAL);
     CU_ASSERT_EQUAL(account_unshare(&kit_a, mfn(HOST_MAX_MFN)), -XEN_EINVAL);
     heap_free(m, 0);

@@ -142,6 +142,31 @@ static void test_pin_space(void)
     kit_end();
 }
 
+/* A domain builder writes tables and then takes them as a vCPU would, without a pin. */
+static void test_use_without_pin(void)
+{
+    struct kit_space s;
+    mfn_t hit;
+    int rc;
+
+    kit_start(128);
+    kit_space_build(&kit_a, &s);
+    CU_ASSERT_TRUE(frame_get(s.l4, 1));
+    CU_ASSERT_EQUAL(type_get(s.l4, TYPE_L4), 0);
+    kit_check(1);
+    host_tlb_load(0, &kit_a, s.l4);
+    CU_ASSERT_TRUE(host_touch(0, kit_va(2, 4), true, &hit));
+    CU_ASSERT_EQUAL(hit.n, s.data[4].n);
+    host_tlb_load(0, NULL, mfn(0));
+    host_preempt_every(2);
+    while ((rc = type_put_preemptible(s.l4)) == -XEN_ERESTART)
+        kit_check(1);
+    CU_ASSERT_EQUAL(rc, 0);
+    CU_ASSERT_EQUAL(type_count(s.data[4]), 0);
+    frame_put(s.l4);
+    kit_end();
+}
+
 /* The last L1 entry of the last table is bad: all that was taken before is given back, whole. */
 static void test_undo(void)
 {
@@ -340,9 +365,35 @@ static void test_teardown_turned_round(void)
     kit_end();
 }
 
+/* As above, but a frame that the teardown let go is used otherwise meanwhile: the other getter is
+ * refused, and the first holder still ends its teardown. */
+static void test_turned_round_in_vain(void)
+{
+    struct kit_space s;
+
+    kit_start(128);
+    kit_space_build(&kit_a, &s);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l2, 2), 0);
+    host_preempt_every(1);
+    CU_ASSERT_EQUAL(table_unpin(&kit_a, s.l2), -XEN_ERESTART);
+    host_preempt_every(0);
+    CU_ASSERT_EQUAL(frame_get_writable(s.l1[KIT_L1 - 1], 1), 0);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l4, 4), -XEN_EBUSY);
+    CU_ASSERT_FALSE(type_is_valid(s.l2));
+    CU_ASSERT_EQUAL(type_count(s.l2), 1);
+    CU_ASSERT_EQUAL(type_count(s.l1[0]), 1);
+    kit_check(1);
+    CU_ASSERT_EQUAL(table_unpin(&kit_a, s.l2), 0);
+    CU_ASSERT_EQUAL(type_count(s.l1[0]), 0);
+    frame_put_writable(s.l1[KIT_L1 - 1]);
+    kit_check(0);
+    kit_end();
+}
+
 static const struct test_case cases[] = {
     {"each kind of entry", test_entries},
     {"pin and unpin a space", test_pin_space},
+    {"use without a pin", test_use_without_pin},
     {"undo is whole", test_undo},
     {"updates", test_update},
     {"unlink, then write", test_unlink_then_write},
@@ -350,6 +401,7 @@ static const struct test_case cases[] = {
     {"preempted undo", test_preempted_undo},
     {"abandoned validation", test_abandoned},
     {"teardown turned round", test_teardown_turned_round},
+    {"teardown turned round in vain", test_turned_round_in_vain},
     {0},
 };
 const struct suite suite_table = {"table", cases, NULL, NULL};
