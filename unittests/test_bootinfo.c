@@ -62,10 +62,29 @@ static void adding(void)
     CU_ASSERT_EQUAL(bi.map[0].end, UINT64_MAX);
     bootinfo_add_range(&bi, 0, 0x1000, 7);
     CU_ASSERT_EQUAL(bi.map[1].type, BOOT_RESERVED);
+    bootinfo_add_range(&bi, 0x1000, 0x1000, BOOT_RESERVED); /* goes on where the last one ends */
+    CU_ASSERT_EQUAL(bi.map_count, 2);
+    CU_ASSERT_EQUAL(bi.map[1].end, 0x2000);
+    bootinfo_add_range(&bi, 0x2000, 0x1000, BOOT_RAM);
+    CU_ASSERT_EQUAL(bi.map_count, 3);
+}
+
+/* A full map loses RAM; a reservation always finds room. */
+static void map_full(void)
+{
+    clear();
     for (unsigned i = 0; i < BOOT_MAP_MAX; i++)
-        bootinfo_add_range(&bi, i * 0x1000, 0x1000, BOOT_RAM);
+        bootinfo_add_range(&bi, i * 0x2000ul, 0x1000, BOOT_RAM);
+    CU_ASSERT_EQUAL(bi.map_count, BOOT_MAP_MAX);
+    CU_ASSERT_PTR_NULL(bi.complaint);
+    bootinfo_add_range(&bi, 0x10000000, 0x1000, BOOT_RAM);
     CU_ASSERT_EQUAL(bi.map_count, BOOT_MAP_MAX);
     CU_ASSERT_PTR_NOT_NULL(bi.complaint);
+    bootinfo_add_range(&bi, 0, 0x1000, BOOT_ACPI);
+    CU_ASSERT_EQUAL(bi.map_count, BOOT_MAP_MAX);
+    CU_ASSERT_EQUAL(bootinfo_sanitise(&bi), 0);
+    CU_ASSERT_EQUAL(bi.map[0].type, BOOT_ACPI);
+    CU_ASSERT_EQUAL(bi.map_count, BOOT_MAP_MAX - 1);
 }
 
 static void sane_by_hand(void)
@@ -188,6 +207,7 @@ static const struct test_case cases[] = {
     {"texts", texts},
     {"room for texts", text_room},
     {"adding ranges", adding},
+    {"a full map", map_full},
     {"a map made sane, by hand", sane_by_hand},
     {"maps made sane, by chance", sane_by_chance},
     {"too many pieces", too_many_pieces},

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The trampoline of application processors. smp.c copies it to a page below 640 KiB, where a CPU starts in real
- * mode at offset 0, and fills in the words at its end. It runs wherever it is put: its own address is what CS
- * says. The tables it loads (boot.S's, with our slots added) map it where it is, so paging can be turned on.
+ * The trampoline of application processors. smp.c copies it to a page below 640 KiB, where a CPU
+ * starts in real mode at offset 0, and fills in the words at its end. It runs wherever it is put:
+ * its own address is what CS says. The tables it loads (boot.S's, with our slots added) map it
+ * where it is, so paging can be turned on.
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/layout.h"

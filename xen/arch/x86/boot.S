@@ -2,15 +2,16 @@
  *
  * From the boot loader to C.
  *
- * Two headers, two kinds of loader: multiboot2 for GRUB 2, which loads us by our ELF program headers, and
- * multiboot1 for QEMU's -kernel, which does not know ELF64 and needs the addresses spelt out. Both enter
- * boot_start in 32-bit protected mode, paging off, with a magic number in EAX and the physical address of
- * what they have to tell in EBX. Both are kept in registers, and nothing outside the image is written before
- * C has found out where the loader put its information and the modules.
+ * Two headers, two kinds of loader: multiboot2 for GRUB 2, which loads us by our ELF program
+ * headers, and multiboot1 for QEMU's -kernel, which does not know ELF64 and needs the addresses
+ * spelt out. Both enter boot_start in 32-bit protected mode, paging off, with a magic number in EAX
+ * and the physical address of what they have to tell in EBX. Both are kept in registers, and
+ * nothing outside the image is written before C has found out where the loader put its information
+ * and the modules.
  *
- * The page tables made here map the first 4 GiB twice over: at address 0, to reach what the loader left,
- * and our first 4 MiB at VA_IMAGE. hvmap.c replaces them. Application processors come through them
- * too, on their way from the trampoline (ap.S).
+ * The page tables made here map the first 4 GiB twice over: at address 0, to reach what the loader
+ * left, and our first 4 MiB at VA_IMAGE. hvmap.c replaces them. Application processors come through
+ * them too, on their way from the trampoline (ap.S).
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/layout.h"
@@ -132,7 +133,7 @@ boot_start:
         jmp     *%rax
 
         .code32
-/* EAX: physical address of the L4 table. Keeps EBP and ESI. The trampoline does the same on its own. */
+/* EAX: physical address of the L4 table. Keeps EBP and ESI. The trampoline has its own. */
 enter_long_mode:
         mov     %eax, %cr3
         mov     %cr4, %eax
@@ -179,7 +180,7 @@ high_start:
         call    x86_start
         ud2
 
-/* void stack_switch_call(uint64_t stack_top, void (*fn)(void)): leaves the present stack for good. */
+/* void stack_switch_call(uint64_t top, void (*fn)(void)): leaves the present stack for good. */
         .section .text, "ax", @progbits
         .globl  stack_switch_call
         .hidden stack_switch_call

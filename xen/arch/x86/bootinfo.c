@@ -14,23 +14,40 @@
 
 #include "xen/arch/x86/bootinfo.h"
 
+/* A full map gives up RAM, never a reservation (INV-BOOT-2). The place for the new range, or NULL.
+ */
+static struct boot_range *make_room(struct boot_info *bi, uint32_t type)
+{
+    if (bi->map_count < BOOT_MAP_MAX)
+        return &bi->map[bi->map_count++];
+    bi->complaint = "memory map: too many entries";
+    for (unsigned i = BOOT_MAP_MAX; type != BOOT_RAM && i-- > 0;)
+        if (bi->map[i].type == BOOT_RAM)
+            return &bi->map[i];
+    return NULL;
+}
+
 void bootinfo_add_range(struct boot_info *bi, uint64_t start, uint64_t size, uint32_t type)
 {
+    struct boot_range *last = bi->map_count ? &bi->map[bi->map_count - 1] : NULL, *place;
     uint64_t end;
 
     if (add_overflows(start, size, &end))
         end = UINT64_MAX;
     if (start == end)
         return;
-    if (bi->map_count == BOOT_MAP_MAX) {
-        bi->complaint = "memory map: too many entries";
-        return;
-    }
     /* Types this code does not know (persistent memory, ...) are nobody's business but the
      * firmware's. */
     if (type < BOOT_RAM || type > BOOT_BAD)
         type = BOOT_RESERVED;
-    bi->map[bi->map_count++] = (struct boot_range){start, end, type};
+    /* EFI has many types that are one to us: its maps shrink a lot. */
+    if (last && last->end == start && last->type == type) {
+        last->end = end;
+        return;
+    }
+    place = make_room(bi, type);
+    if (place)
+        *place = (struct boot_range){start, end, type};
 }
 
 static size_t skip_spaces(const char *text, size_t at, size_t length)

@@ -12,7 +12,7 @@
 
 #include <lagan/types.h>
 
-#define BOOT_MAP_MAX     256
+#define BOOT_MAP_MAX     512
 #define BOOT_MODULES_MAX 64
 #define BOOT_TEXT_BYTES  16384
 #define BOOT_RSDP_BYTES  36
@@ -58,8 +58,9 @@ struct boot_info {
         *complaint; /* what was wrong, when parsing failed; otherwise what was left out, or NULL */
 };
 
-/* Adds a range [start, start + size) to the map; an overflowing end is cut at 2^64 - 1, empty
- * ranges and those that find the map full are left out (the latter with a complaint). */
+/* Adds a range [start, start + size) to the map. An overflowing end is cut at 2^64 - 1; an empty
+ * range is left out. When the map is full, RAM is left out, or makes room for a range that is not
+ * RAM. */
 void bootinfo_add_range(struct boot_info *bi, uint64_t start, uint64_t size, uint32_t type);
 
 /* Keeps a copy of text[0..length), up to its first NUL, after dropping `skip` leading words and the

@@ -11,7 +11,7 @@
 #include <lagan/types.h>
 #include "xen/arch/x86/bootinfo.h"
 
-#define BOOTMEM_RANGES_MAX 384
+#define BOOTMEM_RANGES_MAX 640
 
 struct bootmem_range {
     uint64_t start, end; /* bytes */

@@ -2,12 +2,13 @@
  *
  * Where exceptions and interrupts arrive: 256 stubs, which make every frame alike and join.
  *
- * The frame becomes a struct cpu_user_regs (without its last four members, which hardware does not save). If
- * ring 3 was interrupted it lies at guest_regs, by TSS.RSP0, and entry.S goes on with it. If the hypervisor
- * was, a C function deals with it and we return to where it says.
+ * The frame becomes a struct cpu_user_regs (without its last four members, which hardware does not
+ * save). If ring 3 was interrupted it lies at guest_regs, by TSS.RSP0, and entry.S goes on with it.
+ * If the hypervisor was, a C function deals with it and we return to where it says.
  *
- * Four vectors have small stacks (desc.h). #DB of ring 3 is an ordinary guest exception, so its frame is
- * copied to guest_regs first; NMI, #MC and #DF are handled right there, whoever was interrupted.
+ * Four vectors have small stacks (desc.h). #DB of ring 3 is an ordinary guest exception, so its
+ * frame is copied to guest_regs first; NMI, #MC and #DF are handled right there, whoever was
+ * interrupted.
  *
  * Interrupts are off throughout (all are interrupt gates); IRETQ puts them back.
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The image in memory. Sections with different rights start on pages of their own (hvmap.c maps them so),
- * and file offsets grow exactly as addresses do: boot loaders that read program headers (multiboot2) and
- * those that read the address fields of a multiboot1 header then load the same bytes at the same places.
+ * The image in memory. Sections with different rights start on pages of their own (hvmap.c maps
+ * them so), and file offsets grow exactly as addresses do: boot loaders that read program headers
+ * (multiboot2) and those that read the address fields of a multiboot1 header then load the same
+ * bytes at the same places.
  */
 #include "xen/arch/x86/layout.h"
 
