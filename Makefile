@@ -39,7 +39,7 @@ SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.
 EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o \
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
-HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_mmu.o hcall_version.o \
+HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_reservation.o hcall_mmu.o hcall_version.o \
               hcall_misc.o)
 
 # xen/arch/x86: the machine

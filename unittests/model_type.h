@@ -68,7 +68,7 @@ static inline void model_seg(struct model *md, const struct model_frame *f)
     const uint64_t *d = arch_map_frame(f->m);
 
     for (unsigned i = 0; i < MODEL_SLOTS; i++)
-        if ((d[model_slot[i]] >> 44 & 9) == 8)
+        if ((d[model_slot[i]] >> 44 & 9) == 8 && (d[model_slot[i]] >> 40 & 15) != 12)
             md->bad = true;
 }
 

@@ -18,7 +18,7 @@
 #define GUEST_FRAMES 24
 #define VCPUS        20
 #define CODE_SEGMENT UINT64_C(0x00af9b000000ffff) /* 64-bit code, DPL 0 */
-#define CALL_GATE    UINT64_C(0x00008c0000000000)
+#define TSS_BUSY     UINT64_C(0x00008b0000000000)
 #define DPL_3        (UINT64_C(3) << 45)
 #define LDT_BASE     UINT64_C(0x7000000000)
 
@@ -209,7 +209,7 @@ static void test_gdt(void)
 /* A frame that cannot be taken, at each place of the list: the old table stays. */
 static void test_gdt_refused(void)
 {
-    static const char *const why[] = {"foreign", "call gate", "writable", "no frame"};
+    static const char *const why[] = {"foreign", "system segment", "writable", "no frame"};
     uint64_t invlpgs;
 
     setup();
@@ -221,7 +221,7 @@ static void test_gdt_refused(void)
             int rc;
 
             memcpy(list, frames, sizeof(list));
-            page_of(frames[bad])[511] = kind == 1 ? CALL_GATE : 0;
+            page_of(frames[bad])[511] = kind == 1 ? TSS_BUSY : 0;
             if (kind == 0)
                 list[bad] = foreign;
             if (kind == 2)
@@ -251,7 +251,7 @@ static void test_update_descriptor(void)
     CU_ASSERT_EQUAL(pv_set_gdt(v, &frames[1], 16), 0);
     CU_ASSERT_EQUAL(pv_update_descriptor(v, at + 8 * 12, CODE_SEGMENT), 0);
     CU_ASSERT_EQUAL(page_of(frames[1])[12], CODE_SEGMENT | DPL_3);
-    CU_ASSERT_EQUAL(pv_update_descriptor(v, at + 8 * 12, CALL_GATE), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(pv_update_descriptor(v, at + 8 * 12, TSS_BUSY), -XEN_EINVAL);
     CU_ASSERT_EQUAL(page_of(frames[1])[12], CODE_SEGMENT | DPL_3);
     CU_ASSERT_EQUAL(pv_update_descriptor(v, at + 4, 0), -XEN_EINVAL);
     CU_ASSERT_EQUAL(pv_update_descriptor(v, foreign.n << PAGE_SHIFT, 0), -XEN_EINVAL);
@@ -299,7 +299,7 @@ static void test_ldt(void)
     CU_ASSERT(pv_ldt_fault(v, va + 15 * 4096));
     audit();
 
-    page_of(frames[10])[0] = CALL_GATE;
+    page_of(frames[10])[0] = TSS_BUSY;
     CU_ASSERT_FALSE(pv_ldt_fault(v, va + 2 * 4096));
     page_of(frames[7])[pte_index(LDT_BASE, 1) + 3] = foreign.n << PAGE_SHIFT | PTE_P;
     CU_ASSERT_FALSE(pv_ldt_fault(v, va + 3 * 4096));

@@ -80,7 +80,7 @@ static void test_not_a_table(void)
     kit_start(32);
     m = kit_frame(&kit_a);
     CU_ASSERT_EQUAL(table_pin(&kit_a, m, 1), 0);
-    CU_ASSERT_EQUAL(segdesc_update(&kit_a, m, 0, kit_pte(m, KIT_RW)), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(segdesc_update(&kit_a, m, 0, kit_pte(m, KIT_RW)), -XEN_EINVAL);
     CU_ASSERT_EQUAL(*kit_entry(m, 0), 0);
     CU_ASSERT_EQUAL(table_unpin(&kit_a, m), 0);
     kit_end();

@@ -187,6 +187,14 @@ static int op_set_priority(guest_ptr_t arg)
     return event_set_priority(caller(), op.port, op.priority);
 }
 
+/* No domain has the right to a physical interrupt: the hypervisor drives what it needs itself. */
+static int64_t op_bind_pirq(guest_ptr_t arg)
+{
+    struct evtchn_bind_pirq op;
+
+    return copy_from_guest(&op, arg, sizeof(op)) ? -XEN_EFAULT : -XEN_EPERM;
+}
+
 int64_t hcall_event_channel_op(const struct hypercall_args *args)
 {
     guest_ptr_t arg = guest_ptr(args->a[1]);
@@ -216,7 +224,9 @@ int64_t hcall_event_channel_op(const struct hypercall_args *args)
         return op_expand_array(arg);
     case EVTCHNOP_set_priority:
         return op_set_priority(arg);
-    default: /* bind_pirq among them: a guest that binds none goes on without that interrupt */
+    case EVTCHNOP_bind_pirq:
+        return op_bind_pirq(arg);
+    default:
         return -XEN_ENOSYS;
     }
 }

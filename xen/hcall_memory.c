@@ -10,6 +10,7 @@
 #include "xen/arch/x86/layout.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
+#include "xen/hcall_memory.h"
 #include "xen/hypercall.h"
 #include "arch_inline.h"
 
@@ -44,12 +45,28 @@ static int64_t machphys_mapping(guest_ptr_t arg)
     return copy_to_guest(arg, &map, sizeof(map));
 }
 
+/* The command's low bits are the operation; above them a restarted call carries how far it got. */
+#define OP_BITS 6
+
+static int64_t change_reservation(const struct hypercall_args *args, unsigned op)
+{
+    bool again = false;
+    int64_t done = memory_reservation(op, args->a[0] >> OP_BITS, guest_ptr(args->a[1]), &again);
+    struct hypercall_args rest = {{op | (uint64_t)done << OP_BITS, args->a[1]}};
+
+    return again ? hypercall_continue(&rest) : done;
+}
+
 int64_t hcall_memory_op(const struct hypercall_args *args)
 {
-    unsigned op = (unsigned)args->a[0];
+    unsigned op = (unsigned)args->a[0] & ((1u << OP_BITS) - 1);
     guest_ptr_t arg = guest_ptr(args->a[1]);
 
     switch (op) {
+    case XENMEM_increase_reservation:
+    case XENMEM_decrease_reservation:
+    case XENMEM_populate_physmap:
+        return change_reservation(args, op);
     case XENMEM_maximum_ram_page:
         return (int64_t)arch_max_mfn() - 1;
     case XENMEM_current_reservation:

@@ -53,8 +53,11 @@ static void save_vcpu(struct vcpu *v)
 static bool load_segments(const struct vcpu *v)
 {
     const struct cpu_user_regs *regs = &v->arch.regs;
-    bool ok = load_ds(regs->ds) & load_es(regs->es) & load_fs(regs->fs) & load_gs(regs->gs);
+    bool ok = load_ds(regs->ds);
 
+    ok = load_es(regs->es) && ok;
+    ok = load_fs(regs->fs) && ok;
+    ok = load_gs(regs->gs) && ok;
     wrmsr(MSR_FS_BASE, v->arch.fs_base);
     wrmsr(MSR_GS_BASE, v->arch.gs_base_active);
     wrmsr(MSR_KERNEL_GS_BASE, v->arch.gs_base_inactive);

@@ -27,6 +27,7 @@
 #include "arch_inline.h"
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/crash.h"
+#include "xen/arch/x86/acpi.h"
 #include "xen/arch/x86/desc.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/symbols.h"
@@ -270,7 +271,7 @@ void watchdog_report(void)
 
 void watchdog_init(void)
 {
-    bool alone = cpumask_count(arch_online_cpus()) == 1;
+    bool alone = acpi_info.cpu_count <= 1 || options.maxcpus == 1;
 
     dog.by_counter = alone && has_counter();
     if (options.watchdog_timeout == 0 || (alone && !dog.by_counter)) {

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * memory_op on one's own reservation: extents of 2^order frames are taken from the host or given back, in lists.
+ *
+ * Extents are dealt with one by one; the result is how many were done before the first that could not be. A
+ * long list is preempted between extents: the number done so far travels in the upper bits of the command
+ * (a guest that sets them itself only skips extents of its own list).
+ */
+#include <lagan/arch.h>
+
+#include <xen/memory.h>
+
+#include "mm/account.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "xen/domain.h"
+#include "xen/guest_access.h"
+#include "xen/hcall_memory.h"
+#include "arch_current.h"
+#include "arch_inline.h"
+
+/* The largest extent that a guest may ask for: as much as one call may do between two looks for other work. */
+#define GUEST_ORDER_MAX 9
+
+struct request {
+    struct domain *d;
+    guest_ptr_t list; /* of frame numbers, 8 bytes each */
+    uint64_t count;
+    unsigned order;
+    unsigned heap_flags;
+};
+
+static guest_ptr_t entry_at(const struct request *r, uint64_t i)
+{
+    return guest_ptr_add(r->list, i * sizeof(uint64_t));
+}
+
+/* Gives back frames [m, m + count). Each must be the domain's and not given up yet. */
+static bool release(struct domain *d, mfn_t m, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        mfn_t one = mfn(m.n + i);
+        uint64_t gfn_before;
+        int rc;
+
+        if (!frame_get(one, d->id))
+            return false;
+        /* Once it is released it may be somebody else's, whose entry this then would be. */
+        gfn_before = arch_m2p_get(one);
+        arch_m2p_set(one, UINT64_MAX);
+        rc = account_release(&d->account, one);
+        if (rc)
+            arch_m2p_set(one, gfn_before);
+        frame_put(one);
+        if (rc)
+            return false;
+    }
+    return true;
+}
+
+static bool decrease_one(const struct request *r, uint64_t i)
+{
+    uint64_t first;
+
+    if (copy_from_guest(&first, entry_at(r, i), sizeof(first)))
+        return false;
+    return release(r->d, mfn(first), UINT64_C(1) << r->order);
+}
+
+/* Takes an extent; `populate` says that the list names the guest frames it is to be. */
+static bool increase_one(const struct request *r, uint64_t i, bool populate)
+{
+    uint64_t first_gfn = 0;
+    mfn_t m;
+
+    if (populate && copy_from_guest(&first_gfn, entry_at(r, i), sizeof(first_gfn)))
+        return false;
+    if (account_alloc(&r->d->account, r->order, r->heap_flags, &m))
+        return false;
+    for (uint64_t j = 0; j < UINT64_C(1) << r->order; j++)
+        arch_m2p_set(mfn(m.n + j), populate ? first_gfn + j : UINT64_MAX);
+    if (copy_to_guest(entry_at(r, i), &m.n, sizeof(m.n))) {
+        BUG_ON(!release(r->d, m, UINT64_C(1) << r->order));
+        return false;
+    }
+    return true;
+}
+
+static bool one_extent(const struct request *r, unsigned op, uint64_t i)
+{
+    if (op == XENMEM_decrease_reservation)
+        return decrease_one(r, i);
+    return increase_one(r, i, op == XENMEM_populate_physmap);
+}
+
+/* What the guest asks for; -XEN_EFAULT, -XEN_ESRCH, -XEN_EPERM, or -XEN_EINVAL. */
+static int decode(guest_ptr_t arg, struct request *r)
+{
+    struct domain *self = current_vcpu()->domain;
+    struct xen_memory_reservation in;
+    unsigned address_bits;
+
+    if (copy_from_guest(&in, arg, sizeof(in)))
+        return -XEN_EFAULT;
+    if (in.domid != DOMID_SELF && in.domid != self->id)
+        return self->privileged ? -XEN_ESRCH : -XEN_EPERM;
+    address_bits = XENMEMF_get_address_bits(in.mem_flags);
+    *r = (struct request){.d = self,
+                          .list = guest_ptr((uint64_t)in.extent_start.p),
+                          .count = in.nr_extents,
+                          .order = in.extent_order,
+                          .heap_flags = address_bits && address_bits <= 32 ? HEAP_LOW : HEAP_ANY};
+    if (address_bits && address_bits < 32)
+        return -XEN_EINVAL; /* no zone is that low */
+    if (in.nr_extents > UINT64_MAX / sizeof(uint64_t) ||
+        !guest_range_ok(r->list, in.nr_extents * sizeof(uint64_t)))
+        return -XEN_EFAULT;
+    return 0;
+}
+
+int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *again)
+{
+    struct request r;
+    uint64_t i;
+    int rc = decode(arg, &r);
+
+    if (rc)
+        return rc;
+    if (r.order > GUEST_ORDER_MAX)
+        return (int64_t)done;
+    for (i = done; i < r.count; i++) {
+        if (i > done && arch_preempt_pending()) {
+            *again = true;
+            break;
+        }
+        if (!one_extent(&r, op, i))
+            break;
+    }
+    return (int64_t)i;
+}
