@@ -85,14 +85,18 @@ uint64_t time_last_tick(unsigned cpu)
     return timers[cpu].last;
 }
 
+/* Masked until the block, which unmasks: the timer may not fire in between and go unseen. */
 void time_sleep(uint64_t ns)
 {
     uint64_t end = time_now() + ns;
+    bool open = upcalls_mask();
 
     while (time_now() < end) {
         (void)hv_set_timer(end);
         (void)hv_sched(SCHEDOP_block, NULL);
+        (void)upcalls_mask();
     }
+    upcalls_restore(open);
 }
 
 bool wait_for(const volatile uint64_t *flag, uint64_t value, uint64_t ns)
