@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * A domain as memory sees it: who owns frames, how many it may own, which CPUs may hold its translations.
+ * A domain as memory sees it: who owns frames, how many it may own, which CPUs may hold its
+ * translations.
  *
- * INV-ACC-1: pages == number of FRAME_OWNED frames whose owner is this account == length of its list.
- * INV-ACC-2: pages rises only while pages < max_pages and the account is not dying.
+ * INV-ACC-1: pages == number of FRAME_OWNED frames whose owner is this account == length of its
+ * list. INV-ACC-2: pages rises only while pages < max_pages and the account is not dying.
  * INV-ACC-3: a CPU that may hold a translation of the account's page tables is in tlb_cpus.
  */
 #pragma once
@@ -29,7 +30,8 @@ struct account {
 int account_init(struct account *a, domid_t id, uint64_t max_pages) LAGAN_MUST_CHECK;
 /* Forgets it. pages must be 0. */
 void account_destroy(struct account *a);
-/* The account with this id, or NULL. The caller knows that it stays (holds a frame or the domain). */
+/* The account with this id, or NULL. The caller knows that it stays (holds a frame or the domain).
+ */
 struct account *account_find(domid_t id);
 
 /* Boot only (tests: a new machine): no accounts, and no memory for the register yet. */
@@ -37,26 +39,28 @@ void accounts_init(void);
 /* The account with the lowest id >= `from`, or NULL; for auditors. */
 struct account *account_next(unsigned from);
 
-/* Takes 2^order cleared frames from the heap for the account: each is owned, with one reference (the
- * allocation's), on the list and charged. flags: HEAP_LOW. -XEN_ENOMEM, or -XEN_EPERM over max_pages
- * or when dying: nothing changed. */
+/* Takes 2^order cleared frames from the heap for the account: each is owned, with one reference
+ * (the allocation's), on the list and charged. flags: HEAP_LOW. -XEN_ENOMEM, or -XEN_EPERM over
+ * max_pages or when dying: nothing changed. */
 int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
-/* Gives up the allocation's reference of an owned frame: it goes back to the heap at once, or when its
- * last user lets go. -XEN_EINVAL if the frame is not the account's or was given up already. */
+/* Gives up the allocation's reference of an owned frame: it goes back to the heap at once, or when
+ * its last user lets go. -XEN_EINVAL if the frame is not the account's or was given up already. */
 int account_release(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
-/* Lends a hypervisor page to the account to map; and takes it back (-XEN_EBUSY while it is mapped). */
+/* Lends a hypervisor page to the account to map; and takes it back (-XEN_EBUSY while it is mapped).
+ */
 int account_share(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 int account_unshare(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 
-/* For frame.c: a frame without references leaves the list and is uncharged. Returns the CPUs that may
- * hold translations of the account's; the account may be gone after this. */
+/* For frame.c: a frame without references leaves the list and is uncharged. Returns the CPUs that
+ * may hold translations of the account's; the account may be gone after this. */
 cpumask_t account_forget(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 
-/* Domain death: unpins and gives up every frame, in preemptible steps. -XEN_ERESTART until the list is
- * walked, then 0: frames that others still hold leave later, pages says how many. */
+/* Domain death: unpins and gives up every frame, in preemptible steps. -XEN_ERESTART until the list
+ * is walked, then 0: frames that others still hold leave later, pages says how many. */
 int account_relinquish(struct account *a) LAGAN_MUST_CHECK;
 
-/* The translations of the account may from now on be in this CPU's TLB / are no longer loaded there. */
+/* The translations of the account may from now on be in this CPU's TLB / are no longer loaded
+ * there. */
 static inline void account_cpu_enter(struct account *a, unsigned cpu)
 {
     atomic_fetch_or(&a->tlb_cpus, UINT64_C(1) << cpu);

@@ -2,15 +2,16 @@
  *
  * The frame table: 24 bytes for each machine frame, the hypervisor's largest cost.
  *
- * `use` holds who owns the frame and how many references keep it; `type` holds as what it is used and
- * how often (type.h). The two counts are independent: every type reference is accompanied by a general
- * reference of the same holder, and a frame is freed only when the general count falls to 0.
+ * `use` holds who owns the frame and how many references keep it; `type` holds as what it is used
+ * and how often (type.h). The two counts are independent: every type reference is accompanied by a
+ * general reference of the same holder, and a frame is freed only when the general count falls to
+ * 0.
  *
- * INV-FRAME-1: refs == 0 exactly for frames on a free list, in a per-CPU cache or in the waiting room.
- * INV-FRAME-2: the owner changes only at refs == 0, or by the one holder of the only reference.
- * INV-FRAME-3: counts are checked before they move; they never wrap.
- * INV-FRAME-4: an entry that is all zero is a frame inside a free block, or one that the allocator never
- *             had: nobody can take a reference of it.
+ * INV-FRAME-1: refs == 0 exactly for frames on a free list, in a per-CPU cache or in the waiting
+ * room. INV-FRAME-2: the owner changes only at refs == 0, or by the one holder of the only
+ * reference. INV-FRAME-3: counts are checked before they move; they never wrap. INV-FRAME-4: an
+ * entry that is all zero is a frame inside a free block, or one that the allocator never had:
+ * nobody can take a reference of it.
  */
 #pragma once
 
@@ -22,11 +23,11 @@
 struct account;
 
 struct frame {
-    _Atomic uint64_t use;   /* refs (31:0), owner domid (47:32), state (55:48), order or
-                             * FRAME_ALLOCATED and its like (63:56) */
-    _Atomic uint32_t type;  /* count (23:0), flags (27:24), enum frame_type (31:28) */
-    uint32_t stamp;         /* type count 0: TLB clock at the end of the last use; else the cursor */
-    uint32_t next, prev;    /* frame numbers: free list, waiting room or the owner's list; 0 ends */
+    _Atomic uint64_t use;  /* refs (31:0), owner domid (47:32), state (55:48), order or
+                            * FRAME_ALLOCATED and its like (63:56) */
+    _Atomic uint32_t type; /* count (23:0), flags (27:24), enum frame_type (31:28) */
+    uint32_t stamp;        /* type count 0: TLB clock at the end of the last use; else the cursor */
+    uint32_t next, prev;   /* frame numbers: free list, waiting room or the owner's list; 0 ends */
 };
 
 STATIC_ASSERT(sizeof(struct frame) == 24);
@@ -35,11 +36,11 @@ enum frame_state {
     FRAME_FREE,       /* inside a free block or a hypervisor's block, or never in the allocator */
     FRAME_HYPERVISOR, /* ours, never a guest's to map */
     FRAME_OWNED,      /* an account's, charged and on its list */
-    FRAME_SHARED,     /* ours, lent to the owner to map (shared_info, ...): not charged, not listed */
-    FRAME_RESERVED,   /* not RAM, or RAM that never enters the allocator */
-    FRAME_FREE_HEAD,  /* the first of a free block of 2^order frames, on a free list */
-    FRAME_CACHED,     /* free, in a CPU's cache */
-    FRAME_WAITING,    /* given back by its last user, until no TLB may hold it any more */
+    FRAME_SHARED,   /* ours, lent to the owner to map (shared_info, ...): not charged, not listed */
+    FRAME_RESERVED, /* not RAM, or RAM that never enters the allocator */
+    FRAME_FREE_HEAD, /* the first of a free block of 2^order frames, on a free list */
+    FRAME_CACHED,    /* free, in a CPU's cache */
+    FRAME_WAITING,   /* given back by its last user, until no TLB may hold it any more */
 };
 
 /* Bits 63:56 of `use`: a hypervisor's or free block has its order there, an owned frame these. */
@@ -72,8 +73,8 @@ static inline domid_t frame_owner(const struct frame *f)
 
 static inline enum frame_state frame_state(const struct frame *f)
 {
-    return (enum frame_state)((atomic_load_explicit(&((struct frame *)f)->use,
-                                                    memory_order_relaxed) >> 48) & 0xff);
+    return (enum frame_state)(
+        (atomic_load_explicit(&((struct frame *)f)->use, memory_order_relaxed) >> 48) & 0xff);
 }
 
 static inline unsigned frame_order(const struct frame *f)
@@ -92,9 +93,10 @@ static inline uint64_t frame_use(enum frame_state state, unsigned order, domid_t
 bool frame_get(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
 /* As frame_get(), by a holder of a reference, whoever the owner: only the count can be full. */
 bool frame_get_again(mfn_t m) LAGAN_MUST_CHECK;
-/* Notes that an account other than the owner maps the frame (the caller holds a reference): when it is
- * given back, the TLBs of all CPUs are flushed, not only those that run its owner. */
+/* Notes that an account other than the owner maps the frame (the caller holds a reference): when it
+ * is given back, the TLBs of all CPUs are flushed, not only those that run its owner. */
 void frame_note_abroad(mfn_t m);
-/* Drops a reference; the last one gives an owned frame back: uncharged, off its owner's list, flushed
- * from TLBs that may hold it before anybody can have it. No lock of level LK_ACCOUNT or above held. */
+/* Drops a reference; the last one gives an owned frame back: uncharged, off its owner's list,
+ * flushed from TLBs that may hold it before anybody can have it. No lock of level LK_ACCOUNT or
+ * above held. */
 void frame_put(mfn_t m);

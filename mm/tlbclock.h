@@ -2,8 +2,8 @@
  *
  * A clock that ticks when a CPU flushes its TLB, so that flushes nobody needs are left out.
  *
- * A frame is stamped with the clock when its last use of a type ends. A CPU whose last flush is later
- * than the stamp holds no translation from that use.
+ * A frame is stamped with the clock when its last use of a type ends. A CPU whose last flush is
+ * later than the stamp holds no translation from that use.
  *
  * INV-CLOCK-1: a CPU whose last flush began at a time > stamp began it after the stamp was taken.
  * INV-CLOCK-2: an old stamp is never taken for a newer flush's, only the other way round: a mistake

@@ -131,7 +131,7 @@ static void park(struct frame *f, unsigned cursor, int error)
     do
         new = (word - 1) | TYPE_PARTIAL;
     while (!word_cas(f, &word, new));
-    if (new &TYPE_COUNT)
+    if ((new &TYPE_COUNT) != 0)
         frame_put(frame_mfn(f));
 }
 

@@ -2,15 +2,14 @@
  *
  * As what a frame is used. A frame has one type at a time; its type changes only at type count 0.
  *
- * INV-TYPE-1: a frame's type changes only at type count 0, and the new type counts as validated only
- *             after every CPU that may still hold a writable translation of it has flushed (the flush
- *             comes after the type was claimed). A type that is claimed again as what it was last needs
- *             no flush: in between nobody could use the frame as anything else.
- * INV-TYPE-2: a frame with type L1..L4 or SEGDESC has no writable mapping by any guest.
- * INV-TYPE-3: a validated table holds, for each present entry, the references that entry needs; a
- *             partial one for the entries below its cursor; any other none.
- * INV-TYPE-4: a table's entries change only while it is validated, under its bit lock, or while exactly
- *             one CPU validates it.
+ * INV-TYPE-1: a frame's type changes only at type count 0, and the new type counts as validated
+ * only after every CPU that may still hold a writable translation of it has flushed (the flush
+ *             comes after the type was claimed). A type that is claimed again as what it was last
+ * needs no flush: in between nobody could use the frame as anything else. INV-TYPE-2: a frame with
+ * type L1..L4 or SEGDESC has no writable mapping by any guest. INV-TYPE-3: a validated table holds,
+ * for each present entry, the references that entry needs; a partial one for the entries below its
+ * cursor; any other none. INV-TYPE-4: a table's entries change only while it is validated, under
+ * its bit lock, or while exactly one CPU validates it.
  */
 #pragma once
 
@@ -29,9 +28,9 @@ enum frame_type {
     TYPE_UBC,
 };
 
-/* Takes a type reference (the caller has a general one): validates the content when it is the first.
- * 0; -XEN_EBUSY: in use as another type; -XEN_EINVAL: content not acceptable, or the count is full.
- * -XEN_ERESTART: preempted, call again. Nothing changed on an error. */
+/* Takes a type reference (the caller has a general one): validates the content when it is the
+ * first. 0; -XEN_EBUSY: in use as another type; -XEN_EINVAL: content not acceptable, or the count
+ * is full. -XEN_ERESTART: preempted, call again. Nothing changed on an error. */
 int type_get(mfn_t m, enum frame_type type) LAGAN_MUST_CHECK;
 /* Drops one; the last use of a table gives back what its entries held, however many: callers with a
  * way to be preempted use type_put_preemptible() until it stops saying -XEN_ERESTART. */
@@ -48,25 +47,28 @@ bool type_is_valid(mfn_t m);
 int frame_get_writable(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
 void frame_put_writable(mfn_t m);
 
-/* Pins a table at a level (1..4): its type stays until unpinned. -XEN_EINVAL when already pinned, or not
- * pinned; -XEN_ERESTART: preempted, call again; else like type_get(). */
+/* Pins a table at a level (1..4): its type stays until unpinned. -XEN_EINVAL when already pinned,
+ * or not pinned; -XEN_ERESTART: preempted, call again; else like type_get(). */
 int table_pin(struct account *a, mfn_t m, unsigned level) LAGAN_MUST_CHECK;
 int table_unpin(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 
-/* Writes entry `index` of a validated table of the account, at whatever level, after checking the new
- * value; the old entry's references are dropped. -XEN_EINVAL and like type_get(). No flush is done:
- * INV-TYPE-1 is kept by stamps. `table` may also be an ordinary writable frame: a plain store. */
-int table_update(struct account *a, mfn_t table, unsigned index, uint64_t entry, bool preserve_ad)
-    LAGAN_MUST_CHECK;
+/* Writes entry `index` of a validated table of the account, at whatever level, after checking the
+ * new value; the old entry's references are dropped. -XEN_EINVAL and like type_get(). No flush is
+ * done: INV-TYPE-1 is kept by stamps. `table` may also be an ordinary writable frame: a plain
+ * store. */
+int table_update(struct account *a, mfn_t table, unsigned index, uint64_t entry,
+                 bool preserve_ad) LAGAN_MUST_CHECK;
 
-/* Walks the account's tables from `l4`: the machine frame of the L1 table that maps va, or -XEN_EINVAL. The
- * caller keeps l4 in use and others from changing the upper levels, or takes the result as a guess
- * (table_update() checks that it is a table of the account's). */
+/* Walks the account's tables from `l4`: the machine frame of the L1 table that maps va, or
+ * -XEN_EINVAL. The caller keeps l4 in use and others from changing the upper levels, or takes the
+ * result as a guess (table_update() checks that it is a table of the account's). */
 int table_walk_l1(mfn_t l4, uint64_t va, mfn_t *l1) LAGAN_MUST_CHECK;
 
-/* Recounts every frame from the pinned tables up and names the first broken invariant. 0 when clean;
- * prints and returns the number of faults otherwise. Nothing else may change memory meanwhile. */
+/* Recounts every frame from the pinned tables up and names the first broken invariant. 0 when
+ * clean; prints and returns the number of faults otherwise. Nothing else may change memory
+ * meanwhile. */
 unsigned mm_audit(void);
-/* Of the last mm_audit(): general references that no allocation, entry, pin or partial state explains.
- * They are those of vCPUs, descriptor tables and the like; a test knows how many there must be. */
+/* Of the last mm_audit(): general references that no allocation, entry, pin or partial state
+ * explains. They are those of vCPUs, descriptor tables and the like; a test knows how many there
+ * must be. */
 uint64_t mm_audit_held(void);

@@ -3,6 +3,7 @@
  * The type-count state machine, and its flushes.
  */
 #include "mm/segdesc.h"
+#include "mm/tlbclock.h"
 #include "mm/type_state.h"
 #include "unittests/mm_kit.h"
 
@@ -138,6 +139,70 @@ static void test_flush_of_walks(void)
     kit_end();
 }
 
+static struct kit_space space;
+static int rc_meanwhile;
+
+static void map_it_writable(void)
+{
+    mfn_t hit;
+
+    rc_meanwhile = table_update(&kit_a, space.l1[0], 3, kit_pte(space.data[2], KIT_RW), false);
+    host_touch(1, kit_va(0, 3), true, &hit);
+}
+
+/* While the flush is under way, another CPU tries to map the frame writable once more: the claim
+ * comes first, so it is refused. (After the flush, and before the claim, it would have had its
+ * way.) */
+static void test_claim_before_flush(void)
+{
+    mfn_t hit;
+
+    kit_start(256);
+    kit_space_build(&kit_a, &space);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, space.l4, 4), 0);
+    host_tlb_load(0, &kit_a, space.l4);
+    host_tlb_load(1, &kit_a, space.l4);
+    CU_ASSERT_TRUE(host_touch(0, kit_va(0, 2), true, &hit));
+    for (unsigned i = 0; i < KIT_L1; i++)
+        CU_ASSERT_EQUAL(table_update(&kit_a, space.l1[i], 2, 0, false), 0);
+    rc_meanwhile = 0;
+    host_tlb_on_flush(map_it_writable);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, space.data[2], 1), 0);
+    CU_ASSERT_EQUAL(rc_meanwhile, -XEN_EBUSY);
+    kit_check(0);
+    for (unsigned i = 0; i < 2; i++)
+        host_tlb_load(i, NULL, mfn(0));
+    kit_end();
+}
+
+static void unpin_the_table(void)
+{
+    rc_meanwhile = table_unpin(&kit_a, space.l1[0]);
+}
+
+/* The table that is being updated goes out of use while the new entry's frame is flushed. */
+static void test_table_lost_during_update(void)
+{
+    kit_start(256);
+    kit_space_build(&kit_a, &space);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, space.l1[0], 1), 0);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, space.l1[1], 1), 0);
+    CU_ASSERT_EQUAL(table_unpin(&kit_a, space.l1[1]), 0); /* was a table: to be flushed */
+    host_tlb_load(0, &kit_a, space.l4);
+    tlb_clock_flush_end(0, 0); /* as if long ago */
+    rc_meanwhile = -1;
+    host_tlb_on_flush(unpin_the_table);
+    CU_ASSERT_EQUAL(table_update(&kit_a, space.l1[0], 9, kit_pte(space.l1[1], KIT_RW), false),
+                    -XEN_EINVAL);
+    CU_ASSERT_EQUAL(rc_meanwhile, 0);
+    CU_ASSERT_EQUAL(*kit_entry(space.l1[0], 9), 0);
+    CU_ASSERT_EQUAL(type_count(space.l1[1]), 0);
+    CU_ASSERT_EQUAL(frame_refs(frame_of(space.l1[1])), 1);
+    kit_check(0);
+    host_tlb_load(0, NULL, mfn(0));
+    kit_end();
+}
+
 /* The same use again needs no flush. */
 static void test_same_use_again(void)
 {
@@ -185,6 +250,8 @@ static const struct test_case cases[] = {
     {"flush when the type changes", test_flush_at_change},
     {"a missing flush is seen", test_missing_flush_is_seen},
     {"flush of walked tables", test_flush_of_walks},
+    {"claim before flush", test_claim_before_flush},
+    {"table lost during an update", test_table_lost_during_update},
     {"the same use again", test_same_use_again},
     {"mapped by others", test_flush_abroad},
     {0},

@@ -40,6 +40,7 @@ static struct host_tlb_cpu {
 
 static _Atomic unsigned flush_count;
 static _Atomic bool broken;
+static void (*during_flush)(void);
 
 static void empty(struct host_tlb_cpu *c)
 {
@@ -55,6 +56,12 @@ void host_tlb_reset(void)
     }
     flush_count = 0;
     broken = false;
+    during_flush = NULL;
+}
+
+void host_tlb_on_flush(void (*other)(void))
+{
+    during_flush = other;
 }
 
 void host_tlb_break_flushes(bool b)
@@ -110,6 +117,12 @@ void arch_tlb_flush(cpumask_t cpus)
     for_each_cpu (cpu, cpus) {
         flush_cpu(cpu);
         flush_count++;
+    }
+    if (during_flush) {
+        void (*other)(void) = during_flush;
+
+        during_flush = NULL;
+        other();
     }
 }
 

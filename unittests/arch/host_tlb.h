@@ -35,5 +35,8 @@ unsigned host_tlb_check(void);
 /* CPUs flushed by arch_tlb_flush() and arch_tlb_flush_page() since the reset. */
 unsigned host_tlb_flush_count(void);
 
+/* Called in the middle of the next arch_tlb_flush(), once: what another CPU does just then. */
+void host_tlb_on_flush(void (*other)(void));
+
 /* Mutation: flushes do nothing. A test shows that host_tlb_check() then finds something. */
 void host_tlb_break_flushes(bool broken);
