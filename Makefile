@@ -28,7 +28,8 @@ LIB_OBJS :=
 # xen/: portable parts
 CORE_OBJS :=
 
-SCHED_OBJS :=
+SCHED_OBJS := xen/sched.o xen/sched_ctl.o xen/sched_state.o xen/sched_policy.o xen/sched_balance.o \
+              xen/timer.o xen/softirq.o xen/vcpu_timer.o xen/hcall_sched.o xen/hcall_vcpu_timer.o
 
 EVENT_OBJS :=
 
@@ -99,7 +100,9 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 # Unit tests on the host. A program is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: the
 # hypervisor's own objects and the test files. Variants: plain, asan, tsan.
 
-TEST_PROGRAMS :=
+TEST_PROGRAMS := sched
+
+TEST_sched := $(SCHED_OBJS) unittests/sim_sched.o unittests/arch/host.o unittests/test_sched.o
 
 HOST_COMMON := unittests/main.o
 
@@ -114,7 +117,7 @@ $(B)/host-$(1)/%.o: %.c Makefile
 endef
 define host_program
 $(B)/host-$(1)/test_$(2): $(addprefix $(B)/host-$(1)/,unittests/prog_$(2).o $(HOST_COMMON) $(TEST_$(2)))
-	$$(HOSTCC) $$(HOST_CFLAGS) $$(VARIANT_$(1)) $$^ -lcunit -o $$@
+	$$(HOSTCC) $$(HOST_CFLAGS) $$(VARIANT_$(1)) $$^ -lcunit -lm -o $$@
 -include $(patsubst %.o,$(B)/host-$(1)/%.d,unittests/prog_$(2).o $(HOST_COMMON) $(TEST_$(2)))
 endef
 $(foreach v,plain asan tsan,$(eval $(call host_variant,$(v))))

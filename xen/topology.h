@@ -6,7 +6,8 @@
 
 #include <lagan/cpumask.h>
 
-/* Numbers are dense from 0: packages in the machine, cores in their package, threads in their core. */
+/* Numbers are dense from 0: packages in the machine, cores in their package, threads in their core.
+ */
 struct cpu_place {
     unsigned package, core, thread;
 };
