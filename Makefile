@@ -102,7 +102,9 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols
 
 TEST_PROGRAMS := sched
 
-TEST_sched := $(SCHED_OBJS) unittests/sim_sched.o unittests/arch/host.o unittests/test_sched.o
+TEST_sched := $(SCHED_OBJS) unittests/sim_sched.o unittests/arch/host.o unittests/test_timer.o \
+              unittests/test_softirq.o unittests/test_sched_policy.o unittests/test_sched.o \
+              unittests/test_hcall_sched.o unittests/test_sched_smp.o
 
 HOST_COMMON := unittests/main.o
 

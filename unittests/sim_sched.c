@@ -65,6 +65,14 @@ void arch_timer_program(uint64_t when_ns)
     atomic_store(&sim.cpu[arch_cpu()].timer_at, when_ns);
 }
 
+static void note(char what)
+{
+    size_t n = strlen(sim_softirq_log);
+
+    if (n < sizeof(sim_softirq_log) - 1)
+        sim_softirq_log[n] = what;
+}
+
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 {
     struct sim_cpu *c = &sim.cpu[arch_cpu()];
@@ -73,17 +81,11 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
         abort();
     c->current = next;
     sched_switch_done(prev);
-    if (!sim_threaded)
+    if (!sim_threaded) {
         sim.switches++;
+        note('S');
+    }
     longjmp(*way_back, 1);
-}
-
-static void note(char what)
-{
-    size_t n = strlen(sim_softirq_log);
-
-    if (n < sizeof(sim_softirq_log) - 1)
-        sim_softirq_log[n] = what;
 }
 
 void console_softirq(void)
@@ -234,7 +236,7 @@ void sim_enter(unsigned cpu)
     host_enter_cpu(cpu);
 }
 
-static void visit(unsigned cpu)
+void sim_visit(unsigned cpu)
 {
     jmp_buf here;
 
@@ -295,7 +297,7 @@ void sim_settle(void)
         again = false;
         for (unsigned c = 0; c < sim.cpus; c++)
             if (atomic_load(&sim.cpu[c].softirqs)) {
-                visit(c);
+                sim_visit(c);
                 again = true;
             }
     } while (again);

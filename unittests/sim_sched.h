@@ -47,6 +47,8 @@ struct sim_guest *sim_on(unsigned cpu);
 /* This thread plays that CPU, for direct calls; then sim_settle() lets all CPUs react. */
 void sim_enter(unsigned cpu);
 void sim_settle(void);
+/* That CPU runs its softirqs, and switches if they say so. */
+void sim_visit(unsigned cpu);
 /* ns that CPU has idled in all. */
 uint64_t sim_idle(unsigned cpu);
 uint64_t sim_switches(void);

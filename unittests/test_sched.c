@@ -201,13 +201,15 @@ static void cap_of_many_vcpus(void)
     CU_ASSERT(within(sum, 0.4, 2));
 }
 
-/* An I/O-ish vCPU among hogs runs within the rate limit of its waking. */
+/* An I/O-ish vCPU among hogs runs within the rate limit of its waking. With several CPUs a hog that
+ * has just come over may be owed more than the waking one, for the rest of one turn at most. */
 static void latency_of_waking(void)
 {
-    for (unsigned timer = 0; timer < 2; timer++) {
+    for (unsigned k = 0; k < 4; k++) {
+        unsigned timer = k % 2, cpus = 1 + k / 2;
         struct sim_guest *io;
 
-        sim_reset(1, 2, 1);
+        sim_reset(1, cpus, 1);
         for (unsigned i = 0; i < 6; i++)
             sim_vcpu(sim_domain(0, 0), EVER, 0);
         io = sim_vcpu(sim_domain(0, 0), 100000, 5 * MS);
@@ -217,7 +219,7 @@ static void latency_of_waking(void)
         sim_forget();
         sim_run(20 * SEC);
         CU_ASSERT(io->ran > 20 * SEC / 200);
-        CU_ASSERT(io->worst_wait <= POLICY_RATELIMIT_NS);
+        CU_ASSERT(io->worst_wait <= POLICY_RATELIMIT_NS + (cpus > 1 ? POLICY_SLICE_NS : 0));
     }
 }
 
