@@ -120,6 +120,11 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # hypervisor's own objects and the test files. Variants: plain, asan, tsan.
 
 TEST_PROGRAMS := mm emul
+TEST_PROGRAMS := sched
+
+TEST_sched := $(SCHED_OBJS) unittests/sim_sched.o unittests/arch/host.o unittests/test_timer.o \
+              unittests/test_softirq.o unittests/test_sched_policy.o unittests/test_sched.o \
+              unittests/test_hcall_sched.o unittests/test_sched_smp.o
 
 # The small library, the log, the parsers
 TEST_PROGRAMS += lib
@@ -173,7 +178,7 @@ $(B)/host-$(1)/%.o: %.c Makefile
 endef
 define host_program
 $(B)/host-$(1)/test_$(2): $(addprefix $(B)/host-$(1)/,unittests/prog_$(2).o $(HOST_COMMON) $(TEST_$(2)))
-	$$(HOSTCC) $$(HOST_CFLAGS) $$(VARIANT_$(1)) $$^ -lcunit -o $$@
+	$$(HOSTCC) $$(HOST_CFLAGS) $$(VARIANT_$(1)) $$^ -lcunit -lm -o $$@
 -include $(patsubst %.o,$(B)/host-$(1)/%.d,unittests/prog_$(2).o $(HOST_COMMON) $(TEST_$(2)))
 endef
 $(foreach v,plain asan tsan,$(eval $(call host_variant,$(v))))

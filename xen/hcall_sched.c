@@ -3,7 +3,6 @@
  * Decoders of sched_op and set_timer_op.
  */
 #include <lagan/types.h>
-
 #include <xen/sched.h>
 #include "xen/domain.h"
 #include "xen/guest_access.h"

@@ -3,7 +3,6 @@
  * Decoders of the sub-operations of vcpu_op that deal with time.
  */
 #include <lagan/types.h>
-
 #include <xen/vcpu.h>
 #include "arch_inline.h"
 #include "xen/domain.h"
@@ -22,8 +21,8 @@ static int64_t get_runstate(struct vcpu *v, guest_ptr_t arg)
     return copy_to_guest(arg, &info, sizeof(info));
 }
 
-/* The area gets its first contents now, so a bad address is refused while the guest still looks; v need
- * not be the caller: a kernel registers for vCPUs that it has not yet started. */
+/* The area gets its first contents now, so a bad address is refused while the guest still looks; v
+ * need not be the caller: a kernel registers for vCPUs that it has not yet started. */
 static int64_t register_runstate(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_register_runstate_memory_area area;

@@ -2,47 +2,49 @@
  *
  * The scheduling core: run queues, wake and sleep, and the switch.
  *
- * Each CPU has a run queue with a lock. A vCPU belongs to one queue (v->sched.cpu) even while it sleeps, and
- * its scheduling state is protected by that queue's lock; runq_lock_of() locks, and looks again whether
- * it still belongs there. There is no lock over all queues. Two are held together only to move a vCPU
- * between them, the lower CPU's taken first, or the second by trylock.
+ * Each CPU has a run queue with a lock. A vCPU belongs to one queue (v->sched.cpu) even while it
+ * sleeps, and its scheduling state is protected by that queue's lock; runq_lock_of() locks, and
+ * looks again whether it still belongs there. There is no lock over all queues. Two are held
+ * together only to move a vCPU between them, the lower CPU's taken first, or the second by trylock.
  *
- * INV-SCHED-1: a runnable vCPU is in exactly one queue (waiting, parked or running), or is `displaced` and
- *              still on a CPU, or a vcpu_wake() for it is under way.
- * INV-SCHED-2: a vCPU on a CPU (unit.on_cpu) belongs to that CPU's queue. So a vCPU that wakes while its
- *              registers are not yet saved is queued there, no other CPU takes it before sched_switch_done(),
- *              and no CPU ever waits for another one to save registers: such waits could form a ring.
- * INV-SCHED-3: no CPU idles while a vCPU that may run there waits elsewhere, but for the moment that an
- *              IPI takes.
+ * INV-SCHED-1: a runnable vCPU is in exactly one queue (waiting, parked or running), or is
+ * `displaced` and still on a CPU, or a vcpu_wake() for it is under way. INV-SCHED-2: a vCPU on a
+ * CPU (unit.on_cpu) belongs to that CPU's queue. So a vCPU that wakes while its registers are not
+ * yet saved is queued there, no other CPU takes it before sched_switch_done(), and no CPU ever
+ * waits for another one to save registers: such waits could form a ring. INV-SCHED-3: no CPU idles
+ * while a vCPU that may run there waits elsewhere, but for the moment that an IPI takes.
  * INV-SCHED-4: v's condition changes before vcpu_wake() or vcpu_sleep() is called; both look at
- *              vcpu_runnable() under the lock, so the last one to get the lock sees the final state.
+ *              vcpu_runnable() under the lock, so the last one to get the lock sees the final
+ * state.
  *
- * A wake-up is not lost. Blocking sets v->blocked and then looks for events; an event sets its bits and
- * then looks at v->blocked (all sequentially consistent): at least one of the two sees the other.
+ * A wake-up is not lost. Blocking sets v->blocked and then looks for events; an event sets its bits
+ * and then looks at v->blocked (all sequentially consistent): at least one of the two sees the
+ * other.
  *
  *      vCPU on CPU 0, SCHEDOP_block             CPU 1, event for v
  *      blocked = true                           sets upcall_pending
- *      upcall_pending set? then blocked = false vcpu_kick: takes `blocked`; if it was set, vcpu_wake(v)
- *      raises SCHEDULE
- *      sched_softirq: lock                      vcpu_wake: lock
- *        not runnable: leaves the queue           running: nothing to do, sched_softirq will look again
- *        (or runnable again: goes on)             or absent: queues it
+ *      upcall_pending set? then blocked = false vcpu_kick: takes `blocked`; if it was set,
+ * vcpu_wake(v) raises SCHEDULE sched_softirq: lock                      vcpu_wake: lock not
+ * runnable: leaves the queue           running: nothing to do, sched_softirq will look again (or
+ * runnable again: goes on)             or absent: queues it
  *
- * A pause is not lost. vcpu_pause_sync() raises pause_count and then looks, under the lock, whether v
- * runs; sched_softirq() looks at pause_count under the lock before v runs. If v runs, its CPU gets
- * SOFTIRQ_SCHEDULE and the pauser waits for on_cpu to fall:
+ * A pause is not lost. vcpu_pause_sync() raises pause_count and then looks, under the lock, whether
+ * v runs; sched_softirq() looks at pause_count under the lock before v runs. If v runs, its CPU
+ * gets SOFTIRQ_SCHEDULE and the pauser waits for on_cpu to fall:
  *
  *      pauser                                   CPU 1
  *      pause_count++                            lock: picks v, on_cpu = true, unlock
- *      lock: v runs: raise SCHEDULE on 1        switches to v, sees SCHEDULE before it enters the guest
- *      unlock; waits for !on_cpu                sched_softirq: v not runnable; saves it; on_cpu = false
+ *      lock: v runs: raise SCHEDULE on 1        switches to v, sees SCHEDULE before it enters the
+ * guest unlock; waits for !on_cpu                sched_softirq: v not runnable; saves it; on_cpu =
+ * false
  *
  *   If the pauser gets the lock first, v is taken off the queue and is not picked.
  *
- * Who finds the work (INV-SCHED-3). A CPU that finds its queue empty sets its bit in `idle` and then looks
- * through the others' waiting_count; whoever makes a vCPU wait (by waking it, by saving its registers)
- * counts it in waiting_count and then looks at `idle`. One of them sees the other. Whoever prods
- * an idle CPU takes its bit, so that the next one prods another.
+ * Who finds the work (INV-SCHED-3). A CPU that finds its queue empty sets its bit in `idle` and
+ * then looks through the others' waiting_count; whoever makes a vCPU wait (by waking it, by saving
+ * its registers) counts it in waiting_count and then looks at `idle`. One of them sees the other.
+ * Whoever prods an idle CPU takes its bit, so that the next one prods another. A CPU that was
+ * prodded but has found other work passes the prod on.
  */
 #include "xen/sched.h"
 
@@ -104,8 +106,7 @@ static void prod_idle(cpumask_t affinity, unsigned near)
         softirq_raise_on(cpu, SOFTIRQ_SCHEDULE);
 }
 
-/* Prods an idle CPU for each vCPU that waits here and could run there. Lock held. */
-static void share(struct runq *rq)
+void sched_share(struct runq *rq)
 {
     cpumask_t idle = idle_cpus();
     uint32_t waiting = atomic_load_explicit(&rq->q.waiting_count, memory_order_relaxed);
@@ -148,12 +149,13 @@ static unsigned choose_cpu(const struct vcpu *v, unsigned home)
 {
     cpumask_t online = sched_online();
 
-    return balance_wake(cpu_place, online, idle_cpus(),
-                        cpumask_and(v->sched.unit.affinity, online), home);
+    return balance_wake(cpu_place, online, idle_cpus(), cpumask_and(v->sched.unit.affinity, online),
+                        home);
 }
 
-/* True if v's registers are live on a CPU where it may not run any more. Then sched_switch_done() wakes it;
- * `displaced` is set before on_cpu is read again, sched_switch_done() goes the other way round. */
+/* True if v's registers are live on a CPU where it may not run any more. Then sched_switch_done()
+ * wakes it; `displaced` is set before on_cpu is read again, sched_switch_done() goes the other way
+ * round. */
 static bool must_leave_first(struct vcpu *v, unsigned cpu)
 {
     if (!atomic_load(&v->sched.unit.on_cpu) || cpumask_test(v->sched.unit.affinity, cpu))
@@ -183,7 +185,8 @@ void vcpu_wake(struct vcpu *v) LAGAN_NO_TSA
             spin_unlock(&rq->lock);
             rq = runq_lock_of(v);
             cpu = sched_cpu_of(v);
-            /* Anything may have happened in between, but whoever changed it called wake or sleep. */
+            /* Anything may have happened in between, but whoever changed it called wake or sleep.
+             */
             if (u->place != UNIT_ABSENT || !vcpu_runnable(v) || must_leave_first(v, cpu)) {
                 spin_unlock(&rq->lock);
                 return;
@@ -287,29 +290,57 @@ static void lock_both(struct runq *a, struct runq *b) LAGAN_NO_TSA
     spin_lock_nested(a < b ? &b->lock : &a->lock);
 }
 
-/* The queue is empty: looks through the others', nearest first. rq's lock is held, dropped on the way,
- * and held again. */
-static struct sched_unit *find_work(struct runq *rq, unsigned cpu, uint64_t now) LAGAN_NO_TSA
+/* Takes vCPUs from `other` until one of them may run: a domain that is at its cap lets its vCPUs be
+ * parked here as well as there. rq's lock is held, and dropped on the way. */
+static struct sched_unit *steal(struct runq *rq, struct runq *other, unsigned cpu,
+                                uint64_t now) LAGAN_NO_TSA
 {
-    unsigned count = atomic_load_explicit(&rq->order_count, memory_order_acquire);
-    struct sched_unit *found = NULL;
+    struct sched_unit *u, *found = NULL;
 
-    atomic_fetch_or(&sched_state.idle, cpumask_of(cpu).bits);
-    for (unsigned i = 0; i < count && !found; i++) {
-        struct runq *other = &sched_state.runq[rq->order[i]];
-        struct sched_unit *u;
-
-        if (!atomic_load(&other->q.waiting_count))
-            continue;
+    do {
         spin_unlock(&rq->lock);
         lock_both(rq, other);
         u = policy_find_movable(&other->q, cpu);
         if (u)
             pull(rq, other, u, cpu);
         spin_unlock(&other->lock);
-        found = policy_pick(&rq->q, now);
+        found = policy_pick(&rq->q, now); /* or one that was woken here meanwhile */
+    } while (u && !found);
+    return found;
+}
+
+/* The queue is empty: looks through the others', nearest first. Lock as for steal(). */
+static struct sched_unit *find_work(struct runq *rq, unsigned cpu, uint64_t now)
+{
+    unsigned count = atomic_load_explicit(&rq->order_count, memory_order_acquire);
+    struct sched_unit *found = NULL;
+
+    rq->idling = true;
+    atomic_fetch_or(&sched_state.idle, cpumask_of(cpu).bits);
+    for (unsigned i = 0; i < count && !found; i++) {
+        struct runq *other = &sched_state.runq[rq->order[i]];
+
+        if (atomic_load(&other->q.waiting_count))
+            found = steal(rq, other, cpu, now);
     }
     return found;
+}
+
+/* This CPU was prodded on behalf of a vCPU that it may not have taken: lets other idle CPUs look.
+ */
+static void pass_on(const struct runq *rq)
+{
+    unsigned count = atomic_load_explicit(&rq->order_count, memory_order_acquire);
+
+    for (unsigned i = 0; i < count && !cpumask_empty(idle_cpus()); i++) {
+        struct runq *other = &sched_state.runq[rq->order[i]];
+
+        if (!atomic_load(&other->q.waiting_count))
+            continue;
+        spin_lock(&other->lock);
+        sched_share(other);
+        spin_unlock(&other->lock);
+    }
 }
 
 static void arm(struct runq *rq)
@@ -320,7 +351,8 @@ static void arm(struct runq *rq)
         timer_stop(&rq->timer);
         rq->alarm = UINT64_MAX;
     } else if (!timer_is_armed(&rq->timer) || when < rq->alarm) {
-        /* One that is armed for an earlier time stays: it costs one look, re-arming costs each switch. */
+        /* One that is armed for an earlier time stays: it costs one look, re-arming costs each
+         * switch. */
         rq->alarm = when;
         timer_set(&rq->timer, when);
     }
@@ -341,29 +373,44 @@ static void change_states(struct vcpu *prev, struct vcpu *next, uint64_t now)
     }
 }
 
-void sched_softirq(void) LAGAN_NO_TSA
+/* The vCPU to run next. *prodded: this CPU was idle, and is busy because somebody else prodded it.
+ */
+static struct vcpu *choose_next(struct runq *rq, unsigned cpu, uint64_t now, bool *prodded)
+{
+    struct sched_unit *picked;
+
+    *prodded = unlikely(rq->idling) && !cpumask_test(idle_cpus(), cpu);
+    picked = policy_pick(&rq->q, now);
+    if (!picked)
+        picked = find_work(rq, cpu, now);
+    if (picked && rq->idling) {
+        rq->idling = false;
+        *prodded |= !idle_take(cpu);
+    }
+    return vcpu_of(picked);
+}
+
+void sched_softirq(void)
 {
     unsigned cpu = arch_cpu();
     struct runq *rq = &sched_state.runq[cpu];
     uint64_t now = arch_time_ns();
-    struct sched_unit *picked;
     struct vcpu *prev, *next;
+    bool prodded;
 
     spin_lock(&rq->lock);
     prev = vcpu_of(rq->q.running);
     if (prev && put_prev(rq, prev, cpu, now))
         look_around(rq, cpu);
-    picked = policy_pick(&rq->q, now);
-    if (!picked)
-        picked = find_work(rq, cpu, now);
-    if (picked && (atomic_load_explicit(&sched_state.idle, memory_order_relaxed) >> cpu & 1))
-        idle_take(cpu);
-    next = vcpu_of(picked);
+    next = choose_next(rq, cpu, now, &prodded);
     arm(rq);
-    share(rq); /* those that this call has made wait: pushed aside, or back from being parked */
+    sched_share(
+        rq); /* those that this call has made wait: pushed aside, or back from being parked */
     if (next != prev)
         change_states(prev, next, now);
     spin_unlock(&rq->lock);
+    if (next && unlikely(prodded))
+        pass_on(rq);
     if (next != prev)
         arch_context_switch(prev, next);
 }
@@ -382,7 +429,7 @@ void sched_switch_done(struct vcpu *prev) LAGAN_NO_TSA
     } else if (atomic_load(&rq->q.waiting_count) && !cpumask_empty(idle_cpus())) {
         /* An idle CPU may have passed over prev while it was on this one. */
         spin_lock(&rq->lock);
-        share(rq);
+        sched_share(rq);
         spin_unlock(&rq->lock);
     }
 }

@@ -91,7 +91,8 @@ unsigned balance_first(const struct cpu_place *places, cpumask_t online, cpumask
     return best;
 }
 
-static bool core_idle(const struct cpu_place *places, cpumask_t online, cpumask_t idle, unsigned cpu)
+static bool core_idle(const struct cpu_place *places, cpumask_t online, cpumask_t idle,
+                      unsigned cpu)
 {
     return cpumask_empty(cpumask_without(balance_core(places, cpu, online), idle));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scheduler's slower side: CPUs and vCPUs come and go, pauses, weights, affinity, polling, dump and
- * audit. The theory is at the head of sched.c.
+ * The scheduler's slower side: CPUs and vCPUs come and go, pauses, weights, affinity, polling, dump
+ * and audit. The theory is at the head of sched.c.
  */
 #include <lagan/printk.h>
 #include <stdatomic.h>
@@ -39,8 +39,8 @@ void sched_cpu_init(unsigned cpu)
     atomic_store(&rq->home, 0);
     online = (cpumask_t){atomic_fetch_or(&sched_state.online, cpumask_of(cpu).bits)};
     online = cpumask_or(online, cpumask_of(cpu));
-    /* CPUs come up one by one during boot. One that looks for work meanwhile may read a mixture of its old
-     * and new order, both of which name initialised queues only. */
+    /* CPUs come up one by one during boot. One that looks for work meanwhile may read a mixture of
+     * its old and new order, both of which name initialised queues only. */
     for_each_cpu (c, online) {
         struct runq *other = &sched_state.runq[c];
         unsigned count = balance_order(cpu_place, c, online, other->order);
@@ -48,6 +48,7 @@ void sched_cpu_init(unsigned cpu)
         atomic_store_explicit(&other->order_count, count, memory_order_release);
     }
     /* It has not looked for work yet, but will when it is prodded. */
+    rq->idling = true;
     atomic_fetch_or(&sched_state.idle, cpumask_of(cpu).bits);
 }
 
@@ -59,9 +60,21 @@ void sched_domain_init(struct domain *d, unsigned weight, unsigned cap)
     policy_group_init(&d->sched, weight ? weight : POLICY_WEIGHT_USUAL, cap);
 }
 
-int sched_set_weight(struct domain *d, unsigned weight, unsigned cap)
+int sched_set_weight(struct domain *d, unsigned weight, unsigned cap) LAGAN_NO_TSA
 {
-    return policy_group_set(&d->sched, weight, cap);
+    int rc = policy_group_set(&d->sched, weight, cap);
+    struct vcpu *v;
+    unsigned i;
+
+    if (rc)
+        return rc;
+    for_each_vcpu (d, v, i) {
+        struct runq *rq = runq_lock_of(v);
+
+        policy_reweigh(&rq->q, &v->sched.unit);
+        spin_unlock(&rq->lock);
+    }
+    return 0;
 }
 
 void sched_vcpu_init(struct vcpu *v)
@@ -110,6 +123,7 @@ int sched_set_affinity(struct vcpu *v, cpumask_t cpus) LAGAN_NO_TSA
             requeue = true;
         }
     }
+    sched_share(rq); /* it may wait here, and now be allowed on a CPU that idles */
     spin_unlock(&rq->lock);
     if (requeue)
         vcpu_wake(v);

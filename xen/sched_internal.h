@@ -13,13 +13,14 @@
 
 /* One CPU's run queue. */
 struct runq {
-    struct spinlock lock;      /* LK_SCHED; lock letter [s] */
-    struct sched_queue q;      /* [s] */
-    struct timer timer;        /* ends turns, and the wait of parked vCPUs */
-    uint64_t alarm;            /* [s] what the timer was set to last */
-    _Atomic unsigned home;     /* vCPUs that belong here, runnable or not */
+    struct spinlock lock;  /* LK_SCHED; lock letter [s] */
+    struct sched_queue q;  /* [s] */
+    struct timer timer;    /* ends turns, and the wait of parked vCPUs */
+    uint64_t alarm;        /* [s] what the timer was set to last */
+    bool idling;           /* [own CPU] it has set its bit in `idle` since it ran somebody */
+    _Atomic unsigned home; /* vCPUs that belong here, runnable or not */
     _Atomic unsigned order_count;
-    uint8_t order[MAX_CPUS];   /* other CPUs, nearest first; own CPU only, but for init */
+    uint8_t order[MAX_CPUS]; /* other CPUs, nearest first; own CPU only, but for init */
 } LAGAN_ALIGNED(64);
 
 struct sched_state {
@@ -33,8 +34,11 @@ extern struct sched_state sched_state;
 
 /* Locks the queue to which v belongs. */
 struct runq *runq_lock_of(struct vcpu *v);
-/* Gives v, which is in no queue and not on a CPU, to another CPU's queue. Lock of its present one held. */
+/* Gives v, which is in no queue and not on a CPU, to another CPU's queue. Lock of its present one
+ * held. */
 void sched_rehome(struct vcpu *v, unsigned cpu);
+/* Prods an idle CPU for each vCPU that waits here and could run there. Lock held. */
+void sched_share(struct runq *rq);
 /* v enters a RUNSTATE_*. [s] held. */
 void sched_enter_state(struct vcpu *v, int runstate, uint64_t now);
 /* RUNSTATE_blocked or _offline, whichever describes a vCPU that is not runnable. */

@@ -2,33 +2,36 @@
  *
  * Start-time fair queueing over turns, with bounded lag, one queue a CPU.
  *
- * Each unit has a start tag (vtime): the virtual time at which its present turn began. The unit with the
- * smallest tag runs. When it has used up its turn (a slice), its tag advances by the slice divided by its
- * weight, so that over time each unit of a queue runs in proportion to its weight (Goyal, Guo, Vin:
- * "Start-time Fair Queuing", SIGCOMM 1996). A unit that is pushed aside in mid-turn keeps its tag and
- * comes back to the rest of the turn: a stream of short wake-ups does not shuffle the others.
+ * Each unit has a start tag (vtime): the virtual time at which its present turn began. The unit
+ * with the smallest tag runs. When it has used up its turn (a slice), its tag advances by the slice
+ * divided by its weight, so that over time each unit of a queue runs in proportion to its weight
+ * (Goyal, Guo, Vin: "Start-time Fair Queuing", SIGCOMM 1996). A unit that is pushed aside in
+ * mid-turn keeps its tag and comes back to the rest of the turn: a stream of short wake-ups does
+ * not shuffle the others.
  *
- * Latency. A unit that wakes gets the tag max(its own, queue's clock - one slice of its own ageing): what
- * it did not use while asleep counts for one slice and not for more (the "borrowed virtual time" of Duda
- * and Cheriton, SOSP 1999, earned instead of configured). A unit that uses less than its share therefore
- * wakes with a smaller tag than any hog and runs at once, but for a rate limit; a unit that has had its share
- * waits its turn. Nothing is gained by sleeping on purpose: the tag never goes back.
+ * Latency. A unit that wakes gets the tag max(its own, queue's clock - one slice of its own
+ * ageing): what it did not use while asleep counts for one slice and not for more (the "borrowed
+ * virtual time" of Duda and Cheriton, SOSP 1999, earned instead of configured). A unit that uses
+ * less than its share therefore wakes with a smaller tag than any hog and runs at once, but for a
+ * rate limit; a unit that has had its share waits its turn. Nothing is gained by sleeping on
+ * purpose: the tag never goes back.
  *
  * Weights are a domain's: a unit ages by (usual weight / domain's weight) * (runnable units of the
- * domain). The number is sampled when the unit is picked, so that a unit woken meanwhile does not count
- * against the one that it interrupts.
+ * domain). The number is sampled when the unit is picked, so that a unit woken meanwhile does not
+ * count against the one that it interrupts.
  *
- * Caps. Time is cut into periods; in each, a capped domain may use cap * period of CPU time, wherever its
- * units run. A unit takes a lease on that budget before it runs, its turn ends with the lease, and it
- * gives back what it did not use. So several CPUs cannot overspend together, and no timer watches the
- * domain. A unit that gets no lease is parked until the next period. What was overrun (a late timer) is a
- * debt that the next budget pays.
+ * Caps. Time is cut into periods; in each, a capped domain may use cap * period of CPU time,
+ * wherever its units run. A unit takes a lease on that budget before it runs, its turn ends with
+ * the lease, and it gives back what it did not use. So several CPUs cannot overspend together, and
+ * no timer watches the domain. A unit that gets no lease is parked until the next period. What was
+ * overrun (a late timer) is a debt that the next budget pays.
  *
- * Several CPUs. Tags are comparable between queues as long as the queues' clocks run side by side. At the
- * end of a turn a CPU looks at its neighbours: a unit that waits there with a tag more than a
- * slice behind the best one here is owed time, and moves here. That makes three equal units on two CPUs get
- * two thirds each. Where affinity or a weight that one CPU cannot satisfy drives two clocks apart for
- * good, the slow queue as a whole follows (policy_follow()), and lag is limited to LAG_SLICES.
+ * Several CPUs. Tags are comparable between queues as long as the queues' clocks run side by side.
+ * At the end of a turn a CPU looks at its neighbours: a unit that waits there with a tag more than
+ * a slice behind the best one here is owed time, and moves here. That makes three equal units on
+ * two CPUs get two thirds each. Where affinity or a weight that one CPU cannot satisfy drives two
+ * clocks apart for good, the slow queue as a whole follows (policy_follow()), and lag is limited to
+ * LAG_SLICES.
  *
  * INV-POL-1: a unit is in the list that its `place` says, or in none.
  * INV-POL-2: `waiting` is sorted by tag; equal tags: first come, first served.
@@ -42,9 +45,9 @@
 #include <stdatomic.h>
 
 #define RATE_SHIFT   20
-#define LAG_SLICES   8                         /* bound of a moved unit's claim on past time */
-#define LEAD_SLICES  2                         /* bound of what a moved unit must wait for */
-#define LONGEST_RUN  (UINT64_C(1) << 29)       /* more than this in one go is not charged */
+#define LAG_SLICES   8                   /* bound of a moved unit's claim on past time */
+#define LEAD_SLICES  2                   /* bound of what a moved unit must wait for */
+#define LONGEST_RUN  (UINT64_C(1) << 29) /* more than this in one go is not charged */
 #define DEEPEST_DEBT (-(INT64_C(1) << 30))
 
 /* rate and a run of LONGEST_RUN multiply without overflow at the smallest weight and 64 units. */
@@ -131,7 +134,8 @@ static bool lease_take(struct sched_unit *u, uint64_t want, uint64_t now)
     return true;
 }
 
-/* Adds `ns` (a debt if negative) to the budget. What is left of a lease counts only in its period. */
+/* Adds `ns` (a debt if negative) to the budget. What is left of a lease counts only in its period.
+ */
 static void lease_settle(const struct sched_unit *u, int64_t ns)
 {
     struct sched_group *g = u->group;
@@ -187,10 +191,10 @@ static void turn_close(struct sched_unit *u)
     u->used = 0;
 }
 
-/* Limits how far u's tag is behind or ahead of the queue's clock. */
-static void tag_limit(const struct sched_queue *q, struct sched_unit *u, unsigned lag)
+/* Limits how far u's tag is behind the queue's clock (by `lag` ns of u's own ageing), or ahead. */
+static void tag_limit(const struct sched_queue *q, struct sched_unit *u, uint64_t lag)
 {
-    uint64_t low = q->vtime - policy_aging(u, lag * q->slice_ns);
+    uint64_t low = q->vtime - policy_aging(u, lag);
     uint64_t high = q->vtime + policy_aging(u, LEAD_SLICES * q->slice_ns);
 
     if (policy_before(u->vtime, low))
@@ -250,7 +254,7 @@ void policy_wake(struct sched_queue *q, struct sched_unit *u)
 {
     atomic_fetch_add_explicit(&u->group->active, 1, memory_order_relaxed);
     u->rate = group_rate(u->group);
-    tag_limit(q, u, 1);
+    tag_limit(q, u, q->slice_ns);
     queue_insert(q, u, false);
 }
 
@@ -267,6 +271,16 @@ void policy_sleep(struct sched_queue *q, struct sched_unit *u)
     queue_remove(q, u);
     turn_close(u);
     deactivate(u);
+}
+
+void policy_reweigh(struct sched_queue *q, struct sched_unit *u)
+{
+    u->rate = group_rate(u->group);
+    if (u->place != UNIT_WAITING)
+        return;
+    queue_remove(q, u);
+    tag_limit(q, u, LAG_SLICES * q->slice_ns);
+    queue_insert(q, u, u->used > 0);
 }
 
 void policy_charge(struct sched_queue *q, uint64_t now)
@@ -322,16 +336,36 @@ void policy_leave(struct sched_queue *q, enum policy_leave how, uint64_t now)
 
 /* ---- choosing ---- */
 
-/* A new period: the parked ones may try again. */
+/* A unit that ran while others were parked has had its turn: what it used goes into its tag.
+ * Otherwise it would go on with the turn at its old tag as soon as they have caught up with it, and
+ * a light unit could keep heavy ones from using the whole of their caps. */
+static void close_turns(struct sched_queue *q)
+{
+    struct list *pos, *next;
+
+    list_for_each_safe (pos, next, &q->waiting) {
+        struct sched_unit *u = unit_of(pos);
+
+        if (u->used) {
+            queue_remove(q, u);
+            turn_close(u);
+            queue_insert(q, u, false);
+        }
+    }
+}
+
+/* A new period: the parked ones may try again. They keep a claim of what they could run in a
+ * period. */
 static void unpark(struct sched_queue *q, uint64_t now)
 {
     if (list_empty(&q->parked) || now < q->parked_until)
         return;
+    close_turns(q);
     while (!list_empty(&q->parked)) {
         struct sched_unit *u = unit_of(q->parked.next);
 
         queue_remove(q, u);
-        tag_limit(q, u, 1);
+        tag_limit(q, u, POLICY_PERIOD_NS + q->slice_ns);
         queue_insert(q, u, u->used > 0);
     }
 }
@@ -409,8 +443,8 @@ bool policy_lags(const struct sched_queue *q, const struct sched_unit *u, unsign
 {
     const struct sched_unit *best = first_waiting(q);
 
-    return !best || policy_before(u->vtime + policy_aging(u, u->used + distance * q->slice_ns),
-                                  best->vtime);
+    return !best ||
+           policy_before(u->vtime + policy_aging(u, u->used + distance * q->slice_ns), best->vtime);
 }
 
 /* How far two clocks may be apart before the slow one follows. */
@@ -454,7 +488,7 @@ void policy_move(struct sched_queue *from, struct sched_queue *to, struct sched_
 {
     ASSERT(u->place == UNIT_WAITING);
     queue_remove(from, u);
-    tag_limit(to, u, LAG_SLICES);
+    tag_limit(to, u, LAG_SLICES * to->slice_ns);
     queue_insert(to, u, u->used > 0);
 }
 
@@ -469,9 +503,9 @@ void policy_audit(const struct sched_queue *q)
     list_for_each (pos, &q->waiting) {
         const struct sched_unit *u = unit_of(pos);
 
-        ASSERT(u->place == UNIT_WAITING);                     /* INV-POL-1 */
+        ASSERT(u->place == UNIT_WAITING);                       /* INV-POL-1 */
         ASSERT(!last || !policy_before(u->vtime, last->vtime)); /* INV-POL-2 */
-        ASSERT(!u->lease);                                    /* INV-POL-5 */
+        ASSERT(!u->lease);                                      /* INV-POL-5 */
         last = u;
         count++;
     }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which runnable vCPU goes first on a CPU: a pure module without locks, time source or hardware.
- * The caller (sched.c, or the simulated machine of the host tests) says what time it is and holds the
- * queue's lock. The algorithm is explained at the head of sched_policy.c and in docs/scheduling.md.
+ * The caller (sched.c, or the simulated machine of the host tests) says what time it is and holds
+ * the queue's lock. The algorithm is explained at the head of sched_policy.c and in
+ * docs/scheduling.md.
  *
- * Real time is in ns. Virtual time is in ns of a unit of weight POLICY_WEIGHT_USUAL: a unit of twice that
- * weight ages half as fast. Virtual times are compared by policy_before(), which survives wrapping.
+ * Real time is in ns. Virtual time is in ns of a unit of weight POLICY_WEIGHT_USUAL: a unit of
+ * twice that weight ages half as fast. Virtual times are compared by policy_before(), which
+ * survives wrapping.
  */
 #pragma once
 
@@ -21,8 +23,8 @@
 #define POLICY_RATELIMIT_NS UINT64_C(500000)   /* shortest run before a woken unit takes over */
 #define POLICY_PERIOD_NS    UINT64_C(30000000) /* over which a cap is enforced */
 
-/* What a domain's vCPUs share: its weight is split among those that are runnable, its cap limits their
- * sum. Any CPU may use it at any time: all fields are atomic. */
+/* What a domain's vCPUs share: its weight is split among those that are runnable, its cap limits
+ * their sum. Any CPU may use it at any time: all fields are atomic. */
 struct sched_group {
     _Atomic uint32_t weight; /* 1..POLICY_WEIGHT_MAX */
     _Atomic uint32_t cap;    /* per cent of one CPU, 0: none */
@@ -56,14 +58,14 @@ struct sched_unit {
 
 /* One CPU's runnable units. */
 struct sched_queue {
-    struct list waiting;        /* ascending vtime */
+    struct list waiting; /* ascending vtime */
     struct list parked;
-    struct sched_unit *running; /* NULL: idle */
-    uint64_t vtime;             /* start tag of the unit served last; never goes back */
-    uint64_t turn_end;          /* ns: when `running` has to be looked at again */
-    uint64_t turn_start;        /* ns: when `running` was picked */
-    uint64_t slice_ns;          /* [c] */
-    uint64_t parked_until;      /* ns: end of the period in which the parked ones ran dry */
+    struct sched_unit *running;     /* NULL: idle */
+    uint64_t vtime;                 /* start tag of the unit served last; never goes back */
+    uint64_t turn_end;              /* ns: when `running` has to be looked at again */
+    uint64_t turn_start;            /* ns: when `running` was picked */
+    uint64_t slice_ns;              /* [c] */
+    uint64_t parked_until;          /* ns: end of the period in which the parked ones ran dry */
     _Atomic uint32_t waiting_count; /* written under the lock, read by anyone as a hint */
     _Atomic uint64_t head_vtime;    /* of the first waiting unit; valid while waiting_count > 0 */
 };
@@ -71,7 +73,8 @@ struct sched_queue {
 void policy_queue_init(struct sched_queue *q, uint64_t slice_ns);
 void policy_group_init(struct sched_group *g, unsigned weight, unsigned cap);
 void policy_unit_init(struct sched_unit *u, struct sched_group *g, cpumask_t affinity);
-/* 0, or -XEN_EINVAL when out of range (then nothing changed). The cap holds from the next period. */
+/* 0, or -XEN_EINVAL when out of range (then nothing changed). The cap holds from the next period.
+ */
 int policy_group_set(struct sched_group *g, unsigned weight, unsigned cap) LAGAN_MUST_CHECK;
 
 static inline bool policy_before(uint64_t a, uint64_t b)
@@ -87,6 +90,10 @@ void policy_wake(struct sched_queue *q, struct sched_unit *u);
 /* u, waiting or parked, is not runnable any more. */
 void policy_sleep(struct sched_queue *q, struct sched_unit *u);
 
+/* The weight of u's domain has changed: from now on u ages at the new rate, and what it has aged at
+ * the old one does not keep it waiting for longer than the new one justifies. */
+void policy_reweigh(struct sched_queue *q, struct sched_unit *u);
+
 /* Charges the running unit up to now. */
 void policy_charge(struct sched_queue *q, uint64_t now);
 /* The running unit leaves the CPU, charged up to now, and ... */
@@ -97,8 +104,9 @@ enum policy_leave {
 };
 void policy_leave(struct sched_queue *q, enum policy_leave how, uint64_t now);
 
-/* Takes the unit to run next, with a turn that ends at q->turn_end; NULL if none may. The queue runs
- * nobody. Units whose domain has used up its cap are parked, those of an earlier period come back. */
+/* Takes the unit to run next, with a turn that ends at q->turn_end; NULL if none may. The queue
+ * runs nobody. Units whose domain has used up its cap are parked, those of an earlier period come
+ * back. */
 struct sched_unit *policy_pick(struct sched_queue *q, uint64_t now);
 /* ns at which the queue wants policy_pick() to be called again; UINT64_MAX: not before something
  * happens. */
@@ -108,8 +116,9 @@ bool policy_preempts(const struct sched_queue *q, const struct sched_unit *u, ui
 
 /* The first waiting unit that may move to `cpu`, or NULL. */
 struct sched_unit *policy_find_movable(const struct sched_queue *q, unsigned cpu);
-/* True if u, which waits in another queue, has had so much less than the best waiting unit of q (all of
- * it in virtual time) that it should come over. `distance`: 1 for near CPUs, more for far ones. */
+/* True if u, which waits in another queue, has had so much less than the best waiting unit of q
+ * (all of it in virtual time) that it should come over. `distance`: 1 for near CPUs, more for far
+ * ones. */
 bool policy_lags(const struct sched_queue *q, const struct sched_unit *u, unsigned distance);
 /* Cheap test on hints alone: false if policy_lags() and policy_follow() need not be tried. */
 bool policy_worth_looking(const struct sched_queue *q, const struct sched_queue *other);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Run states: how long each vCPU has run, waited, blocked or been offline, and the record of it that the
- * guest can read in its own memory.
+ * Run states: how long each vCPU has run, waited, blocked or been offline, and the record of it
+ * that the guest can read in its own memory.
  *
  * INV-STATE-1: the four times add up to state_since minus the time of sched_vcpu_init().
  *
- * The guest reads the record without a hypercall, on the same vCPU (then the record does not change under
- * its eyes but by an interruption, which state_entry_time shows) or on another one. For the latter
- * it enables VMASST_TYPE_runstate_update_flag: then bit 63 of state_entry_time in guest memory is set from
- * before the first word of the record changes until after the last did.
+ * The guest reads the record without a hypercall, on the same vCPU (then the record does not change
+ * under its eyes but by an interruption, which state_entry_time shows) or on another one. For the
+ * latter it enables VMASST_TYPE_runstate_update_flag: then bit 63 of state_entry_time in guest
+ * memory is set from before the first word of the record changes until after the last did.
  */
 #include <lagan/assert.h>
 #include <stdatomic.h>
@@ -37,7 +37,7 @@ void sched_enter_state(struct vcpu *v, int runstate, uint64_t now)
 int sched_rest_state(const struct vcpu *v)
 {
     return atomic_load_explicit(&v->blocked, memory_order_relaxed) ? RUNSTATE_blocked
-                                                                    : RUNSTATE_offline;
+                                                                   : RUNSTATE_offline;
 }
 
 void sched_get_runstate(struct vcpu *v, struct vcpu_runstate_info *info) LAGAN_NO_TSA

@@ -2,10 +2,10 @@
  *
  * Pending bits and their dispatch.
  *
- * INV-SOFTIRQ-1: a bit that is set is seen by its CPU before that CPU enters a guest or halts. The CPU
- * tests the word with interrupts off as its last step; whoever sets a bit from outside sends an IPI
- * after it, unless the bit was set already (then the one who set it has sent one, and the CPU has not
- * yet cleared the bit, thus has not yet looked).
+ * INV-SOFTIRQ-1: a bit that is set is seen by its CPU before that CPU enters a guest or halts. The
+ * CPU tests the word with interrupts off as its last step; whoever sets a bit from outside sends an
+ * IPI after it, unless the bit was set already (then the one who set it has sent one, and the CPU
+ * has not yet cleared the bit, thus has not yet looked).
  */
 #include "xen/softirq.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Deferred work. Interrupt handlers take no locks: they raise a softirq, and the work is done on the
- * way back to the guest or in the idle loop, with interrupts on and no lock held.
+ * Deferred work. Interrupt handlers take no locks: they raise a softirq, and the work is done on
+ * the way back to the guest or in the idle loop, with interrupts on and no lock held.
  */
 #pragma once
 
@@ -22,16 +22,17 @@ void softirq_raise_on(unsigned cpu, enum softirq nr);
 void softirq_raise_mask(cpumask_t cpus, enum softirq nr);
 /* True if any softirq waits on this CPU. The idle loop asks with interrupts off before it halts. */
 bool softirq_pending(void);
-/* Runs all that wait until none waits: lowest number first, but SOFTIRQ_SCHEDULE after all others, since
- * it may switch vCPU and then does not return (sched.h); so nothing that was pending is left behind to
- * the next visit. No lock held. */
+/* Runs all that wait until none waits: lowest number first, but SOFTIRQ_SCHEDULE after all others,
+ * since it may switch vCPU and then does not return (sched.h); so nothing that was pending is left
+ * behind to the next visit. No lock held. */
 void softirq_run(void);
 
 /* The work itself, by other modules. */
 void console_softirq(void);
 void time_softirq(void);
 
-/* Provided by the machine: the CPU's pending bits (bit n: enum softirq n), and an IPI that takes the CPU
- * out of the guest or of its halt, so that it passes softirq_run() and looks for events to deliver. */
+/* Provided by the machine: the CPU's pending bits (bit n: enum softirq n), and an IPI that takes
+ * the CPU out of the guest or of its halt, so that it passes softirq_run() and looks for events to
+ * deliver. */
 _Atomic uint32_t *arch_softirq_word(unsigned cpu);
 void arch_poke_cpu(unsigned cpu);

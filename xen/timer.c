@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
  * One pairing heap of timers per CPU (Fredman, Sedgewick, Sleator, Tarjan: "The pairing heap",
- * Algorithmica 1986): a tree in which each timer is due no earlier than its parent. Merging two heaps is
- * one comparison; arming is one merge, firing the first merges its children in pairs. It was chosen
- * over an array heap since its links are in the timers themselves: nothing is allocated, so timer_set()
- * cannot fail and no capacity has to be reserved on each CPU to which a timer might move. Arming,
- * re-arming for an earlier time and stopping a leaf take constant time; taking the first out takes
- * O(log n) on average over a sequence of calls.
+ * Algorithmica 1986): a tree in which each timer is due no earlier than its parent. Merging two
+ * heaps is one comparison; arming is one merge, firing the first merges its children in pairs. It
+ * was chosen over an array heap since its links are in the timers themselves: nothing is allocated,
+ * so timer_set() cannot fail and no capacity has to be reserved on each CPU to which a timer might
+ * move. Arming, re-arming for an earlier time and stopping a leaf take constant time; taking the
+ * first out takes O(log n) on average over a sequence of calls.
  *
  * INV-TIMER-1: a timer is in the heap of t->cpu if and only if t->armed.
  * INV-TIMER-2: expires of a child >= expires of its parent.
  * INV-TIMER-3: the hardware of each CPU is programmed for its heap's first timer or earlier, or
  *              SOFTIRQ_TIMER is pending there.
- * INV-TIMER-4: t->handlers > 0 while the handler of t runs, and nobody touches t after it has reached 0
- *              on behalf of that run. So timer_kill() may free:
+ * INV-TIMER-4: t->handlers > 0 while the handler of t runs, and nobody touches t after it has
+ * reached 0 on behalf of that run. So timer_kill() may free:
  *
  *      timer_kill()                           timer_softirq() on t's CPU
  *                                             lock; takes t out; handlers++; unlock
@@ -22,11 +22,11 @@
  *                                             handlers-- (its last access to t)
  *      returns: t may be freed
  *
- *   Both sides change `dead`, `armed` and `handlers` upwards under the heap's lock, so either kill finds
- *   the timer armed and takes it out, or it finds handlers > 0 and waits.
+ *   Both sides change `dead`, `armed` and `handlers` upwards under the heap's lock, so either kill
+ * finds the timer armed and takes it out, or it finds handlers > 0 and waits.
  *
- * A timer's CPU changes only under the lock of the heap it leaves; heap_lock() therefore reads it, locks,
- * and looks again.
+ * A timer's CPU changes only under the lock of the heap it leaves; heap_lock() therefore reads it,
+ * locks, and looks again.
  */
 #include "xen/timer.h"
 
@@ -65,7 +65,8 @@ static struct timer *merge(struct timer *a, struct timer *b)
     return a;
 }
 
-/* Merges a list of siblings into one heap: in pairs from the left, then the pairs from the right. */
+/* Merges a list of siblings into one heap: in pairs from the left, then the pairs from the right.
+ */
 static struct timer *merge_siblings(struct timer *t)
 {
     struct timer *pairs = NULL, *all = NULL;
@@ -170,7 +171,8 @@ static void disarm(struct timer *t, bool kill) LAGAN_NO_TSA
 {
     struct timer_heap *h = heap_lock(t);
 
-    /* The hardware keeps its earlier time: one interrupt too many costs less than programming now. */
+    /* The hardware keeps its earlier time: one interrupt too many costs less than programming now.
+     */
     if (atomic_load_explicit(&t->armed, memory_order_relaxed))
         heap_remove(h, t);
     t->dead |= kill;
@@ -235,8 +237,8 @@ void timer_softirq(void)
     struct timer *t;
 
     spin_lock(&h->lock);
-    /* `now` is read once: a handler that keeps arming its timer for the present cannot hold the CPU, it
-     * comes back with the next interrupt. */
+    /* `now` is read once: a handler that keeps arming its timer for the present cannot hold the
+     * CPU, it comes back with the next interrupt. */
     while ((t = h->first) && t->expires <= now) {
         heap_remove(h, t);
         atomic_fetch_add_explicit(&t->handlers, 1, memory_order_relaxed);

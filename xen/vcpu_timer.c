@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The timers of a vCPU live in the heap of the CPU on which they were set last, which is where the vCPU
- * runs, so that the interrupt comes to the CPU that has to look.
+ * The timers of a vCPU live in the heap of the CPU on which they were set last, which is where the
+ * vCPU runs, so that the interrupt comes to the CPU that has to look.
  *
- * Ticks of the periodic timer that fall into one another are not made up for: VIRQ_TIMER is a level, and
- * the guest reads the time anyway. stop races with a handler that is about to arm the timer again:
- * the handler then finds period_ns == 0 the next time and leaves it at that.
+ * Ticks of the periodic timer that fall into one another are not made up for: VIRQ_TIMER is a
+ * level, and the guest reads the time anyway. stop races with a handler that is about to arm the
+ * timer again: the handler then finds period_ns == 0 the next time and leaves it at that.
  */
 #include "xen/vcpu_timer.h"
 
