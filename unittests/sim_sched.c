@@ -252,6 +252,8 @@ static void note_running(struct sim_guest *g)
         uint64_t wait = sim.now - g->woken;
 
         g->worst_wait = max_u64(g->worst_wait, wait);
+        g->all_waits += wait;
+        g->wakes++;
         g->woken = 0;
     }
     g->worst_gap = max_u64(g->worst_gap, sim.now - g->last_ran);

@@ -28,9 +28,10 @@ struct sim_guest {
     uint64_t woken;      /* since when it waits to run; 0: it does not */
     uint64_t ran;        /* ns on a CPU */
     uint64_t worst_wait; /* longest time between waking and running */
-    uint64_t last_ran;   /* when it ran last: for starvation */
-    uint64_t worst_gap;  /* longest time runnable without running */
-    unsigned virqs;      /* timer interrupts seen */
+    uint64_t all_waits, wakes; /* their sum and number */
+    uint64_t last_ran;         /* when it ran last: for starvation */
+    uint64_t worst_gap;        /* longest time runnable without running */
+    unsigned virqs;            /* timer interrupts seen */
 };
 
 /* A new machine of packages * cores * threads CPUs at time 1 s, without guests. */

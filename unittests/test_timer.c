@@ -195,6 +195,7 @@ static void kills_under_fire(void)
     host_enter_cpu(2);
     for (unsigned i = 0; i < 3000; i++) {
         struct timer *t = malloc(sizeof(*t));
+        unsigned before = atomic_load(&handled);
 
         timer_init(t, count, i % 2);
         timer_set(t, arch_time_ns());
@@ -203,7 +204,7 @@ static void kills_under_fire(void)
         if (i % 3 == 0)
             timer_stop(t);
         else if (i % 16 == 1)
-            for (unsigned before = atomic_load(&handled); atomic_load(&handled) == before;)
+            while (atomic_load(&handled) == before)
                 arch_relax(); /* a CPU has taken it */
         timer_kill(t);
         CU_ASSERT(!timer_is_armed(t));

@@ -75,7 +75,9 @@ void sched_rehome(struct vcpu *v, unsigned cpu)
 
     atomic_fetch_sub_explicit(&from->home, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&sched_state.runq[cpu].home, 1, memory_order_relaxed);
-    atomic_store_explicit(&v->sched.cpu, cpu, memory_order_relaxed);
+    /* Release: who finds v on the new CPU and takes that lock sees what was done under the old one.
+     */
+    atomic_store_explicit(&v->sched.cpu, cpu, memory_order_release);
 }
 
 /* ---- idle CPUs ---- */

@@ -51,7 +51,7 @@ static inline cpumask_t sched_online(void)
 
 static inline unsigned sched_cpu_of(const struct vcpu *v)
 {
-    return atomic_load_explicit(&v->sched.cpu, memory_order_relaxed);
+    return atomic_load_explicit(&v->sched.cpu, memory_order_acquire);
 }
 
 static inline struct vcpu *vcpu_of(struct sched_unit *u)
