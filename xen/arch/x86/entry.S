@@ -181,20 +181,26 @@ iret_fault:
         call    pv_iret_fault
         jmp     guest_return
 
+/* RSP = this CPU's cpu_info, in one step: an interrupt may come in between, and must find a stack that does not
+ * reach into it. */
+        .macro  stack_bottom
+        mov     %rsp, %rax
+        or      $(STACK_SIZE - 1), %rax
+        lea     -(CPUINFO_SIZE - 1)(%rax), %rsp
+        .endm
+
 /* void reset_stack_and_return(void): leaves whatever is on the stack; guest_regs and current are set. */
         .globl  reset_stack_and_return
         .hidden reset_stack_and_return
 reset_stack_and_return:
-        or      $(STACK_SIZE - 1), %rsp
-        sub     $(CPUINFO_SIZE - 1), %rsp
+        stack_bottom
         jmp     guest_return
 
 /* void reset_stack_and_idle(void): the same, for a CPU that has nothing to run. */
         .globl  reset_stack_and_idle
         .hidden reset_stack_and_idle
 reset_stack_and_idle:
-        or      $(STACK_SIZE - 1), %rsp
-        sub     $(CPUINFO_SIZE - 1), %rsp
+        stack_bottom
         and     $-16, %rsp
         xor     %ebp, %ebp
         call    idle_loop
