@@ -13,7 +13,7 @@
 #include <lagan/types.h>
 
 #define SLAB_MAX       2048U /* bytes of the largest small object */
-#define HEAP_MAX_ORDER 18 /* 1 GiB */
+#define HEAP_MAX_ORDER 18    /* 1 GiB */
 
 enum heap_flags {
     HEAP_ANY = 0,

@@ -3,10 +3,10 @@
  * Segment descriptors.
  *
  * A guest's descriptor tables are its own memory, read by the processor at each selector load. Code
- * and data segments are harmless once their DPL is 3. A call gate leads to an address of the guest's
- * choice at the privilege of the code segment it names, which may be the hypervisor's: it gets DPL 0,
- * which closes it to ring 3 (Xen does the same, and accepts it). Everything else is refused: no guest
- * needs it, as LLDT and LTR are privileged.
+ * and data segments are harmless once their DPL is 3. A call gate leads to an address of the
+ * guest's choice at the privilege of the code segment it names, which may be the hypervisor's: it
+ * gets DPL 0, which closes it to ring 3 (Xen does the same, and accepts it). Everything else is
+ * refused: no guest needs it, as LLDT and LTR are privileged.
  */
 #include <lagan/arch.h>
 #include "mm/account.h"
@@ -19,7 +19,7 @@
 #define DESC_DPL     (UINT64_C(3) << 45)
 #define DESC_TYPE    (UINT64_C(15) << 40)
 #define DESC_GATE    (UINT64_C(12) << 40) /* type of a call gate */
-#define DESC_SEGMENT (UINT64_C(1) << 44) /* code or data; clear: a gate or a system segment */
+#define DESC_SEGMENT (UINT64_C(1) << 44)  /* code or data; clear: a gate or a system segment */
 
 bool segdesc_fix(uint64_t *desc)
 {

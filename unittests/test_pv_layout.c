@@ -72,8 +72,10 @@ static void linux_like(void)
 
 static void no_notes(void)
 {
-    struct pv_layout_input in = {.image_end = 2 * MIB, .init_p2m = PV_NO_ADDRESS,
-                                 .page_count = 32 * MIB / PAGE_SIZE, .initrd_bytes = 1};
+    struct pv_layout_input in = {.image_end = 2 * MIB,
+                                 .init_p2m = PV_NO_ADDRESS,
+                                 .page_count = 32 * MIB / PAGE_SIZE,
+                                 .initrd_bytes = 1};
     struct pv_layout l;
 
     CU_ASSERT_FATAL(pv_layout_compute(&in, &l) == 0);
@@ -83,8 +85,8 @@ static void no_notes(void)
 
 static void refusals(void)
 {
-    const struct pv_layout_input good = {.image_end = 2 * MIB, .init_p2m = PV_NO_ADDRESS,
-                                         .page_count = 4 * MIB / PAGE_SIZE};
+    const struct pv_layout_input good = {
+        .image_end = 2 * MIB, .init_p2m = PV_NO_ADDRESS, .page_count = 4 * MIB / PAGE_SIZE};
     struct pv_layout_input in = good;
     struct pv_layout l;
 
@@ -142,7 +144,8 @@ static void random_inputs(void)
     for (unsigned i = 0; i < 2000; i++) {
         struct pv_layout_input in = {
             .virt_base = random() & 1 ? 0xffffffff80000000 : (uint64_t)(random() & 0xff) * MIB,
-            .init_p2m = random() & 1 ? PV_NO_ADDRESS : 0x8000000000 + (uint64_t)(random() & 0xfffff000),
+            .init_p2m =
+                random() & 1 ? PV_NO_ADDRESS : 0x8000000000 + (uint64_t)(random() & 0xfffff000),
             .page_count = (uint64_t)random() % (256 * MIB / PAGE_SIZE),
             .initrd_bytes = random() & 1 ? (uint64_t)random() % (64 * MIB) : 0,
             .initrd_by_frame = random() & 1,

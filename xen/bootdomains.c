@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Boot modules as domains, without a control domain: who they are is on their command lines (modline.h).
+ * Boot modules as domains, without a control domain: who they are is on their command lines
+ * (modline.h).
  *
- * All are built before the first is started, so that they find each other. When one ends, a timer on CPU 0
- * takes it apart in steps; when the last is gone, the host says what became of them and whether all memory
- * came back, and powers off.
+ * All are built before the first is started, so that they find each other. When one ends, a timer
+ * on CPU 0 takes it apart in steps; when the last is gone, the host says what became of them and
+ * whether all memory came back, and powers off.
  */
 #include "xen/bootdomains.h"
 
@@ -37,10 +38,10 @@ struct boot_domain {
 static struct {
     struct modline line[BOOT_MODULES_MAX];
     struct boot_domain domain[BOOT_MODULES_MAX];
-    unsigned count;        /* of domains that were built */
-    unsigned failed;       /* lines or images that were no good */
+    unsigned count;                     /* of domains that were built */
+    unsigned failed;                    /* lines or images that were no good */
     unsigned ended[SHUTDOWN_crash + 2]; /* by reason; the last: any other */
-    uint64_t free_before;  /* pages, before the first was built */
+    uint64_t free_before;               /* pages, before the first was built */
     struct timer reaper;
 } boot;
 
@@ -103,7 +104,7 @@ static void build_domain(const struct domain_config *config, const struct pv_ima
         bury_unborn(d);
         return;
     }
-    for_each_vcpu(d, v, i)
+    for_each_vcpu (d, v, i)
         if (sched_set_affinity(v, cpus))
             log_warn("domain %s: no CPU of cpus= is online; it may run anywhere\n", d->name);
     boot.domain[boot.count++].d = d;
@@ -229,9 +230,10 @@ static void finish_host(void)
     free_now = heap_free_pages();
     if (crashes || boot.failed)
         status = HOST_DOMAIN_FAILED;
-    log_info("all domains have ended: %u poweroff, %u reboot, %u suspend, %u crash, %u not started\n",
-             boot.ended[SHUTDOWN_poweroff], boot.ended[SHUTDOWN_reboot],
-             boot.ended[SHUTDOWN_suspend], crashes, boot.failed);
+    log_info(
+        "all domains have ended: %u poweroff, %u reboot, %u suspend, %u crash, %u not started\n",
+        boot.ended[SHUTDOWN_poweroff], boot.ended[SHUTDOWN_reboot], boot.ended[SHUTDOWN_suspend],
+        crashes, boot.failed);
     log_info("free memory: %lu pages, before the first domain %lu\n", free_now, boot.free_before);
     if (free_now != boot.free_before || mm_audit()) {
         log_err("memory was lost\n");

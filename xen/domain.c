@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Domains: the list of them, their references, creation, shutdown. The end of a domain is teardown.c.
+ * Domains: the list of them, their references, creation, shutdown. The end of a domain is
+ * teardown.c.
  *
- * Two things keep a domain: references (domain_get) and frames. A dying domain stays in the list, where the
- * toolstack still sees it, until both are gone; then it leaves the list and its struct is freed.
+ * Two things keep a domain: references (domain_get) and frames. A dying domain stays in the list,
+ * where the toolstack still sees it, until both are gone; then it leaves the list and its struct is
+ * freed.
  *
- * Lock order: the list lock (LK_DOMLIST) is taken before a domain's (LK_DOMAIN). Finding a domain by its id
- * takes the list lock for a few steps; the paths that must be quick keep pointers instead.
+ * Lock order: the list lock (LK_DOMLIST) is taken before a domain's (LK_DOMAIN). Finding a domain
+ * by its id takes the list lock for a few steps; the paths that must be quick keep pointers
+ * instead.
  */
 #include "xen/domain.h"
 
@@ -38,7 +41,7 @@ static struct domain *find_locked(domid_t id)
 {
     struct list *l;
 
-    list_for_each(l, &domains.all) {
+    list_for_each (l, &domains.all) {
         struct domain *d = list_entry(l, struct domain, link);
 
         if (d->id >= id)
@@ -115,7 +118,7 @@ static domid_t free_id_locked(void)
     domid_t id = FIRST_GUEST_ID;
     struct list *l;
 
-    list_for_each(l, &domains.all) {
+    list_for_each (l, &domains.all) {
         domid_t used = list_entry(l, struct domain, link)->id;
 
         if (used > id)
@@ -158,7 +161,7 @@ static void free_vcpus(struct domain *d)
     struct vcpu *v;
     unsigned i;
 
-    for_each_vcpu(d, v, i) {
+    for_each_vcpu (d, v, i) {
         arch_vcpu_destroy(v);
         slab_free(v);
         d->vcpu[i] = NULL;
@@ -312,7 +315,7 @@ int domain_create(const struct domain_config *config, struct domain **out)
     rc = build_parts(d, config);
     if (rc)
         goto no_parts;
-    for_each_vcpu(d, v, i)
+    for_each_vcpu (d, v, i)
         init_vcpu_scheduling(v);
     arch_update_wallclock(d);
     *out = d;
@@ -334,7 +337,7 @@ static void stop_running(struct domain *d)
     unsigned i;
 
     d->pause_count++;
-    for_each_vcpu(d, v, i)
+    for_each_vcpu (d, v, i)
         vcpu_sleep(v);
 }
 
@@ -399,7 +402,7 @@ void domain_dump_all(void)
     struct list *l;
 
     spin_lock(&domains.lock);
-    list_for_each(l, &domains.all) {
+    list_for_each (l, &domains.all) {
         struct domain *d = list_entry(l, struct domain, link);
 
         log_info("domain %u %s: state %d, refs %u, pages %lu, vcpus %u, shutdown %d, pause %d\n",

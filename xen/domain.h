@@ -2,10 +2,9 @@
  *
  * Domains and vCPUs: create, find, pause, destroy.
  *
- * INV-DOM-1: a domain in the list has its creation reference; domain_kill() drops it once teardown has
- *            given everything back.
- * INV-DOM-2: domain_get()/domain_find() references keep the struct and its id; a dying domain is still
- *            found until its last reference goes.
+ * INV-DOM-1: a domain in the list has its creation reference; domain_kill() drops it once teardown
+ * has given everything back. INV-DOM-2: domain_get()/domain_find() references keep the struct and
+ * its id; a dying domain is still found until its last reference goes.
  */
 #pragma once
 
@@ -22,18 +21,18 @@
 #include "xen/timer.h"
 #include "arch_domain.h" /* from the machine: struct arch_vcpu, struct arch_domain */
 
-#define MAX_VCPUS 32 /* of a domain: as many as shared_info has room for */
+#define MAX_VCPUS       32 /* of a domain: as many as shared_info has room for */
 #define DOMAIN_NAME_MAX 32
 
 struct vcpu {
     vcpu_info_t *info;          /* the hypervisor's mapping of it; never NULL. entry.S reads it */
     _Atomic uint32_t exit_work; /* not 0: look closer before returning to the guest. entry.S too */
     unsigned id;                /* [c] */
-    struct domain *domain; /* [c] */
+    struct domain *domain;      /* [c] */
 
-    _Atomic bool down;        /* not brought up, or taken down */
-    _Atomic bool blocked;     /* in SCHEDOP_block or SCHEDOP_poll */
-    _Atomic bool polling;     /* in SCHEDOP_poll: a masked port wakes it too */
+    _Atomic bool down;    /* not brought up, or taken down */
+    _Atomic bool blocked; /* in SCHEDOP_block or SCHEDOP_poll */
+    _Atomic bool polling; /* in SCHEDOP_poll: a masked port wakes it too */
     _Atomic int pause_count;
     _Atomic bool initialised; /* has registers to start with */
 
@@ -43,8 +42,8 @@ struct vcpu {
     struct timer poll_timer;       /* ends SCHEDOP_poll */
     uint64_t period_ns;            /* 0: none */
 
-    mfn_t info_frame;           /* MFN_INVALID while inside shared_info */
-    guest_ptr_t runstate_area;  /* 0: none */
+    mfn_t info_frame;          /* MFN_INVALID while inside shared_info */
+    guest_ptr_t runstate_area; /* 0: none */
     struct event_vcpu event;
     struct hypercall_restart hypercall;
     struct arch_vcpu arch;
@@ -53,30 +52,30 @@ struct vcpu {
 enum domain_state { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
 
 struct domain {
-    domid_t id;                  /* [c] */
-    char name[DOMAIN_NAME_MAX];  /* [c] "" if it has none */
-    bool privileged;             /* [c] the control domain */
-    _Atomic uint32_t refs;       /* last one frees the struct */
-    struct list link;            /* [list lock] all domains, ascending id */
-    struct spinlock lock;        /* LK_DOMAIN */
-    enum domain_state state;     /* [d] */
-    bool shutting_down;          /* [d] */
-    int shutdown_reason;         /* [d] SHUTDOWN_*; -1 while it runs */
-    _Atomic int pause_count;     /* of the whole domain; 1 at creation */
+    domid_t id;                 /* [c] */
+    char name[DOMAIN_NAME_MAX]; /* [c] "" if it has none */
+    bool privileged;            /* [c] the control domain */
+    _Atomic uint32_t refs;      /* last one frees the struct */
+    struct list link;           /* [list lock] all domains, ascending id */
+    struct spinlock lock;       /* LK_DOMAIN */
+    enum domain_state state;    /* [d] */
+    bool shutting_down;         /* [d] */
+    int shutdown_reason;        /* [d] SHUTDOWN_*; -1 while it runs */
+    _Atomic int pause_count;    /* of the whole domain; 1 at creation */
 
-    struct account account;      /* its memory */
-    shared_info_t *shared_info;  /* [c] */
-    unsigned vcpu_count;         /* [c] */
+    struct account account;       /* its memory */
+    shared_info_t *shared_info;   /* [c] */
+    unsigned vcpu_count;          /* [c] */
     struct vcpu *vcpu[MAX_VCPUS]; /* [c] vcpu_count of them */
-    struct sched_group sched;    /* weight and cap: sched_domain_init(), sched_set_weight() */
-    int teardown_step;           /* [own] of whoever runs domain_kill(): teardown.c */
+    struct sched_group sched;     /* weight and cap: sched_domain_init(), sched_set_weight() */
+    int teardown_step;            /* [own] of whoever runs domain_kill(): teardown.c */
     struct event_domain event;
     struct arch_domain arch;
-    uint8_t handle[16];          /* [c] uuid */
-    uint64_t vm_assist;          /* [d] VMASST_TYPE_* bits */
-    char console_line[160];      /* [console lock] output not yet ended by a newline */
+    uint8_t handle[16];     /* [c] uuid */
+    uint64_t vm_assist;     /* [d] VMASST_TYPE_* bits */
+    char console_line[160]; /* [console lock] output not yet ended by a newline */
     unsigned console_line_length;
-    char console_input[128];     /* [console lock] ring: typed, but not yet read by the domain */
+    char console_input[128]; /* [console lock] ring: typed, but not yet read by the domain */
     unsigned console_input_start, console_input_count;
 };
 
@@ -108,8 +107,8 @@ void domain_put(struct domain *d);
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
 void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
-/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0. No lock held; one caller
- * at a time. The struct lives on until the last reference and the last frame are gone. */
+/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0. No lock held; one
+ * caller at a time. The struct lives on until the last reference and the last frame are gone. */
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
 /* Number of domains in the list. */
 unsigned domain_count(void);

@@ -47,7 +47,6 @@
 #include "mm/heap.h"
 #include "xen/event_port.h"
 
-
 STATIC_ASSERT(EVTCHN_2L_NR_CHANNELS == 4096);
 STATIC_ASSERT(EVTCHN_FIFO_NR_CHANNELS == 131072);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Page tables of the calling domain: one L1 entry by virtual address, pins, base pointers, flushes, LDT.
+ * Page tables of the calling domain: one L1 entry by virtual address, pins, base pointers, flushes,
+ * LDT.
  */
 #include <lagan/arch.h>
 
@@ -24,8 +25,9 @@ static cpumask_t domain_tlb_cpus(struct domain *d)
 
 /* ---- flushes ---- */
 
-/* A guest's set of vCPUs: a bitmap of as many 64-bit words as its vCPUs need. We flush on every CPU that may
- * hold a translation of the domain, which includes those vCPUs' CPUs; the bitmap must still be readable. */
+/* A guest's set of vCPUs: a bitmap of as many 64-bit words as its vCPUs need. We flush on every CPU
+ * that may hold a translation of the domain, which includes those vCPUs' CPUs; the bitmap must
+ * still be readable. */
 static int flush_targets(struct vcpu *v, guest_ptr_t bitmap, cpumask_t *cpus)
 {
     uint64_t word;
@@ -155,7 +157,8 @@ static int one_op(struct vcpu *v, const struct mmuext_op *op)
     }
 }
 
-/* How many operations earlier rounds of a restarted call have done: the guest's own counter says so. */
+/* How many operations earlier rounds of a restarted call have done: the guest's own counter says
+ * so. */
 static int64_t report_done(guest_ptr_t done, bool restarted, uint32_t count)
 {
     uint32_t before = 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * memory_op on one's own reservation: extents of 2^order frames are taken from the host or given back, in lists.
+ * memory_op on one's own reservation: extents of 2^order frames are taken from the host or given
+ * back, in lists.
  *
- * Extents are dealt with one by one; the result is how many were done before the first that could not be. A
- * long list is preempted between extents: the number done so far travels in the upper bits of the command
- * (a guest that sets them itself only skips extents of its own list).
+ * Extents are dealt with one by one; the result is how many were done before the first that could
+ * not be. A long list is preempted between extents: the number done so far travels in the upper
+ * bits of the command (a guest that sets them itself only skips extents of its own list).
  */
 #include <lagan/arch.h>
 
@@ -19,7 +20,8 @@
 #include "arch_current.h"
 #include "arch_inline.h"
 
-/* The largest extent that a guest may ask for: as much as one call may do between two looks for other work. */
+/* The largest extent that a guest may ask for: as much as one call may do between two looks for
+ * other work. */
 #define GUEST_ORDER_MAX 9
 
 struct request {

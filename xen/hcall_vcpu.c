@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * vcpu_op: vCPUs of one's own domain are given registers, brought up and taken down; their records moved.
+ * vcpu_op: vCPUs of one's own domain are given registers, brought up and taken down; their records
+ * moved.
  */
 #include <lagan/string.h>
 #include <lagan/types.h>
@@ -52,7 +53,7 @@ static int64_t take_down(struct vcpu *v)
     unsigned i, up = 0;
 
     spin_lock(&d->lock);
-    for_each_vcpu(d, other, i)
+    for_each_vcpu (d, other, i)
         up += other != v && !other->down;
     if (up)
         v->down = true;
@@ -65,9 +66,9 @@ static int64_t take_down(struct vcpu *v)
     return 0;
 }
 
-/* Moves v's record into the guest's own page. Everybody who raises events for v looks at v->info, so the new
- * place is filled before it is shown, and events that were marked in the old place meanwhile are not lost:
- * event_recheck_vcpu() makes the guest look at everything. */
+/* Moves v's record into the guest's own page. Everybody who raises events for v looks at v->info,
+ * so the new place is filled before it is shown, and events that were marked in the old place
+ * meanwhile are not lost: event_recheck_vcpu() makes the guest look at everything. */
 static int64_t register_info(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_register_vcpu_info place;

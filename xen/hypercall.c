@@ -2,10 +2,10 @@
  *
  * The table of hypercalls, their dispatch, restarts, and multicall.
  *
- * A decoder that was preempted asks to be called again (hypercall_continue): the guest's RIP goes back to the
- * SYSCALL instruction and its argument registers take the new values, so that after softirqs (and perhaps
- * another vCPU) the same call is made again with its cursor. Inside a multicall the entry itself takes the new
- * arguments, and it is the multicall that is made again.
+ * A decoder that was preempted asks to be called again (hypercall_continue): the guest's RIP goes
+ * back to the SYSCALL instruction and its argument registers take the new values, so that after
+ * softirqs (and perhaps another vCPU) the same call is made again with its cursor. Inside a
+ * multicall the entry itself takes the new arguments, and it is the multicall that is made again.
  */
 #include "xen/hypercall.h"
 
@@ -43,7 +43,8 @@ static const hypercall_fn hypercalls[] = {
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
 };
 
-/* The number, or 0xffffffff past the end: a processor that guesses the branch wrong reads nothing either. */
+/* The number, or 0xffffffff past the end: a processor that guesses the branch wrong reads nothing
+ * either. */
 static hypercall_fn find_hypercall(uint64_t nr)
 {
     uint64_t bounded = nr < ARRAY_SIZE(hypercalls) ? nr : 0;
@@ -72,9 +73,9 @@ int64_t hypercall_continue(const struct hypercall_args *args)
 
 #define CALLED_IRET 1
 
-/* Calls the entry at `where`, from a fresh copy of it. 0: done; -XEN_ERESTART: the entry, whose arguments in
- * guest memory now hold its cursor, must be called again. CALLED_IRET: the registers are those of where the
- * iret led, RAX being *iret_result; nothing after it is run. */
+/* Calls the entry at `where`, from a fresh copy of it. 0: done; -XEN_ERESTART: the entry, whose
+ * arguments in guest memory now hold its cursor, must be called again. CALLED_IRET: the registers
+ * are those of where the iret led, RAX being *iret_result; nothing after it is run. */
 static int call_entry(struct vcpu *v, guest_ptr_t where, int64_t *iret_result)
 {
     struct multicall_entry entry;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Hypercall numbers to decoders. A decoder (hcall_*.c) is the only code that touches guest pointers:
- * it copies in once, checks everything, calls the module that does the work, copies out.
+ * Hypercall numbers to decoders. A decoder (hcall_*.c) is the only code that touches guest
+ * pointers: it copies in once, checks everything, calls the module that does the work, copies out.
  */
 #pragma once
 
@@ -11,14 +11,15 @@ struct hypercall_args {
     uint64_t a[6];
 };
 
-/* A vCPU's hypercall that wants to be made again: set by hypercall_continue(), consumed by the dispatch. */
+/* A vCPU's hypercall that wants to be made again: set by hypercall_continue(), consumed by the
+ * dispatch. */
 struct hypercall_restart {
     struct hypercall_args args;
     bool restart;
 };
 
-/* Runs hypercall `nr`; -XEN_ENOSYS when there is none. If the vCPU's hypercall.restart is set afterwards the
- * call is not over and the result means nothing. */
+/* Runs hypercall `nr`; -XEN_ENOSYS when there is none. If the vCPU's hypercall.restart is set
+ * afterwards the call is not over and the result means nothing. */
 int64_t hypercall_call(uint64_t nr, const struct hypercall_args *args);
 
 /* Decoders: the current vCPU calls; a negative XEN_E* or a result. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * The end of a domain: everything it holds is given back, in steps that can be interrupted at any point and
- * taken up again (the step is kept in the domain). Each step leaves a domain that is valid, only poorer.
+ * The end of a domain: everything it holds is given back, in steps that can be interrupted at any
+ * point and taken up again (the step is kept in the domain). Each step leaves a domain that is
+ * valid, only poorer.
  *
  *   stop      every vCPU is off its CPU and stays off
  *   events    ports are closed, peers see theirs unbound
  *   vcpus     timers, descriptor tables, page-table base pointers, vcpu_info frames
- *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
- *   dead      the creation reference goes; frames that others still map keep the struct (the account's
- *             frames need their owner), so its last reference waits for them
+ *   memory    pins are broken, the allocation's references given up: frames whose last user this
+ * was are free dead      the creation reference goes; frames that others still map keep the struct
+ * (the account's frames need their owner), so its last reference waits for them
  */
 #include <lagan/printk.h>
 
@@ -19,7 +20,8 @@
 
 enum teardown_step { STEP_STOP, STEP_EVENTS, STEP_VCPUS, STEP_MEMORY, STEP_WAIT, STEP_DONE };
 
-/* If this CPU's own vCPU is the domain's, it must leave first: on the way back to the guest, soon. */
+/* If this CPU's own vCPU is the domain's, it must leave first: on the way back to the guest, soon.
+ */
 static int stop_vcpus(struct domain *d)
 {
     struct vcpu *v;
@@ -28,13 +30,13 @@ static int stop_vcpus(struct domain *d)
     spin_lock(&d->lock);
     d->state = DOMAIN_DYING;
     spin_unlock(&d->lock);
-    for_each_vcpu(d, v, i) {
+    for_each_vcpu (d, v, i) {
         v->down = true;
         vcpu_sleep(v);
     }
     if (current_vcpu() && current_vcpu()->domain == d)
         return -XEN_ERESTART;
-    for_each_vcpu(d, v, i)
+    for_each_vcpu (d, v, i)
         vcpu_sleep_sync(v);
     return 0;
 }
@@ -62,7 +64,7 @@ static int run_step(struct domain *d)
     case STEP_EVENTS:
         return event_domain_destroy(d);
     case STEP_VCPUS:
-        for_each_vcpu(d, v, i)
+        for_each_vcpu (d, v, i)
             relinquish_vcpu(v);
         return 0;
     case STEP_MEMORY:

@@ -26,8 +26,8 @@ uint64_t arch_time_ns(void);
 LAGAN_NORETURN void arch_panic(const char *fmt, ...) LAGAN_PRINTF(1, 2);
 
 /* ---- frames ---- */
-/* void *arch_map_frame(mfn_t): address at which the hypervisor reads and writes a RAM frame; constant
- *   for the frame's life, needs no unmap. The frame must be below arch_max_mfn(). [inline]
+/* void *arch_map_frame(mfn_t): address at which the hypervisor reads and writes a RAM frame;
+ * constant for the frame's life, needs no unmap. The frame must be below arch_max_mfn(). [inline]
  * mfn_t arch_frame_of(const void *): its inverse. [inline]
  * ARCH_FRAME_TABLE: struct frame *, indexed by mfn. [macro] */
 
@@ -48,9 +48,11 @@ bool arch_fail_allocation(void);
 
 /* ---- translations ---- */
 /* Drops every guest translation held by the TLBs of these CPUs, and waits until it is done.
- * No lock of level LK_FLUSH or above may be held. Advances the TLB clock of each CPU (tlbclock.h). */
+ * No lock of level LK_FLUSH or above may be held. Advances the TLB clock of each CPU (tlbclock.h).
+ */
 void arch_tlb_flush(cpumask_t cpus);
-/* As above for the translation of one page at guest virtual address va, in whatever address space. */
+/* As above for the translation of one page at guest virtual address va, in whatever address space.
+ */
 void arch_tlb_flush_page(cpumask_t cpus, uint64_t va);
 
 /* Machine-to-physical table, as the guest ABI defines it: one entry per frame, ~0 when none. */

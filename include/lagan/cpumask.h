@@ -76,5 +76,5 @@ static inline unsigned cpumask_first(cpumask_t m)
     return cpumask_next(m, 0);
 }
 
-#define for_each_cpu(cpu, mask)                                                                    \
+#define for_each_cpu(cpu, mask) \
     for ((cpu) = cpumask_first(mask); (cpu) < MAX_CPUS; (cpu) = cpumask_next(mask, (cpu) + 1))

@@ -17,34 +17,34 @@
 #else
 #define LAGAN_TSA(x)
 #endif
-#define LAGAN_CAPABILITY     LAGAN_TSA(capability("lock"))
-#define LAGAN_REQUIRES(...)  LAGAN_TSA(requires_capability(__VA_ARGS__))
-#define LAGAN_ACQUIRES(...)  LAGAN_TSA(acquire_capability(__VA_ARGS__))
-#define LAGAN_RELEASES(...)  LAGAN_TSA(release_capability(__VA_ARGS__))
+#define LAGAN_CAPABILITY        LAGAN_TSA(capability("lock"))
+#define LAGAN_REQUIRES(...)     LAGAN_TSA(requires_capability(__VA_ARGS__))
+#define LAGAN_ACQUIRES(...)     LAGAN_TSA(acquire_capability(__VA_ARGS__))
+#define LAGAN_RELEASES(...)     LAGAN_TSA(release_capability(__VA_ARGS__))
 #define LAGAN_TRY_ACQUIRES(...) LAGAN_TSA(try_acquire_capability(__VA_ARGS__))
-#define LAGAN_EXCLUDES(...)  LAGAN_TSA(locks_excluded(__VA_ARGS__))
-#define LAGAN_NO_TSA         LAGAN_TSA(no_thread_safety_analysis)
+#define LAGAN_EXCLUDES(...)     LAGAN_TSA(locks_excluded(__VA_ARGS__))
+#define LAGAN_NO_TSA            LAGAN_TSA(no_thread_safety_analysis)
 
 /* A lock may be taken only while all locks held have a lower level. This enum is the authority. */
 enum lock_level {
     LK_NONE,
-    LK_DOMLIST,  /* the list of domains */
-    LK_DOMAIN,   /* one domain's life cycle (domain.lock) */
-    LK_PV,       /* one domain's page tables and descriptor tables (mm_account lock of updates) */
-    LK_EVENT,    /* one domain's event channels */
+    LK_DOMLIST,    /* the list of domains */
+    LK_DOMAIN,     /* one domain's life cycle (domain.lock) */
+    LK_PV,         /* one domain's page tables and descriptor tables (mm_account lock of updates) */
+    LK_EVENT,      /* one domain's event channels */
     LK_EVENT_PORT, /* one event port's binding */
     LK_EVENT_FIFO, /* one FIFO queue */
-    LK_FRAME,    /* a page-table frame's bit lock */
-    LK_ACCOUNT,  /* one account's frame list and limits */
-    LK_SLAB,     /* small-object allocator */
+    LK_FRAME,      /* a page-table frame's bit lock */
+    LK_ACCOUNT,    /* one account's frame list and limits */
+    LK_SLAB,       /* small-object allocator */
     LK_HEAP_CACHE, /* one CPU's cache of free frames; never two at a time */
-    LK_HEAP,     /* page allocator */
-    LK_TLB,      /* waiting room of frames that await a flush */
-    LK_SCHED,    /* one CPU's run queue; two of them: lower CPU number first */
-    LK_TIMER,    /* one CPU's timer heap */
-    LK_IRQ,      /* interrupt controllers */
-    LK_FLUSH,    /* one shootdown at a time from a CPU */
-    LK_CONSOLE,  /* log ring and serial port: last, so that anybody may print */
+    LK_HEAP,       /* page allocator */
+    LK_TLB,        /* waiting room of frames that await a flush */
+    LK_SCHED,      /* one CPU's run queue; two of them: lower CPU number first */
+    LK_TIMER,      /* one CPU's timer heap */
+    LK_IRQ,        /* interrupt controllers */
+    LK_FLUSH,      /* one shootdown at a time from a CPU */
+    LK_CONSOLE,    /* log ring and serial port: last, so that anybody may print */
     LK_COUNT
 };
 
@@ -60,7 +60,10 @@ struct LAGAN_CAPABILITY spinlock {
     uint8_t level; /* enum lock_level; constant after spin_init() */
 };
 
-#define SPINLOCK_INIT(lvl) {.raw = ARCH_SPINLOCK_INIT, .level = (lvl)}
+#define SPINLOCK_INIT(lvl)                        \
+    {                                             \
+        .raw = ARCH_SPINLOCK_INIT, .level = (lvl) \
+    }
 
 static inline void spin_init(struct spinlock *l, enum lock_level level)
 {

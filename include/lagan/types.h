@@ -20,7 +20,8 @@
 #define PAGE_SIZE  4096UL
 #define PAGE_MASK  (~(PAGE_SIZE - 1))
 
-/* A machine frame, and a frame as a guest counts them: passing one for the other does not compile. */
+/* A machine frame, and a frame as a guest counts them: passing one for the other does not compile.
+ */
 typedef struct {
     uint64_t n;
 } mfn_t;
@@ -36,17 +37,17 @@ typedef struct {
     uint64_t va;
 } guest_ptr_t;
 
-#define LAGAN_MUST_CHECK __attribute__((warn_unused_result))
-#define LAGAN_NORETURN   __attribute__((noreturn))
+#define LAGAN_MUST_CHECK   __attribute__((warn_unused_result))
+#define LAGAN_NORETURN     __attribute__((noreturn))
 #define LAGAN_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define LAGAN_PACKED     __attribute__((packed))
-#define LAGAN_ALIGNED(n) __attribute__((aligned(n)))
+#define LAGAN_PACKED       __attribute__((packed))
+#define LAGAN_ALIGNED(n)   __attribute__((aligned(n)))
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define STATIC_ASSERT(cond) _Static_assert(cond, #cond)
-#define ARRAY_SIZE(a)       (sizeof(a) / sizeof((a)[0]))
+#define STATIC_ASSERT(cond)             _Static_assert(cond, #cond)
+#define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline mfn_t mfn(uint64_t n)

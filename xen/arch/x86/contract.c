@@ -25,7 +25,8 @@ void arch_copy_page(void *dst, const void *src)
     __asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(words) : : "memory");
 }
 
-/* Poisoning is for checkers that run on the host; here freed memory is cleared when it is handed out. */
+/* Poisoning is for checkers that run on the host; here freed memory is cleared when it is handed
+ * out. */
 void arch_poison(void *p, size_t bytes)
 {
     (void)p;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * What each CPU knows of itself. It lives at the top of the CPU's stack, so that it is found from the
- * stack pointer alone: no segment base is used by the hypervisor, and GS stays the guest's at all times.
+ * What each CPU knows of itself. It lives at the top of the CPU's stack, so that it is found from
+ * the stack pointer alone: no segment base is used by the hypervisor, and GS stays the guest's at
+ * all times.
  *
- * Stacks are at fixed addresses (layout.h); cpu_info sits in the last bytes of each. Its first member
- * is the register frame of the interrupted guest: hardware and entry.S push it there.
+ * Stacks are at fixed addresses (layout.h); cpu_info sits in the last bytes of each. Its first
+ * member is the register frame of the interrupted guest: hardware and entry.S push it there.
  */
 #pragma once
 
@@ -19,7 +20,7 @@ struct cpu_info {
     struct vcpu *current;            /* NULL while the CPU idles */
     unsigned cpu;
     _Atomic uint32_t softirq_pending; /* bit n: enum softirq n is wanted */
-    uint64_t syscall_rax; /* scratch of the syscall stub */
+    uint64_t syscall_rax;             /* scratch of the syscall stub */
     struct lock_trace locks;
 };
 

@@ -18,7 +18,8 @@ static inline void interrupts_off(void)
     __asm__ volatile("cli" : : : "memory");
 }
 
-/* With interrupts off: sleeps until one arrives and has been handled. None can slip in between STI and HLT. */
+/* With interrupts off: sleeps until one arrives and has been handled. None can slip in between STI
+ * and HLT. */
 static inline void wait_for_interrupt(void)
 {
     __asm__ volatile("sti; hlt" : : : "memory");

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The context switch. It happens at one place only: in SOFTIRQ_SCHEDULE, on the way back to a guest or in the
- * idle loop, with no lock held; the stack holds nothing that is still needed, so it is simply started afresh.
+ * The context switch. It happens at one place only: in SOFTIRQ_SCHEDULE, on the way back to a guest
+ * or in the idle loop, with no lock held; the stack holds nothing that is still needed, so it is
+ * simply started afresh.
  *
- * INV-CTX-1: while a vCPU's translations may be in a CPU's TLB, the CPU is in the account's tlb_cpus: it
- *            enters before CR3 is loaded and leaves after another CR3 was.
- * INV-CTX-2: the loaded GDT is mapped at any instruction: it is the CPU's own while CR3 changes.
- * INV-CTX-3: no register holds what another domain left in it (fpu.c, debug registers, segment bases).
+ * INV-CTX-1: while a vCPU's translations may be in a CPU's TLB, the CPU is in the account's
+ * tlb_cpus: it enters before CR3 is loaded and leaves after another CR3 was. INV-CTX-2: the loaded
+ * GDT is mapped at any instruction: it is the CPU's own while CR3 changes. INV-CTX-3: no register
+ * holds what another domain left in it (fpu.c, debug registers, segment bases).
  */
 #include <lagan/string.h>
 
@@ -64,8 +65,8 @@ static bool load_segments(const struct vcpu *v)
     return ok;
 }
 
-/* The vCPU's GDT lies in its domain's slot: it would be gone under another CR3, and any exception, an NMI too,
- * needs a GDT. The CPU's own is mapped under each. */
+/* The vCPU's GDT lies in its domain's slot: it would be gone under another CR3, and any exception,
+ * an NMI too, needs a GDT. The CPU's own is mapped under each. */
 static void leave_window(void)
 {
     load_gdt_at(idle_gdt_va(arch_cpu()));

@@ -2,9 +2,9 @@
  *
  * Access to the current guest's memory by its own addresses (xen/guest_access.h).
  *
- * While a vCPU runs, its page tables are loaded, so its addresses can be used as they are once they are
- * known to lie outside the hypervisor's slots. A speculated access past that check is stopped by making
- * the address depend on it (the mask below is all ones exactly for acceptable ranges).
+ * While a vCPU runs, its page tables are loaded, so its addresses can be used as they are once they
+ * are known to lie outside the hypervisor's slots. A speculated access past that check is stopped
+ * by making the address depend on it (the mask below is all ones exactly for acceptable ranges).
  */
 #include "xen/guest_access.h"
 
@@ -20,7 +20,8 @@ bool guest_range_ok(guest_ptr_t p, uint64_t bytes)
     return end <= VA_HV_START || p.va >= VA_HV_END;
 }
 
-/* The address itself when the range is the guest's, else 0: a value the processor cannot guess past. */
+/* The address itself when the range is the guest's, else 0: a value the processor cannot guess
+ * past. */
 static uint64_t checked_address(guest_ptr_t p, uint64_t bytes)
 {
     uint64_t mask = guest_range_ok(p, bytes) ? UINT64_MAX : 0;

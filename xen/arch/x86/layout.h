@@ -13,39 +13,39 @@
  */
 #pragma once
 
-#define SLOT_M2P_RO     256
-#define SLOT_FRAMES     258
-#define SLOT_M2P_RW     259
-#define SLOT_PERDOMAIN  260
-#define SLOT_HV         261
-#define SLOT_DIRECT     262
-#define SLOT_HV_FIRST   256
-#define SLOT_HV_LAST    271
+#define SLOT_M2P_RO    256
+#define SLOT_FRAMES    258
+#define SLOT_M2P_RW    259
+#define SLOT_PERDOMAIN 260
+#define SLOT_HV        261
+#define SLOT_DIRECT    262
+#define SLOT_HV_FIRST  256
+#define SLOT_HV_LAST   271
 
-#define VA_M2P_RO       0xffff800000000000
-#define VA_FRAMES       0xffff810000000000
-#define VA_M2P_RW       0xffff818000000000
-#define VA_PERDOMAIN    0xffff820000000000
-#define VA_IMAGE        0xffff828000000000 /* + physical load address - IMAGE_PHYS */
-#define VA_STACKS       0xffff828040000000
-#define VA_DEVICES      0xffff828080000000
-#define VA_DIRECT       0xffff830000000000
-#define VA_HV_START     0xffff800000000000
-#define VA_HV_END       0xffff880000000000
+#define VA_M2P_RO    0xffff800000000000
+#define VA_FRAMES    0xffff810000000000
+#define VA_M2P_RW    0xffff818000000000
+#define VA_PERDOMAIN 0xffff820000000000
+#define VA_IMAGE     0xffff828000000000 /* + physical load address - IMAGE_PHYS */
+#define VA_STACKS    0xffff828040000000
+#define VA_DEVICES   0xffff828080000000
+#define VA_DIRECT    0xffff830000000000
+#define VA_HV_START  0xffff800000000000
+#define VA_HV_END    0xffff880000000000
 
-#define IMAGE_PHYS      0x200000 /* where boot loaders put us */
+#define IMAGE_PHYS 0x200000 /* where boot loaders put us */
 
 /* Each CPU's stack: STACK_PAGES mapped pages, the lowest of them preceded by an unmapped guard. */
-#define STACK_SHIFT     15
-#define STACK_SIZE      (1 << STACK_SHIFT)
-#define STACK_STRIDE    (STACK_SIZE * 2) /* the lower half of a stride is never mapped: the guard */
+#define STACK_SHIFT  15
+#define STACK_SIZE   (1 << STACK_SHIFT)
+#define STACK_STRIDE (STACK_SIZE * 2) /* the lower half of a stride is never mapped: the guard */
 
 /* Selectors. The guest-visible ones are fixed by the ABI (GDT entries from 7168 on are ours). */
-#define HV_CS           0xe008
-#define HV_DS           0xe010
-#define GUEST_CS32      0xe023
-#define GUEST_DS        0xe02b
-#define GUEST_CS64      0xe033
-#define HV_TSS          0xe040
-#define HV_LDT          0xe050
+#define HV_CS              0xe008
+#define HV_DS              0xe010
+#define GUEST_CS32         0xe023
+#define GUEST_DS           0xe02b
+#define GUEST_CS64         0xe033
+#define HV_TSS             0xe040
+#define HV_LDT             0xe050
 #define FIRST_HV_GDT_ENTRY 7168

@@ -22,9 +22,9 @@ void pv_inject_page_fault(struct cpu_user_regs *regs, uint64_t address, uint32_t
 /* Switches the current vCPU between guest kernel and guest user: page tables, GS bases. */
 void pv_toggle_mode(struct vcpu *v);
 
-/* pv_vcpu.c: gives the current vCPU, in kernel mode, another page table for its kernel (MMUEXT_NEW_BASEPTR,
- * MOV to CR3) or for user mode (frame 0: none). The frame must be an acceptable L4 table of the domain's;
- * -XEN_EINVAL and like type_get(): nothing changed. */
+/* pv_vcpu.c: gives the current vCPU, in kernel mode, another page table for its kernel
+ * (MMUEXT_NEW_BASEPTR, MOV to CR3) or for user mode (frame 0: none). The frame must be an
+ * acceptable L4 table of the domain's; -XEN_EINVAL and like type_get(): nothing changed. */
 int pv_new_baseptr(struct vcpu *v, mfn_t l4) LAGAN_MUST_CHECK;
 int pv_new_user_baseptr(struct vcpu *v, mfn_t l4) LAGAN_MUST_CHECK;
 

@@ -5,14 +5,15 @@
  * The frame that is pushed on the guest kernel's stack, lowest address first (Linux's and the ABI's
  * documentation agree; measured against Xen 4.17):
  *
- *     RCX, R11, [failsafe only: DS, ES, FS, GS], [error code], RIP, CS | saved mask << 32, RFLAGS, RSP, SS
+ *     RCX, R11, [failsafe only: DS, ES, FS, GS], [error code], RIP, CS | saved mask << 32, RFLAGS,
+ * RSP, SS
  *
- * CS has RPL 0 when the guest kernel was interrupted and 3 when guest user mode was; RFLAGS.IF is the
- * inverse of the saved upcall mask. The stack is aligned down to 16 before the first push. The guest is then
- * entered by SYSRET, hence RCX and R11 in the frame.
+ * CS has RPL 0 when the guest kernel was interrupted and 3 when guest user mode was; RFLAGS.IF is
+ * the inverse of the saved upcall mask. The stack is aligned down to 16 before the first push. The
+ * guest is then entered by SYSRET, hence RCX and R11 in the frame.
  *
- * A guest whose stack cannot be written, or that has no handler for what must be told, is crashed: nobody
- * else is touched.
+ * A guest whose stack cannot be written, or that has no handler for what must be told, is crashed:
+ * nobody else is touched.
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/cpu.h"
@@ -34,8 +35,9 @@ struct bounce {
 };
 
 /* What RFLAGS bits a guest kernel does not inherit from what was interrupted. */
-#define FLAGS_CLEARED_ON_ENTRY (X86_EFLAGS_TF | X86_EFLAGS_NT | X86_EFLAGS_RF | X86_EFLAGS_VM | \
-                                X86_EFLAGS_AC | X86_EFLAGS_IOPL)
+#define FLAGS_CLEARED_ON_ENTRY                                                       \
+    (X86_EFLAGS_TF | X86_EFLAGS_NT | X86_EFLAGS_RF | X86_EFLAGS_VM | X86_EFLAGS_AC | \
+     X86_EFLAGS_IOPL)
 
 void pv_toggle_mode(struct vcpu *v)
 {
@@ -115,7 +117,8 @@ static void bounce_callback(struct vcpu *v, struct cpu_user_regs *regs,
 
 static bool has_error_code(unsigned vector)
 {
-    const uint32_t vectors = 1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17;
+    const uint32_t vectors =
+        1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17;
 
     return vector < 32 && (vectors >> vector & 1);
 }
@@ -130,7 +133,8 @@ void pv_inject_exception(struct cpu_user_regs *regs, unsigned vector, uint32_t e
                        .error_code = error_code};
 
     if (!trap->address) {
-        domain_crash(v->domain, "exception %u (error code %#x) without a handler", vector, error_code);
+        domain_crash(v->domain, "exception %u (error code %#x) without a handler", vector,
+                     error_code);
         return;
     }
     bounce(v, regs, &b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The ways into the guest kernel that only the trap path uses; see pv.h for the public ones. All act on the
- * current vCPU, whose registers are `regs`.
+ * The ways into the guest kernel that only the trap path uses; see pv.h for the public ones. All
+ * act on the current vCPU, whose registers are `regs`.
  */
 #pragma once
 
@@ -33,8 +33,8 @@ static inline bool is_canonical(uint64_t address)
 
 void pv_inject_event(struct cpu_user_regs *regs);
 void pv_inject_nmi(struct cpu_user_regs *regs);
-/* The registers cannot be loaded as they are; regs->ds, es, fs and gs hold the selectors that the guest meant
- * to have. */
+/* The registers cannot be loaded as they are; regs->ds, es, fs and gs hold the selectors that the
+ * guest meant to have. */
 void pv_inject_failsafe(struct cpu_user_regs *regs);
 /* SYSCALL by 64-bit guest user mode: the registered callback, else #UD. */
 void pv_inject_syscall(struct cpu_user_regs *regs);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Builds a PV domain from a kernel image in memory: allocates its frames, lays them out (pv_layout.h), copies
- * kernel and initrd, writes p2m, start_info and the first page tables, and has those validated by the same code
- * that validates a guest's own. Facts of the ABI: xen.h's comment "Start-of-day memory layout", and what
- * Debian's kernel and toolstack were seen to expect.
+ * Builds a PV domain from a kernel image in memory: allocates its frames, lays them out
+ * (pv_layout.h), copies kernel and initrd, writes p2m, start_info and the first page tables, and
+ * has those validated by the same code that validates a guest's own. Facts of the ABI: xen.h's
+ * comment "Start-of-day memory layout", and what Debian's kernel and toolstack were seen to expect.
  */
 #include "xen/arch/x86/pv_build.h"
 
@@ -166,8 +166,8 @@ static int write_tables(struct builder *b, mfn_t *l4)
 {
     const struct pv_layout *l = &b->layout;
     struct table_writer linear = {&b->p2m, l->tables_gfn, l->tables_gfn + l->tables_count, l};
-    struct table_writer list = {&b->p2m, l->p2m_tables_gfn,
-                                l->p2m_tables_gfn + l->p2m_tables_count, l};
+    struct table_writer list = {&b->p2m, l->p2m_tables_gfn, l->p2m_tables_gfn + l->p2m_tables_count,
+                                l};
     uint64_t *root = table_writer_new(&linear, l4);
     struct table_range range = {b->image->elf->virt_base, 0, l->mapped_count};
     int rc = table_writer_map(&linear, root, &range);

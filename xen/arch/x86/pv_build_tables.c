@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The first page tables of a domain (pv_build_tables.h). Entries are written as the ABI describes the initial
- * state: leaves present, writable and accessed, without USER (the validation adds what ring 3 needs); upper
- * levels with everything allowed.
+ * The first page tables of a domain (pv_build_tables.h). Entries are written as the ABI describes
+ * the initial state: leaves present, writable and accessed, without USER (the validation adds what
+ * ring 3 needs); upper levels with everything allowed.
  */
 #include "xen/arch/x86/pv_build_tables.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writes the first page tables of a new domain, into frames of its own, before anybody validates them.
+ * Writes the first page tables of a new domain, into frames of its own, before anybody validates
+ * them.
  */
 #pragma once
 
@@ -28,5 +29,5 @@ struct table_range {
 /* The next frame of the range as an empty table. NULL when the range is used up. */
 uint64_t *table_writer_new(struct table_writer *w, mfn_t *m);
 /* Maps the range in 4 KiB pages. -XEN_ENOMEM when the writer's range is used up. */
-int table_writer_map(struct table_writer *w, uint64_t *l4, const struct table_range *r)
-    LAGAN_MUST_CHECK;
+int table_writer_map(struct table_writer *w, uint64_t *l4,
+                     const struct table_range *r) LAGAN_MUST_CHECK;

@@ -19,8 +19,7 @@ void arch_domain_destroy(struct domain *d)
 
 void arch_dump_vcpu(struct vcpu *v)
 {
-    const struct cpu_user_regs *r =
-        v == current_vcpu() ? &cpu_info()->guest_regs : &v->arch.regs;
+    const struct cpu_user_regs *r = v == current_vcpu() ? &cpu_info()->guest_regs : &v->arch.regs;
 
     log_warn("  vcpu %u in guest %s mode on CPU %u, cr2 %016lx, l4 %lx\n", v->id,
              v->arch.kernel_mode ? "kernel" : "user", v->sched.cpu, v->arch.ctrlreg[2],

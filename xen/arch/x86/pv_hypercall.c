@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Hypercalls by SYSCALL: registers to arguments and back (number in RAX; RDI, RSI, RDX, R10, R8, R9), and the
- * hypercall page for guests that ask for one.
+ * Hypercalls by SYSCALL: registers to arguments and back (number in RAX; RDI, RSI, RDX, R10, R8,
+ * R9), and the hypercall page for guests that ask for one.
  */
 #include <lagan/string.h>
 
@@ -44,10 +44,12 @@ static void write_stub(uint8_t *stub, uint32_t nr)
     memcpy(stub + sizeof(head) + sizeof(nr), tail, sizeof(tail));
 }
 
-/* push %rcx; push %r11; push %rax; mov $23, %eax; syscall: completes struct iret_context, never returns. */
+/* push %rcx; push %r11; push %rax; mov $23, %eax; syscall: completes struct iret_context, never
+ * returns. */
 static void write_iret_stub(uint8_t *stub)
 {
-    static const uint8_t code[] = {0x51, 0x41, 0x53, 0x50, 0xb8, __HYPERVISOR_iret, 0, 0, 0, 0x0f, 0x05};
+    static const uint8_t code[] = {0x51, 0x41, 0x53, 0x50, 0xb8, __HYPERVISOR_iret,
+                                   0,    0,    0,    0x0f, 0x05};
 
     memcpy(stub, code, sizeof(code));
 }

@@ -2,9 +2,10 @@
  *
  * HYPERVISOR_iret: how a guest kernel leaves an exception, an event or a system call.
  *
- * The guest's stack holds struct iret_context. A CS with RPL 3 means guest user mode; the upcall mask becomes
- * the inverse of RFLAGS.IF. With VGCF_in_syscall the guest does not need RCX and R11 back (SYSRET); otherwise
- * all registers are restored exactly, by IRETQ. Values that cannot be loaded fault there, not here.
+ * The guest's stack holds struct iret_context. A CS with RPL 3 means guest user mode; the upcall
+ * mask becomes the inverse of RFLAGS.IF. With VGCF_in_syscall the guest does not need RCX and R11
+ * back (SYSRET); otherwise all registers are restored exactly, by IRETQ. Values that cannot be
+ * loaded fault there, not here.
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/cpu.h"
@@ -14,7 +15,7 @@
 #include "xen/guest_access.h"
 #include "xen/hypercall.h"
 
-#define FLAGS_GUEST_MAY_LOAD                                                                       \
+#define FLAGS_GUEST_MAY_LOAD \
     (~(uint64_t)(X86_EFLAGS_IOPL | X86_EFLAGS_VM | X86_EFLAGS_VIF | X86_EFLAGS_VIP))
 
 uint64_t pv_real_flags(uint64_t rflags)

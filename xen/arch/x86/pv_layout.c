@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The memory picture of a new PV domain (pv_layout.h). The number of page tables depends on how much is mapped,
- * and what is mapped includes the tables: the count is raised until it suffices.
+ * The memory picture of a new PV domain (pv_layout.h). The number of page tables depends on how
+ * much is mapped, and what is mapped includes the tables: the count is raised until it suffices.
  */
 #include "xen/arch/x86/pv_layout.h"
 
@@ -40,7 +40,8 @@ static bool range_is_guests(uint64_t start, uint64_t end)
     return start >= HV_END;
 }
 
-/* Lays out everything behind the image for a given number of tables; returns the end of what is mapped. */
+/* Lays out everything behind the image for a given number of tables; returns the end of what is
+ * mapped. */
 static uint64_t place_mapped(const struct pv_layout_input *in, struct pv_layout *out)
 {
     uint64_t gfn_next = pages_of(in->image_end - in->virt_base);
@@ -68,7 +69,8 @@ static uint64_t place_mapped(const struct pv_layout_input *in, struct pv_layout 
     return (end + ALIGN_BYTES - 1) & ~(ALIGN_BYTES - 1);
 }
 
-/* What is not mapped from virt_base on: the initrd by frame number, the p2m list at its own address. */
+/* What is not mapped from virt_base on: the initrd by frame number, the p2m list at its own
+ * address. */
 static void place_unmapped(const struct pv_layout_input *in, struct pv_layout *out)
 {
     if (in->initrd_by_frame) {

@@ -8,8 +8,8 @@
  *   page tables | boot stack | slack of at least 512 KiB, to a multiple of 4 MiB = v_end
  *
  *   (*)  unless the kernel takes it by frame number (MOD_START_PFN): then unmapped, after the stack
- *   (**) unless the kernel names an address for it (INIT_P2M): then mapped there alone, with tables of
- *        its own, and its frames follow those of the initrd
+ *   (**) unless the kernel names an address for it (INIT_P2M): then mapped there alone, with tables
+ * of its own, and its frames follow those of the initrd
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The clock as guests see it. A guest reads a record without locks: the version is odd while we write it and
- * different afterwards (public xen.h, struct vcpu_time_info). The record lies in guest memory, so the version is
- * only ever counted on from what we wrote last, never from what stands there.
+ * The clock as guests see it. A guest reads a record without locks: the version is odd while we
+ * write it and different afterwards (public xen.h, struct vcpu_time_info). The record lies in guest
+ * memory, so the version is only ever counted on from what we wrote last, never from what stands
+ * there.
  */
 #include "xen/arch/x86/pv_time.h"
 

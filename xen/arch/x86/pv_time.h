@@ -6,7 +6,8 @@
 
 #include "xen/domain.h"
 
-/* Brings v's time record up to date with this CPU's clock. v is the current vCPU, or about to be. */
+/* Brings v's time record up to date with this CPU's clock. v is the current vCPU, or about to be.
+ */
 void pv_update_time(struct vcpu *v);
 /* SOFTIRQ_TIME: this CPU's clock first, then the current vCPU's record. */
 void time_softirq(void);

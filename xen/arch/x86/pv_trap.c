@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * What happens when ring 3 is left: by SYSCALL, by an exception, by an interrupt. And what is looked after
- * before it is entered again.
+ * What happens when ring 3 is left: by SYSCALL, by an exception, by an interrupt. And what is
+ * looked after before it is entered again.
  *
- * A guest's exception is either ours to emulate (privileged instructions, the forced-emulation prefix, LDT
- * pages mapped on first use) or is bounced into the guest kernel. None of them can be our fault: ring 3
- * cannot make the hypervisor's own code fault but through guest_access and the way back (iret_fault).
+ * A guest's exception is either ours to emulate (privileged instructions, the forced-emulation
+ * prefix, LDT pages mapped on first use) or is bounced into the guest kernel. None of them can be
+ * our fault: ring 3 cannot make the hypervisor's own code fault but through guest_access and the
+ * way back (iret_fault).
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/cpu.h"
@@ -19,7 +20,15 @@
 #include "xen/guest_access.h"
 #include "xen/softirq.h"
 
-enum vector { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_UD = 6, VECTOR_NM = 7, VECTOR_GP = 13, VECTOR_PF = 14 };
+enum vector {
+    VECTOR_DB = 1,
+    VECTOR_BP = 3,
+    VECTOR_OF = 4,
+    VECTOR_UD = 6,
+    VECTOR_NM = 7,
+    VECTOR_GP = 13,
+    VECTOR_PF = 14
+};
 
 #define ERROR_CODE_IDT 2 /* of a selector error code: it names an IDT gate */
 
@@ -36,8 +45,9 @@ void guest_syscall32(struct cpu_user_regs *regs)
     pv_inject_syscall32(regs);
 }
 
-/* INT n through a gate of a lower privilege level ends as #GP. The vector is taken from the instruction, not
- * from the error code, which QEMU 7.2 gets wrong. True if the guest may raise it, and it was. */
+/* INT n through a gate of a lower privilege level ends as #GP. The vector is taken from the
+ * instruction, not from the error code, which QEMU 7.2 gets wrong. True if the guest may raise it,
+ * and it was. */
 static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
 {
     uint8_t insn[2];
@@ -85,14 +95,16 @@ static void debug_exception(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject_exception(regs, VECTOR_DB, 0);
 }
 
-/* The guest set TS: it hears of the first use of the FPU, and TS is clear again (public ABI, fpu_taskswitch). */
+/* The guest set TS: it hears of the first use of the FPU, and TS is clear again (public ABI,
+ * fpu_taskswitch). */
 static void device_not_available(struct vcpu *v, struct cpu_user_regs *regs)
 {
     fpu_set_ts(v, false);
     pv_inject_exception(regs, VECTOR_NM, 0);
 }
 
-static void guest_exception(struct vcpu *v, struct cpu_user_regs *regs, unsigned vector, uint64_t cr2)
+static void guest_exception(struct vcpu *v, struct cpu_user_regs *regs, unsigned vector,
+                            uint64_t cr2)
 {
     switch (vector) {
     case VECTOR_DB:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Called by entry.S only. All act for the current vCPU; regs are its registers at the top of the stack.
+ * Called by entry.S only. All act for the current vCPU; regs are its registers at the top of the
+ * stack.
  */
 #pragma once
 
@@ -14,8 +15,8 @@ void guest_syscall32(struct cpu_user_regs *regs);
 void guest_trap(struct cpu_user_regs *regs);
 /* IRETQ could not load the guest's state. */
 void pv_iret_fault(struct cpu_user_regs *regs);
-/* Softirqs, then NMI, then events. Interrupts are off on return, and no softirq is pending. May switch to
- * another vCPU, and then never returns. */
+/* Softirqs, then NMI, then events. Interrupts are off on return, and no softirq is pending. May
+ * switch to another vCPU, and then never returns. */
 void guest_exit_work(void);
 /* Runs the hypercall that the guest kernel asks for (xen/hypercall.c). */
 void hypercall(struct cpu_user_regs *regs);

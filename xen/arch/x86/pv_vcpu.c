@@ -2,8 +2,8 @@
  *
  * The x86 part of a vCPU's life: creation, start of day, VCPUOP_initialise, end.
  *
- * VCPUOP_initialise decodes and checks the whole context before anything changes (the page tables and the GDT
- * are claimed first, since that alone can fail); then the vCPU takes it over in one go.
+ * VCPUOP_initialise decodes and checks the whole context before anything changes (the page tables
+ * and the GDT are claimed first, since that alone can fail); then the vCPU takes it over in one go.
  */
 #include <lagan/string.h>
 
@@ -124,7 +124,8 @@ int pv_new_user_baseptr(struct vcpu *v, mfn_t l4)
 
 static int check_context(const struct vcpu_guest_context *c)
 {
-    if (!is_canonical(c->fs_base) || !is_canonical(c->gs_base_kernel) || !is_canonical(c->gs_base_user))
+    if (!is_canonical(c->fs_base) || !is_canonical(c->gs_base_kernel) ||
+        !is_canonical(c->gs_base_user))
         return -XEN_EINVAL;
     if (c->gdt_ents > FIRST_HV_GDT_ENTRY)
         return -XEN_EINVAL;
@@ -163,8 +164,8 @@ static void take_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
     for (unsigned i = 0; i < 256; i++) {
         const struct trap_info *t = &c->trap_ctxt[i];
 
-        v->arch.traps[i] = (struct pv_trap){
-            t->address, (uint16_t)(t->cs | 3), (uint8_t)(t->flags & 3), (t->flags & 4) != 0};
+        v->arch.traps[i] = (struct pv_trap){t->address, (uint16_t)(t->cs | 3),
+                                            (uint8_t)(t->flags & 3), (t->flags & 4) != 0};
     }
 }
 

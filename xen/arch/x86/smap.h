@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * STAC and CLAC as three-byte no-ops that smap_enable() turns into the real thing where the CPU has SMAP.
+ * STAC and CLAC as three-byte no-ops that smap_enable() turns into the real thing where the CPU has
+ * SMAP.
  */
 #pragma once
 
 #ifdef __ASSEMBLY__
 
+/* clang-format off */
 #define ASM_SMAP_SITE                                                                              \
     991 : .byte 0x0f, 0x1f, 0x00;                                                                  \
     .pushsection .smap_sites, "a", @progbits;                                                      \
     .quad 991b;                                                                                    \
     .popsection
 
-/* clang-format off */
 #define ASM_CLAC                                                                                   \
     ASM_SMAP_SITE;                                                                                 \
     .pushsection .smap_kind, "a", @progbits; .byte 0xca; .popsection

@@ -10,7 +10,8 @@
 
 struct cpu_user_regs;
 
-/* On the boot CPU, once ACPI has been read and time runs, before the other CPUs start: says how it will watch. */
+/* On the boot CPU, once ACPI has been read and time runs, before the other CPUs start: says how it
+ * will watch. */
 void watchdog_init(void);
 /* On each CPU, after that and once its timers work: begins to show life and to watch its neighbour.
  */

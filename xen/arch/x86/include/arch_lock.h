@@ -13,7 +13,10 @@ struct arch_spinlock {
     _Atomic uint16_t serving; /* the ticket that holds the lock */
 };
 
-#define ARCH_SPINLOCK_INIT {0, 0}
+#define ARCH_SPINLOCK_INIT \
+    {                      \
+        0, 0               \
+    }
 
 struct lock_trace;
 struct lock_trace *arch_lock_trace(void);
