@@ -15,8 +15,8 @@ CC    := gcc
 endif
 HOSTCC ?= gcc
 DEBUG ?= 1
-# V=1 shows the commands
-Q := $(if $(V),,@)
+# Commands are shown with V=1 only: what matters would drown.
+$(V).SILENT:
 
 # ---------------------------------------------------------------------------------------------------
 # Objects of the hypervisor image
@@ -28,10 +28,9 @@ MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o m
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
-# xen/: portable parts
-CORE_OBJS := xen/main.o xen/domain.o xen/teardown.o xen/bootdomains.o
-# ... the log, the console, and the parsers of what the boot loader hands over
-CORE_OBJS += xen/log.o xen/console.o xen/options.o xen/cmdline.o xen/option_value.o xen/modline.o xen/elf.o xen/elf_notes.o
+# xen/: portable parts, among them the parsers of what the boot loader hands over
+CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o log.o console.o options.o cmdline.o \
+             option_value.o modline.o elf.o elf_notes.o)
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
               softirq.o timer.o vcpu_timer.o hcall_sched.o hcall_vcpu_timer.o)
@@ -39,13 +38,13 @@ SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.
 EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o \
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
-HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_reservation.o hcall_mmu.o hcall_version.o \
-              hcall_misc.o)
+HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_reservation.o hcall_mmu.o \
+              hcall_version.o hcall_misc.o)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
-             hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o feature.o tlb.o ap.o smp.o \
-             crash.o symbols.o)
+             hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
+             feature.o tlb.o ap.o smp.o crash.o symbols.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
@@ -75,7 +74,8 @@ REPRO := -ffile-prefix-map=$(CURDIR)=. -frandom-seed=lagan
 HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=small -mno-red-zone \
              -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \
              -fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none \
-             -include include/lagan/hidden.h -fno-jump-tables -fno-common $(REPRO) $(WARN) $(ABI) $(INC) -iquote xen/arch/x86/include $(DBG)
+             -include include/lagan/hidden.h -fno-jump-tables -fno-common $(REPRO) $(WARN) $(ABI) \
+             $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
              -iquote unittests/arch/hv -iquote unittests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
@@ -87,20 +87,20 @@ HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(
 all: $(B)/lagan ## build the hypervisor image
 
 $(B)/hv/%.o: %.c Makefile
-	@mkdir -p $(@D)
-	@echo "  CC      $<"
-	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+	mkdir -p $(@D)
+	echo "  CC      $<"
+	$(CC) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/hv/%.o: %.S Makefile
-	@mkdir -p $(@D)
-	@echo "  AS      $<"
-	$(Q)$(CC) $(HV_ASFLAGS) -MMD -MP -c $< -o $@
+	mkdir -p $(@D)
+	echo "  AS      $<"
+	$(CC) $(HV_ASFLAGS) -MMD -MP -c $< -o $@
 
 HV_O := $(HV_OBJS:%=$(B)/hv/%)
 
 # Linked twice: the first link gives the symbol addresses that crash dumps print.
 $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
 	$(CC) -E -P -D__ASSEMBLY__ $(INC) -x assembler-with-cpp $< -o $@
 
 $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
@@ -116,56 +116,41 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 -include $(HV_O:.o=.d)
 
 # ---------------------------------------------------------------------------------------------------
-# Unit tests on the host. A program is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: the
-# hypervisor's own objects and the test files. Variants: plain, asan, tsan.
+# Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
+# the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := mm emul
-TEST_PROGRAMS := sched
+TEST_PROGRAMS := lib log devices boot pv emul sched event mm
 
-TEST_sched := $(SCHED_OBJS) unittests/sim_sched.o unittests/arch/host.o unittests/test_timer.o \
-              unittests/test_softirq.o unittests/test_sched_policy.o unittests/test_sched.o \
-              unittests/test_hcall_sched.o unittests/test_sched_smp.o
-
-# The small library, the log, the parsers
-TEST_PROGRAMS += lib
-TEST_lib := unittests/target_string.o unittests/test_string.o unittests/test_vsnprintf.o \
-            unittests/test_cmdline.o unittests/test_modline.o unittests/test_elf.o xen/lib/parse.o \
-            xen/options.o xen/cmdline.o xen/option_value.o xen/modline.o xen/elf.o xen/elf_notes.o
-
-TEST_PROGRAMS += log
-TEST_log := unittests/console_machine.o unittests/test_log.o unittests/test_console.o xen/log.o \
-            xen/console.o xen/options.o
-
-TEST_PROGRAMS += devices
-TEST_devices := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o \
-                acpi_poweroff.o topology.o tsc.o clock.o rtc.o) \
-                $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o)
-
-
-TEST_PROGRAMS += boot
-TEST_boot := unittests/test_multiboot.o unittests/test_bootinfo.o unittests/test_bootmem.o \
-             $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
-
+# Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
+HOST_ARCH   := unittests/arch/host.o
+HOST_MM     := $(HOST_ARCH) unittests/arch/host_tlb.o unittests/arch/host_heap.o $(MM_OBJS)
 
-# The host machine (unittests/arch): HOST_ARCH alone for tests without memory management
-HOST_ARCH := unittests/arch/host.o
-HOST_MM   := $(HOST_ARCH) unittests/arch/host_tlb.o unittests/arch/host_heap.o $(MM_OBJS)
+TEST_lib := unittests/target_string.o $(addprefix unittests/test_,string.o vsnprintf.o cmdline.o modline.o elf.o) \
+            xen/lib/parse.o $(addprefix xen/,options.o cmdline.o option_value.o modline.o elf.o elf_notes.o)
 
-TEST_mm := $(HOST_MM) unittests/mm_kit.o unittests/test_heap.o unittests/test_slab.o \
-           unittests/test_frame.o unittests/test_account.o unittests/test_tlbclock.o \
-           unittests/test_type.o unittests/test_table.o unittests/test_segdesc.o \
-           unittests/test_relinquish.o unittests/test_mm_model.o unittests/test_mm_threads.o
+TEST_log := unittests/console_machine.o $(addprefix unittests/test_,log.o console.o) \
+            $(addprefix xen/,log.o console.o options.o)
 
-# Event channels
-TEST_PROGRAMS += event
+TEST_devices := unittests/fake_firmware.o $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o) \
+            $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o topology.o tsc.o clock.o rtc.o)
+
+TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o) \
+            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
+
+TEST_pv := unittests/test_pv_layout.o xen/arch/x86/pv_layout.o
+
+TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o pv_emul.o pv_desc.o hcall_pv.o) \
+            $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
+
+TEST_sched := $(SCHED_OBJS) $(HOST_ARCH) unittests/sim_sched.o \
+            $(addprefix unittests/test_,timer.o softirq.o sched_policy.o sched.o hcall_sched.o sched_smp.o)
+
 TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
-              unittests/test_event.o unittests/test_event_fifo.o unittests/test_event_model.o \
-              unittests/test_event_threads.o
+            $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o)
 
-TEST_emul := $(HOST_MM) unittests/test_pv_decode.o unittests/test_pv_policy.o \
-             unittests/test_pv_emul.o unittests/test_pv_desc.o unittests/test_hcall_pv.o \
-             $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
+TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab.o frame.o account.o tlbclock.o \
+            type.o table.o segdesc.o relinquish.o mm_model.o mm_threads.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -173,7 +158,7 @@ VARIANT_tsan  := -fsanitize=thread
 
 define host_variant
 $(B)/host-$(1)/%.o: %.c Makefile
-	@mkdir -p $$(@D)
+	mkdir -p $$(@D)
 	$$(HOSTCC) $$(HOST_CFLAGS) $$(VARIANT_$(1)) -MMD -MP -c $$< -o $$@
 endef
 define host_program
@@ -184,68 +169,44 @@ endef
 $(foreach v,plain asan tsan,$(eval $(call host_variant,$(v))))
 $(foreach v,plain asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call host_program,$(v),$(p)))))
 
-.PHONY: check
-check: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests on the host, plain build
+.PHONY: check check-valgrind check-asan check-tsan mutants-mm
+check: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests on the host
 	for t in $^; do ./$$t; done
 
-.PHONY: check-asan check-tsan mutants-mm
+check-valgrind: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests under Valgrind
+	for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full ./$$t; done
+
 check-asan: $(TEST_PROGRAMS:%=$(B)/host-asan/test_%) ## unit tests under ASan and UBSan
 	for t in $^; do ./$$t; done
 
-check-tsan: $(TEST_PROGRAMS:%=$(B)/host-tsan/test_%) ## unit tests under ThreadSanitizer
-	for t in $^; do ./$$t; done
+# For the programs whose suites start threads.
+check-tsan: $(patsubst %,$(B)/host-tsan/test_%,log sched event mm) ## unit tests under ThreadSanitizer
+	for t in $^; do TSAN_OPTIONS=halt_on_error=1 ./$$t; done
 
 mutants-mm: ## break mm/ in some 45 places, one at a time: each must be caught
 	unittests/mutate_mm.sh
 
 # ---------------------------------------------------------------------------------------------------
-# Fuzz targets (libFuzzer): unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME
+# Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm
+FUZZERS := mm event elf cmdline modline pv_decode acpi multiboot
 
-FUZZ_mm := $(HOST_MM)
-
-FUZZ_FLAGS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-FUZZ_SECONDS ?= 10
-FUZZ_SEED ?= 1
-
-$(B)/fuzz/%.o: %.c Makefile
-	@mkdir -p $(@D)
-	clang $(HOST_CFLAGS) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
-
-define fuzz_program
-$(B)/fuzz_$(1): $(addprefix $(B)/fuzz/,unittests/fuzz/fuzz_$(1).o $(FUZZ_$(1)))
-	clang $(HOST_CFLAGS) $(FUZZ_FLAGS) $$^ -o $$@
--include $(patsubst %.o,$(B)/fuzz/%.d,unittests/fuzz/fuzz_$(1).o $(FUZZ_$(1)))
-endef
-$(foreach f,$(FUZZERS),$(eval $(call fuzz_program,$(f))))
-
-.PHONY: fuzz-smoke
-fuzz-smoke: $(FUZZERS:%=$(B)/fuzz_%) ## each fuzzer for FUZZ_SECONDS, from a fixed seed
-	for f in $^; do \
-		$$f -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-			-artifact_prefix=$(B)/ -verbosity=0; \
-	done
-
-# Event channels
-FUZZERS += event
-FUZZ_event := $(filter-out unittests/test_%,$(TEST_event))
-
-FUZZERS += elf cmdline modline
-FUZZ_elf := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
-FUZZ_cmdline := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
-FUZZ_modline := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
-
-FUZZERS += pv_decode
+FUZZ_mm        := $(HOST_MM)
+FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
+FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
+FUZZ_cmdline   := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
+FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_pv_decode := xen/arch/x86/pv_decode.o
+FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
+FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
-# FUZZ_SECONDS per target; FUZZ_CORPUS keeps what was found, to start from there the next time.
+# Seconds a target; what was found is kept, to start from there the next time.
 FUZZ_SECONDS ?= 5
 FUZZ_CORPUS  ?= $(B)/fuzz-corpus
 VARIANT_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 $(B)/host-fuzz/%.o: %.c Makefile
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
 	clang $(HOST_CFLAGS) $(VARIANT_fuzz) -MMD -MP -c $< -o $@
 
 define fuzz_program
@@ -264,12 +225,6 @@ fuzz: $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) ## run each fuzz target for FUZZ_SECOND
 	        $(FUZZ_CORPUS)/$$f >$(B)/fuzz-$$f.log 2>&1 || { cat $(B)/fuzz-$$f.log; exit 1; }; \
 	    echo "fuzz $$f: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$$f.log) inputs, no fault"; \
 	done
-
-FUZZERS += acpi
-FUZZ_acpi := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
-
-FUZZERS += multiboot
-FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # ---------------------------------------------------------------------------------------------------
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
@@ -297,11 +252,11 @@ GUEST_BASE_bare := 0
 
 define guest_kind
 $(B)/guests/$(1)/%.o: guests/%.c Makefile
-	@mkdir -p $$(@D)
+	mkdir -p $$(@D)
 	$$(CC) $$(GUEST_CFLAGS) $$(GUEST_KIND_$(1)) -MMD -MP -c $$< -o $$@
 
 $(B)/guests/$(1)/kit/entry.o: guests/kit/entry.S Makefile
-	@mkdir -p $$(@D)
+	mkdir -p $$(@D)
 	$$(CC) -D__ASSEMBLY__ -g $$(REPRO) $$(filter -D%,$$(GUEST_KIND_$(1))) -c $$< -o $$@
 -include $(KIT_OBJS:%.o=$(B)/guests/$(1)/kit/%.d)
 endef
@@ -330,10 +285,10 @@ test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the sho
 test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, each attack by itself
 	tools/qemu-tests -a
 
-test-xen: guests $(if $(BOOT_OBJS),$(B)/lagan) ## the test guests on Debian's Xen, and the same verdicts on ours
+test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
 	tools/test-xen
 
-bench-guests: guests $(if $(BOOT_OBJS),$(B)/lagan) ## instruction counts of frequent services, beside Debian's Xen
+bench-guests: guests $(B)/lagan ## instruction counts of frequent services, beside Debian's Xen
 	tools/bench-guests
 
 # ---------------------------------------------------------------------------------------------------
@@ -387,43 +342,38 @@ format: ## let clang-format have its way
 	$(SOURCES) | xargs clang-format -i
 
 # ---------------------------------------------------------------------------------------------------
-# Main jobs
+# Main jobs. Both install the Debian packages that they lack (tools/packages.txt).
 
-# Commands are shown with V=1 only: what matters would drown.
-$(V).SILENT:
-
-# The unit tests under the checkers. TSan is for the programs whose suites start threads.
-VALGRIND_PROGRAMS = $(TEST_PROGRAMS)
-ASAN_PROGRAMS     = $(TEST_PROGRAMS)
-TSAN_PROGRAMS     = $(filter-out lib,$(TEST_PROGRAMS))
-
-.PHONY: check-valgrind check-asan check-tsan test test-host
-check-valgrind: $(VALGRIND_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests under Valgrind
-	for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full ./$$t; done
-
-check-asan: $(ASAN_PROGRAMS:%=$(B)/host-asan/test_%) ## unit tests under ASan and UBSan
-	for t in $^; do ./$$t; done
-
-check-tsan: $(TSAN_PROGRAMS:%=$(B)/host-tsan/test_%) ## unit tests under ThreadSanitizer
-	for t in $^; do TSAN_OPTIONS=halt_on_error=1 ./$$t; done
+.PHONY: run test test-host test-all clean help
+run: ## boot several guests side by side in QEMU, and end by itself
+	tools/install-packages build qemu
+	$(MAKE) --no-print-directory all guests
+	tools/demo
 
 test-host: ## unit tests, plain and under each checker, and a short run of the fuzzers
-	tools/install-packages build test
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory check-valgrind
 	$(MAKE) --no-print-directory check-asan
 	$(MAKE) --no-print-directory check-tsan
 	$(MAKE) --no-print-directory fuzz
 
-test: ## everything that has to pass: the image, test-host, then the guests in QEMU
+test: ## everything that has to pass: the image, the unit tests, then the guests in QEMU
 	tools/install-packages build test qemu
 	$(MAKE) --no-print-directory all
 	$(MAKE) --no-print-directory test-host
+	$(MAKE) --no-print-directory test-runner
 	$(MAKE) --no-print-directory test-qemu
 
-.PHONY: clean help
+test-all: ## the same with the long QEMU runs, and the guests on Debian's Xen
+	tools/install-packages build test qemu
+	$(MAKE) --no-print-directory all
+	$(MAKE) --no-print-directory test-host
+	$(MAKE) --no-print-directory test-runner
+	$(MAKE) --no-print-directory test-qemu-all
+	$(MAKE) --no-print-directory test-xen
+
 clean: ## remove everything built
 	rm -rf $(B)
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
+	grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
