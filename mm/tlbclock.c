@@ -27,26 +27,16 @@ static struct {
     _Atomic uint64_t last[MAX_CPUS]; /* begin of the last finished flush of each CPU */
 } tlb_clock = {.now = 1};
 
-static uint64_t tick(void)
+uint64_t tlb_clock_flush_begin(void)
 {
-    uint64_t t;
-
-    do
-        t = atomic_fetch_add(&tlb_clock.now, 1) + 1;
-    while (unlikely((uint32_t)t == 0));
-    return t;
+    return atomic_fetch_add(&tlb_clock.now, 1) + 1;
 }
 
 uint32_t tlb_clock_now(void)
 {
     uint32_t t = (uint32_t)atomic_load(&tlb_clock.now);
 
-    return likely(t) ? t : (uint32_t)tick();
-}
-
-uint64_t tlb_clock_flush_begin(void)
-{
-    return tick();
+    return likely(t) ? t : (uint32_t)tlb_clock_flush_begin();
 }
 
 /* A flush inside a flush (an interrupt's) may note the later begin first; keeping the earlier of

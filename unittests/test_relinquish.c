@@ -69,6 +69,28 @@ static void test_held_by_others(void)
     kit_end();
 }
 
+/* The frame that would be next leaves the list between two calls. */
+static void test_next_leaves(void)
+{
+    mfn_t first, next;
+    unsigned calls;
+
+    kit_start(64);
+    (void)kit_frame(&kit_a);
+    next = kit_frame(&kit_a);
+    first = kit_frame(&kit_a); /* the newest heads the list */
+    CU_ASSERT_TRUE(frame_get(next, 1));
+    CU_ASSERT_EQUAL(account_release(&kit_a, next), 0);
+    host_preempt_every(1);
+    CU_ASSERT_EQUAL(account_relinquish(&kit_a), -XEN_ERESTART);
+    CU_ASSERT_EQUAL(frame_refs(frame_of(first)), 0);
+    CU_ASSERT_EQUAL(kit_a.cursor, next.n);
+    frame_put(next);
+    CU_ASSERT_EQUAL(step_until_done(&kit_a, &calls), 0);
+    CU_ASSERT_EQUAL(kit_a.pages, 0);
+    kit_end();
+}
+
 /* A domain that dies while its tables are being torn down, or its pin was preempted. */
 static void test_in_the_middle(void)
 {
@@ -112,6 +134,7 @@ static void test_cycles(void)
 static const struct test_case cases[] = {
     {"preempted at every step", test_every_step},
     {"frames held by others", test_held_by_others},
+    {"the next frame leaves", test_next_leaves},
     {"death in the middle of a teardown", test_in_the_middle},
     {"tables that map each other", test_cycles},
     {0},

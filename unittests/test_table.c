@@ -353,9 +353,14 @@ static void test_teardown_turned_round(void)
     CU_ASSERT_FALSE(type_is_valid(s.l2));
     CU_ASSERT_EQUAL(type_get(s.l2, TYPE_WRITABLE), -XEN_EBUSY);
     CU_ASSERT_EQUAL(table_update(&kit_a, s.l2, 0, 0, false), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(table_unpin(&kit_a, s.l2), -XEN_ERESTART);
+    CU_ASSERT_EQUAL(table_unpin(&kit_a, s.l2), -XEN_ERESTART);
+    kit_check(0);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l4, 4), -XEN_ERESTART); /* goes through the l2 */
+    CU_ASSERT_EQUAL(type_count(s.l2), 1);
     kit_check(0);
     host_preempt_every(0);
-    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l4, 4), 0); /* goes through the l2 */
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l4, 4), 0);
     CU_ASSERT_TRUE(type_is_valid(s.l2));
     kit_check(0);
     rc = table_unpin(&kit_a, s.l2);
