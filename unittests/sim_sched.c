@@ -93,11 +93,6 @@ void console_softirq(void)
     note('C');
 }
 
-void irq_softirq(void)
-{
-    note('I');
-}
-
 void time_softirq(void)
 {
     note('T');

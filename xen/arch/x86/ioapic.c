@@ -9,7 +9,7 @@
  *
  * How a device interrupt that belongs to a domain will be served without a lock in its handler: the
  * handler leaves a note and does not EOI the local APIC. Device vectors are below all of the
- * hypervisor's own, which therefore still get through. SOFTIRQ_IRQ, on that CPU, masks a level pin
+ * hypervisor's own, which therefore still get through. A softirq on that CPU masks a level pin
  * here, then does the EOIs that are due; the domain's own EOI later unmasks the pin.
  */
 #include <lagan/lock.h>
