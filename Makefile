@@ -29,7 +29,7 @@ MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o m
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o log.o console.o options.o cmdline.o \
+CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o dom0.o log.o console.o options.o cmdline.o \
              option_value.o modline.o elf.o elf_notes.o)
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
@@ -126,8 +126,8 @@ HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 HOST_ARCH   := unittests/arch/host.o
 HOST_MM     := $(HOST_ARCH) unittests/arch/host_tlb.o unittests/arch/host_heap.o $(MM_OBJS)
 
-TEST_lib := unittests/target_string.o $(addprefix unittests/test_,string.o vsnprintf.o cmdline.o modline.o elf.o) \
-            xen/lib/parse.o $(addprefix xen/,options.o cmdline.o option_value.o modline.o elf.o elf_notes.o)
+TEST_lib := unittests/target_string.o $(addprefix unittests/test_,string.o vsnprintf.o cmdline.o modline.o elf.o dom0.o) \
+            xen/lib/parse.o $(addprefix xen/,dom0.o options.o cmdline.o option_value.o modline.o elf.o elf_notes.o)
 
 TEST_log := unittests/console_machine.o $(addprefix unittests/test_,log.o console.o) \
             $(addprefix xen/,log.o console.o options.o)
