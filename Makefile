@@ -313,7 +313,8 @@ HV_CFLAGS += -Wthread-safety
 endif
 
 LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined \
-         lint-shell
+         lint-shell \
+         lint-docs
 
 .PHONY: lint $(LINTS) objects format
 lint: $(LINTS) ## format, ranks, sizes, headers, both compilers, scripts
@@ -327,6 +328,9 @@ lint-layers:
 
 lint-sizes:
 	tools/check-sizes
+
+lint-docs:
+	tools/check-docs
 
 lint-headers:
 	tools/check-headers gcc $(HV_CFLAGS)
