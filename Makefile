@@ -313,8 +313,7 @@ HV_CFLAGS += -Wthread-safety
 endif
 
 LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined \
-         lint-shell \
-         lint-docs
+         lint-shell lint-docs
 
 .PHONY: lint $(LINTS) objects format
 lint: $(LINTS) ## format, ranks, sizes, headers, both compilers, scripts
