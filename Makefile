@@ -279,7 +279,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-qemu-all test-xen bench-guests
+.PHONY: test-runner test-grub-menu test-qemu test-qemu-all test-xen bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -298,8 +298,10 @@ test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, e
 test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
 	tools/test-xen
 
-bench-guests: guests $(B)/lagan ## instruction counts of frequent services, beside Debian's Xen
-	tools/bench-guests
+# Figures, not verdicts. The image that is measured is the one without assertions.
+bench: guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
+	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
+	tools/bench $(B)/release/lagan
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.

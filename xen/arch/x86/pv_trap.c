@@ -178,7 +178,8 @@ void guest_exit_work(void)
 
     do {
         interrupts_on();
-        softirq_run();
+        if (softirq_pending())
+            softirq_run();
         if (v->exit_work)
             deliver_nmi(v, &info->guest_regs);
         if (event_upcall_due(v->info) && v->arch.event.address)
