@@ -234,15 +234,16 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps evil bench
-BARE_GUESTS := hello
+GUESTS := hello ticks events smp traps evil bench mmubench mmu
+BARE_GUESTS := hello ticks events smp traps evil bench mmubench
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o
 GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
+GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o lib.o page.o \
-            time.o trap.o
+            space.o table.o time.o trap.o
 
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mno-red-zone -mgeneral-regs-only \
              -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
@@ -279,7 +280,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-qemu-all test-xen bench-guests
+.PHONY: test-runner test-grub-menu test-qemu test-qemu-all test-xen bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -298,8 +299,10 @@ test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, e
 test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
 	tools/test-xen
 
-bench-guests: guests $(B)/lagan ## instruction counts of frequent services, beside Debian's Xen
-	tools/bench-guests
+# Figures, not verdicts. The image that is measured is the one without assertions.
+bench: guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
+	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
+	tools/bench $(B)/release/lagan
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
