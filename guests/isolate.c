@@ -273,9 +273,6 @@ static void live(void *argument)
     op.arg1.mfn = va_to_mfn((void *)kit_start_info->pt_base);
     (void)wrong(t, "user base", (uint64_t)hv_mmuext(&op, 1), 0);
     /* Not on all: the others must not find it in their registers nor in XCR0. */
-    struct fault f = guarded(enable_avx, NULL); kit_printf("DBG vector %u rip+%lx\n", f.vector, f.frame.rip - (uint64_t)enable_avx);
-    { uint32_t a=0xd,b,c=0,d; __asm__ volatile("ud2; .ascii \"xen\"; cpuid":"+a"(a),"=b"(b),"+c"(c),"=d"(d)); kit_printf("DBG d %x %x %x %x\n",a,b,c,d);
-     a=0xd;c=0; __asm__ volatile("cpuid":"+a"(a),"=b"(b),"+c"(c),"=d"(d)); kit_printf("DBG n %x %x %x %x\n",a,b,c,d); a=1;c=0; __asm__ volatile("cpuid":"+a"(a),"=b"(b),"+c"(c),"=d"(d)); kit_printf("DBG n %x %x %x %x\n",a,b,c,d);}
     t->avx = t->value % 3 != 0 && guarded(enable_avx, NULL).vector == TRAP_NONE;
     fill_segments(t, id);
     fill_others(t);
