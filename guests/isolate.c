@@ -16,6 +16,7 @@ const char guest_name[] = "isolate";
 #define DATA      0x00cff3000000ffffUL
 #define FXSAVE_TO 416 /* bytes of an FXSAVE image that have a meaning */
 #define XMM_FIRST 160
+#define DR7_WRITES 0x99990055 /* all four, writes of 8 bytes */
 
 static struct tenant {
     uint64_t gdt[512] PAGE_ALIGNED;
@@ -189,15 +190,49 @@ static void read_aux_once(void *argument)
     *(uint32_t *)argument = read_aux();
 }
 
+/* Every other tenant watches the bait and leaves it alone; the others touch it, and watch nothing. It is
+ * at the same address in each domain. Every third has RDTSC trap in user mode. */
+static volatile uint64_t bait[KIT_CPUS_MAX * 4];
+
+static bool watches(const struct tenant *t)
+{
+    return t->value & 1;
+}
+
+static bool hides_tsc(const struct tenant *t)
+{
+    return t->value % 3 == 1;
+}
+
+static void set_tsd(void *argument)
+{
+    (void)argument;
+    __asm__ volatile("mov %%cr4, %%rax; or $4, %%eax; mov %%rax, %%cr4" : : : "rax");
+}
+
+static uint64_t watched(const struct tenant *t, unsigned i)
+{
+    return (uint64_t)&bait[t->value % KIT_CPUS_MAX * 4 + i];
+}
+
+static bool watchpoint_hit(struct trap_frame *frame)
+{
+    (void)wrong(&tenants[this_cpu()->id], "watchpoint", frame->rip, 0);
+    return true;
+}
+
 static void fill_others(struct tenant *t)
 {
     uint32_t seen = 0;
 
     for (unsigned i = 0; i < 4; i++) {
-        (void)hypercall2(__HYPERVISOR_set_debugreg, i, (t->value << 20) + 0x1000 * i);
+        (void)hypercall2(__HYPERVISOR_set_debugreg, i, watched(t, i));
     }
-    if (t->value & 1) { /* the others have it disarmed; nothing is ever at these addresses */
-        (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0x11111155);
+    if (watches(t)) {
+        (void)hypercall2(__HYPERVISOR_set_debugreg, 7, DR7_WRITES);
+    }
+    if (hides_tsc(t)) {
+        (void)guarded(set_tsd, NULL);
     }
     t->aux = guarded(write_aux, (void *)(t->value + 7)).vector == TRAP_NONE &&
              guarded(read_aux_once, &seen).vector == TRAP_NONE && seen == t->value + 7;
@@ -207,7 +242,12 @@ static void look_at_others(struct tenant *t)
 {
     for (unsigned i = 0; i < 4; i++) {
         (void)wrong(t, "debug register", (uint64_t)hypercall1(__HYPERVISOR_get_debugreg, i),
-                    (t->value << 20) + 0x1000 * i);
+                    watched(t, i));
+    }
+    (void)wrong(t, "dr7", (uint64_t)hypercall1(__HYPERVISOR_get_debugreg, 7) & 0xffff00ff,
+                watches(t) ? DR7_WRITES : 0);
+    for (unsigned i = 0; i < KIT_CPUS_MAX * 4 && !watches(t); i++) {
+        bait[i]++;
     }
     if (t->aux) {
         (void)wrong(t, "tsc_aux", read_aux(), t->value + 7);
@@ -221,6 +261,7 @@ static void look_at_others(struct tenant *t)
  * looked at as well. */
 uint64_t isolate_registers(uint64_t value, uint64_t turns);
 void isolate_user(void);
+void isolate_user_tsc(void);
 
 __asm__(".text\n"
         ".macro isolate_turns\n"
@@ -240,6 +281,7 @@ __asm__(".text\n"
         "isolate_turns\n"
         "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx; ret\n"
         /* RDI: where the arguments are */
+        "isolate_user_tsc: rdtsc\n"
         "isolate_user: mov 8(%rdi), %rsi; mov (%rdi), %rdi\n"
         "isolate_turns\n"
         "mov %gs:0, %rdx\n"
@@ -255,8 +297,15 @@ static void look_in_user_mode(struct tenant *t)
     uint64_t arguments[2] = {of(t, 300), 20000};
     struct iret_frame to = {(uint64_t)isolate_user, FLAT_USER_CS | 3, 0x202, user_stack_top(),
                             FLAT_USER_SS};
-    struct fault fault = guarded_iret(&to, arguments);
+    struct fault fault;
 
+    to.rip = (uint64_t)isolate_user_tsc;
+    fault = guarded_iret(&to, arguments);
+    if (hides_tsc(t)) {
+        (void)wrong(t, "rdtsc in user mode", fault.vector, 13);
+        to.rip = (uint64_t)isolate_user;
+        fault = guarded_iret(&to, arguments);
+    }
     (void)wrong(t, "user mode's way out", fault.vector, TRAP_SYSCALL);
     (void)wrong(t, "user registers", fault.frame.rax, 0);
     (void)wrong(t, "user gs base", fault.frame.rdx, t->value);
@@ -308,6 +357,7 @@ void guest_main(void)
     char name[32];
 
     trap_set_handler(TRAP_FAILSAFE, failsafe_seen);
+    trap_set_handler(1, watchpoint_hit);
     end_time = time_now() + args_number("ms", 2000) * MS;
     for (unsigned id = 0; id < count; id++) {
         tenants[id].value = seed * KIT_CPUS_MAX + id + 1;
