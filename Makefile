@@ -234,11 +234,11 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps evil bench mmubench mmu
-BARE_GUESTS := hello ticks events smp traps evil bench mmubench
+GUESTS := hello ticks events smp traps isolate evil bench mmubench mmu
+BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
-            traps/pointer.o
+            traps/pointer.o traps/flags.o traps/nmi.o
 GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 

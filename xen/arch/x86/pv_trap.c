@@ -16,7 +16,6 @@
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_bounce.h"
 #include "xen/arch/x86/pv_trap.h"
-#include "xen/arch/x86/segment.h"
 #include "xen/guest_access.h"
 #include "xen/softirq.h"
 
@@ -31,7 +30,6 @@ enum vector {
 };
 
 #define ERROR_CODE_IDT 2 /* of a selector error code: it names an IDT gate */
-#define SELECTOR_LDT   4 /* table indicator */
 
 void guest_syscall(struct cpu_user_regs *regs)
 {
@@ -147,17 +145,17 @@ void guest_trap(struct cpu_user_regs *regs)
     guest_exception(current_vcpu(), regs, vector, cr2);
 }
 
-/* CS or SS may lie in a page of the LDT that is not mapped yet: then once more. A stale CR2 does no
- * harm, since a page is mapped only once. */
+/* A page fault can only come from the LDT: if its page can be mapped now, the IRETQ is tried again.
+ */
 void pv_iret_fault(struct cpu_user_regs *regs, uint64_t cr2)
 {
-    if (((regs->cs | regs->ss) & SELECTOR_LDT) && pv_ldt_fault(current_vcpu(), cr2))
-        return;
-    regs->ds = read_ds();
-    regs->es = read_es();
-    regs->fs = read_fs();
-    regs->gs = read_gs();
-    pv_inject_failsafe(regs);
+    unsigned vector = regs->entry_vector;
+
+    regs->entry_vector = 0;
+    if (vector == VECTOR_PF)
+        page_fault(current_vcpu(), regs, cr2);
+    else
+        pv_inject_exception(regs, vector, regs->error_code);
 }
 
 /* exit_work goes first: who sends an NMI from here on sets it once more. If one is pending while
