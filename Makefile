@@ -119,7 +119,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv emul sched event mm
+TEST_PROGRAMS := lib log devices boot pv emul sched event mm core
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -151,6 +151,14 @@ TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/ev
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab.o frame.o account.o tlbclock.o \
             type.o table.o segdesc.o relinquish.o mm_model.o mm_threads.o)
+
+# The machine of the core's tests, and the core itself with all it stands on
+CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) xen/lib/parse.o \
+            $(addprefix xen/,domain.o teardown.o bootdomains.o hypercall.o hcall_vcpu.o hcall_memory.o \
+            hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o elf.o elf_notes.o) \
+            $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
+
+TEST_core := $(CORE_WORLD) $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -186,7 +194,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm core) ## unit tests under ThreadSanitizer
 
 mutants-mm: ## break mm/ in some 45 places, one at a time: each must be caught
 	unittests/mutate_mm.sh
@@ -194,10 +202,11 @@ mutants-mm: ## break mm/ in some 45 places, one at a time: each must be caught
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm event elf cmdline modline pv_decode acpi multiboot
+FUZZERS := mm event hypercall elf cmdline modline pv_decode acpi multiboot
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
+FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_cmdline   := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o

@@ -13,6 +13,7 @@
 
 #include "xen/domain.h"
 #include "xen/guest_access.h"
+#include "arch_current.h"
 #include "arch_inline.h"
 
 typedef int64_t (*hypercall_fn)(const struct hypercall_args *args);

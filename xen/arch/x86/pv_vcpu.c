@@ -53,12 +53,29 @@ static void drop_table(mfn_t *l4)
     *l4 = MFN_INVALID;
 }
 
-void arch_vcpu_relinquish(struct vcpu *v)
+/* The last use of a table gives up all below it, which may be the whole domain. */
+static int drop_table_preemptible(mfn_t *l4)
 {
+    int rc;
+
+    if (l4->n == MFN_INVALID.n)
+        return 0;
+    rc = type_put_preemptible(*l4);
+    if (rc)
+        return rc;
+    frame_put(*l4);
+    *l4 = MFN_INVALID;
+    return 0;
+}
+
+int arch_vcpu_relinquish(struct vcpu *v)
+{
+    int rc;
+
     pv_destroy_gdt(v);
     pv_destroy_ldt(v);
-    drop_table(&v->arch.l4_kernel);
-    drop_table(&v->arch.l4_user);
+    rc = drop_table_preemptible(&v->arch.l4_kernel);
+    return rc ? rc : drop_table_preemptible(&v->arch.l4_user);
 }
 
 int pv_take_l4(struct domain *d, mfn_t l4)
