@@ -92,6 +92,21 @@ static void load_cr4(uint64_t value)
         write_cr4(value);
 }
 
+/* The record of run states lies at an address of the guest kernel's, which user mode's page tables
+ * need not map, or map elsewhere. */
+static void update_runstate(struct vcpu *v)
+{
+    bool user = !v->arch.kernel_mode;
+
+    if (!v->runstate_area.va)
+        return;
+    if (user)
+        write_cr3(v->arch.l4_kernel.n << PAGE_SHIFT);
+    vcpu_runstate_update_area(v);
+    if (user)
+        write_cr3(v->arch.l4_user.n << PAGE_SHIFT);
+}
+
 static void load_vcpu(struct vcpu *v)
 {
     struct cpu_info *info = cpu_info();
@@ -107,7 +122,7 @@ static void load_vcpu(struct vcpu *v)
         wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
     info->guest_regs = v->arch.regs;
     pv_update_time(v);
-    vcpu_runstate_update_area(v);
+    update_runstate(v);
     if (!segments_ok && v->arch.failsafe.address)
         pv_inject_failsafe(&info->guest_regs);
 }

@@ -122,8 +122,6 @@ static bool write_cr(struct vcpu *v, unsigned cr, uint64_t value)
     case 2:
         v->arch.ctrlreg[2] = value;
         return true;
-    case 3:
-        return !(value & ~PAGE_MASK) && pv_new_baseptr(v, mfn(value >> PAGE_SHIFT)) == 0;
     case 4:
         pv_write_cr4(v, value);
         return true;
@@ -197,6 +195,19 @@ static bool write_xcr(struct vcpu *v, const struct cpu_user_regs *regs)
     return regs->ecx == 0 && fpu_set_xcr0(v, (uint64_t)regs->edx << 32 | regs->eax) == 0;
 }
 
+/* MOV to CR3. Accepting a table may take longer than one may keep others waiting: then the
+ * instruction runs once more. */
+static enum emul_result load_cr3(struct vcpu *v, struct cpu_user_regs *regs,
+                                 const struct pv_insn *insn)
+{
+    uint64_t value = *emul_gpr(regs, insn->reg);
+    int rc = value & ~PAGE_MASK ? -XEN_EINVAL : pv_new_baseptr(v, mfn(value >> PAGE_SHIFT));
+
+    if (rc == -XEN_ERESTART)
+        return EMUL_DONE;
+    return rc ? EMUL_UNHANDLED : emul_retire(regs, insn->length);
+}
+
 /* Acts out an instruction of the guest kernel; false: it faults. */
 static bool execute(struct vcpu *v, struct cpu_user_regs *regs, const struct pv_insn *insn)
 {
@@ -268,6 +279,8 @@ enum emul_result pv_emulate_privileged(struct cpu_user_regs *regs)
         pv_inject_exception(regs, TRAP_UD, 0);
         return EMUL_INJECTED;
     }
+    if (insn.op == PV_OP_MOV_TO_CR && insn.sysreg == 3)
+        return load_cr3(v, regs, &insn);
     return execute(v, regs, &insn) ? emul_retire(regs, insn.length) : EMUL_UNHANDLED;
 }
 
