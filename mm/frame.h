@@ -96,7 +96,16 @@ bool frame_get_again(mfn_t m) LAGAN_MUST_CHECK;
 /* Notes that an account other than the owner maps the frame (the caller holds a reference): when it
  * is given back, the TLBs of all CPUs are flushed, not only those that run its owner. */
 void frame_note_abroad(mfn_t m);
+/* The second half of frame_put(), for the last reference; `use` is the word before it. */
+void frame_give_back(mfn_t m, uint64_t use);
+
 /* Drops a reference; the last one gives an owned frame back: uncharged, off its owner's list,
  * flushed from TLBs that may hold it before anybody can have it. No lock of level LK_ACCOUNT or
  * above held. */
-void frame_put(mfn_t m);
+static inline void frame_put(mfn_t m)
+{
+    uint64_t use = atomic_fetch_sub(&frame_of(m)->use, 1);
+
+    if (unlikely((uint32_t)use <= 1))
+        frame_give_back(m, use);
+}
