@@ -109,13 +109,15 @@ int64_t hcall_vcpu_op(const struct hypercall_args *args)
     unsigned cmd = (unsigned)args->a[0], id = (unsigned)args->a[1];
     guest_ptr_t arg = guest_ptr(args->a[2]);
     struct vcpu *v;
+    int64_t rc;
 
     if (id >= d->vcpu_count)
         return -XEN_ENOENT;
     v = d->vcpu[id];
     switch (cmd) {
     case VCPUOP_initialise:
-        return initialise(v, arg);
+        rc = initialise(v, arg);
+        return rc == -XEN_ERESTART ? hypercall_continue(args) : rc;
     case VCPUOP_up:
         return bring_up(v);
     case VCPUOP_down:

@@ -73,32 +73,39 @@ int64_t hypercall_continue(const struct hypercall_args *args)
 
 #define CALLED_IRET 1
 
+/* struct multicall_entry, with the arguments as decoders take them. */
+struct call {
+    uint64_t op;
+    int64_t result;
+    struct hypercall_args args;
+};
+STATIC_ASSERT(sizeof(struct call) == sizeof(struct multicall_entry));
+STATIC_ASSERT(offsetof(struct call, result) == offsetof(struct multicall_entry, result));
+STATIC_ASSERT(offsetof(struct call, args) == offsetof(struct multicall_entry, args));
+
 /* Calls the entry at `where`, from a fresh copy of it. 0: done; -XEN_ERESTART: the entry, whose
  * arguments in guest memory now hold its cursor, must be called again. CALLED_IRET: the registers
  * are those of where the iret led, RAX being *iret_result; nothing after it is run. */
 static int call_entry(struct vcpu *v, guest_ptr_t where, int64_t *iret_result)
 {
-    struct multicall_entry entry;
-    struct hypercall_args args;
+    struct call call;
     int64_t result;
 
-    if (copy_from_guest(&entry, where, sizeof(entry)))
+    if (copy_from_guest(&call, where, sizeof(call)))
         return -XEN_EFAULT;
-    for (unsigned i = 0; i < ARRAY_SIZE(args.a); i++)
-        args.a[i] = entry.args[i];
-    result = entry.op == __HYPERVISOR_multicall ? -XEN_EINVAL : hypercall_call(entry.op, &args);
-    if (v->hypercall.restart) {
+    result = call.op == __HYPERVISOR_multicall ? -XEN_EINVAL : hypercall_call(call.op, &call.args);
+    if (unlikely(v->hypercall.restart)) {
         v->hypercall.restart = false;
-        if (copy_to_guest(guest_ptr_add(where, offsetof(struct multicall_entry, args)),
-                          v->hypercall.args.a, sizeof(args.a)))
+        if (copy_to_guest(guest_ptr_add(where, offsetof(struct call, args)), &v->hypercall.args,
+                          sizeof(call.args)))
             return -XEN_EFAULT;
         return -XEN_ERESTART;
     }
-    if (entry.op == __HYPERVISOR_iret) {
+    if (unlikely(call.op == __HYPERVISOR_iret)) {
         *iret_result = result;
         return CALLED_IRET;
     }
-    return copy_to_guest(guest_ptr_add(where, offsetof(struct multicall_entry, result)), &result,
+    return copy_to_guest(guest_ptr_add(where, offsetof(struct call, result)), &result,
                          sizeof(result));
 }
 

@@ -176,6 +176,7 @@ iret_fault:
         push    $0
         push_gprs
         mov     %rsp, %rdi
+        mov     %cr2, %rsi              /* if it was a page fault */
         xor     %ebp, %ebp
         sti
         call    pv_iret_fault

@@ -31,6 +31,7 @@ enum vector {
 };
 
 #define ERROR_CODE_IDT 2 /* of a selector error code: it names an IDT gate */
+#define SELECTOR_LDT   4 /* table indicator */
 
 void guest_syscall(struct cpu_user_regs *regs)
 {
@@ -76,11 +77,14 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject_exception(regs, VECTOR_GP, regs->error_code);
 }
 
+/* A selector load reads the LDT with the rights of ring 0, which tells it from a guest that touches
+ * the hypervisor's part by itself. */
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
     uint64_t ldt_offset = address - pv_ldt_va(v);
 
-    if (unlikely(ldt_offset < v->arch.ldt_entry_count * UINT64_C(8))) {
+    if (unlikely(ldt_offset < v->arch.ldt_entry_count * UINT64_C(8)) &&
+        !(regs->error_code & PF_USER)) {
         if (pv_ldt_fault(v, address))
             return;
         address = v->arch.ldt_base + ldt_offset; /* where the guest has its table */
@@ -143,8 +147,12 @@ void guest_trap(struct cpu_user_regs *regs)
     guest_exception(current_vcpu(), regs, vector, cr2);
 }
 
-void pv_iret_fault(struct cpu_user_regs *regs)
+/* CS or SS may lie in a page of the LDT that is not mapped yet: then once more. A stale CR2 does no
+ * harm, since a page is mapped only once. */
+void pv_iret_fault(struct cpu_user_regs *regs, uint64_t cr2)
 {
+    if (((regs->cs | regs->ss) & SELECTOR_LDT) && pv_ldt_fault(current_vcpu(), cr2))
+        return;
     regs->ds = read_ds();
     regs->es = read_es();
     regs->fs = read_fs();
@@ -152,12 +160,14 @@ void pv_iret_fault(struct cpu_user_regs *regs)
     pv_inject_failsafe(regs);
 }
 
+/* exit_work goes first: who sends an NMI from here on sets it once more. If one is pending while
+ * they are masked, the iret that unmasks them sets it again. */
 static void deliver_nmi(struct vcpu *v, struct cpu_user_regs *regs)
 {
+    v->exit_work = 0;
     if (!v->arch.nmi_pending || v->arch.nmi_masked)
         return;
     v->arch.nmi_pending = false;
-    v->exit_work = 0;
     pv_inject_nmi(regs);
 }
 
@@ -168,7 +178,8 @@ void guest_exit_work(void)
 
     do {
         interrupts_on();
-        softirq_run();
+        if (softirq_pending())
+            softirq_run();
         if (v->exit_work)
             deliver_nmi(v, &info->guest_regs);
         if (event_upcall_due(v->info) && v->arch.event.address)

@@ -15,6 +15,7 @@
 #include <lagan/printk.h>
 
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/cpuctl.h"
 #include "xen/arch/x86/crash.h"
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/mce.h"
@@ -24,6 +25,8 @@
 #include "xen/arch/x86/watchdog.h"
 
 enum vector { TRAP_DB = 1, TRAP_NMI = 2, TRAP_DF = 8, TRAP_PF = 14, TRAP_MC = 18 };
+
+#define FLAGS_TF UINT64_C(0x100)
 
 struct ex_entry {
     int32_t fault, fixup; /* each relative to itself */
@@ -75,17 +78,27 @@ bool trap_fixup(struct cpu_user_regs *regs)
     return false;
 }
 
-/* Debug exceptions of ours come from breakpoints that a guest set: they are not for us. */
-static void ignore_debug(void)
+/* Debug exceptions of ours come from breakpoints that a guest set, or from its trap flag: they are
+ * not for us. */
+static void ignore_debug(struct cpu_user_regs *regs)
 {
-    __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0UL));
+    write_dr6(DR6_DEFAULT);
+    regs->rflags &= ~FLAGS_TF;
 }
 
+/* Mapping a page may make other CPUs drop translations, and wait for them: that takes interrupts.
+ * Where they are off we only get from guest_iretq, whose fix-up turns them on and looks itself. */
 static bool guest_ldt_fault(const struct cpu_user_regs *regs, uint64_t address)
 {
-    (void)regs;
-    return address >> 39 == VA_PERDOMAIN >> 39 && current_vcpu() &&
-           pv_ldt_fault(current_vcpu(), address);
+    struct vcpu *v = current_vcpu();
+    bool mapped;
+
+    if (address >> 39 != VA_PERDOMAIN >> 39 || !v || !(regs->rflags & FLAGS_IF))
+        return false;
+    interrupts_on();
+    mapped = pv_ldt_fault(v, address);
+    interrupts_off();
+    return mapped;
 }
 
 void hv_trap(struct cpu_user_regs *regs)
@@ -93,7 +106,7 @@ void hv_trap(struct cpu_user_regs *regs)
     uint64_t cr2 = read_cr2();
 
     if (regs->entry_vector == TRAP_DB) {
-        ignore_debug();
+        ignore_debug(regs);
         return;
     }
     if (regs->entry_vector == TRAP_PF && guest_ldt_fault(regs, cr2))

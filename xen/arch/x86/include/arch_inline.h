@@ -15,6 +15,16 @@ static inline unsigned arch_cpu(void)
     return cpu_info()->cpu;
 }
 
+static inline _Atomic uint32_t *arch_softirq_word(unsigned cpu)
+{
+    return &cpu_info_of(cpu)->softirq_pending;
+}
+
+static inline _Atomic uint32_t *arch_own_softirqs(void)
+{
+    return &cpu_info()->softirq_pending;
+}
+
 static inline void arch_relax(void)
 {
     __builtin_ia32_pause();
