@@ -27,6 +27,7 @@ static void replace(const void *va)
     uint64_t pfn = va_to_pfn(va);
     xen_pfn_t frame = 0;
 
+    check_part(page_unmap((void *)va) == 0, "not unmapped"); /* which frees the old one */
     check_part(reserve(XENMEM_populate_physmap, pfn, &frame) == 1, "no new frame");
     ((uint64_t *)kit_start_info->mfn_list)[pfn] = frame;
     check_part(page_make_writable((void *)va) == 0, "the new frame cannot be mapped");

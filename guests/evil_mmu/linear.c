@@ -80,8 +80,9 @@ static void rings(void)
                 write_link(i, link_to((i + 1) % size));
             }
             for (unsigned i = 0; i < size; i++) {
-                (void)table_pin(chain[i], level);
-                check_part(table_set(&chain[i][3], link_to((i + 1) % size) | PTE_W) < 0 || size > 1,
+                check_part(table_pin(chain[i], level) != 0 ||
+                               table_set(&chain[i][3], link_to((i + 1) % size) | PTE_W) < 0 ||
+                               size > 1,
                            "L%u: writable", level);
             }
             for (unsigned i = 0; i < size; i++) {
