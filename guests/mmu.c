@@ -35,6 +35,11 @@ unsigned probe_write(struct probe *probe)
     return guarded(write_word, probe).vector;
 }
 
+void check_no_domain(const char *name, long rc)
+{
+    check_true(name, rc == -XEN_ESRCH || (rc == -XEN_EPERM && !first_domain()), "result %ld", rc);
+}
+
 void guest_main(void)
 {
     unsigned left = table_left();

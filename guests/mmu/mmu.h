@@ -20,6 +20,9 @@ struct probe {
     volatile uint64_t *where;
     uint64_t value;
 };
+/* What an operation for a domain that does not exist answers: those who may not name others learn no
+ * more than that. */
+void check_no_domain(const char *name, long rc);
 /* Reads (or writes `value`) there: the exception's vector, or TRAP_NONE. */
 unsigned probe_read(struct probe *probe);
 unsigned probe_write(struct probe *probe);

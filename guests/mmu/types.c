@@ -104,7 +104,7 @@ static void give_back(void)
     check_part(first_domain() || rc == -XEN_EINVAL, "mapping what is not ours: %ld", rc);
     frame = pfn;
     rc = reserve(XENMEM_populate_physmap, &frame);
-    check_part(rc == 1 && frame != pfn, "a new one: %ld, %lx", rc, frame);
+    check_part(rc == 1, "a new one: %ld", rc);
     check_part(mfn_to_pfn(frame) == pfn, "its number: %lx, not %lx", mfn_to_pfn(frame), pfn);
     ((uint64_t *)kit_start_info->mfn_list)[pfn] = frame;
     rc = page_map(&window, frame, PTE_P | PTE_W);
