@@ -39,12 +39,12 @@ EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o 
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_reservation.o hcall_mmu.o \
-              hcall_version.o hcall_misc.o)
+             hcall_mmuext.o               hcall_version.o hcall_misc.o)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
              hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
-             feature.o tlb.o ap.o smp.o crash.o symbols.o)
+             feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
@@ -53,7 +53,7 @@ DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o ap
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
-           pv_decode.o pv_emul.o pv_emul_io.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
+           pv_decode.o pv_emul.o pv_emul_io.o pv_ptwr.o pv_ptwr_decode.o pv_ptwr_alu.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
            pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
            hcall_cpu.o hcall_desc.o hcall_debug.o)
 
