@@ -181,6 +181,8 @@ static int get_first(struct frame *f, uint32_t word, enum frame_type type)
     if (!word_cas(f, &word, word_of(type, 1)))
         return WAIT;
     flush_former_use(f, was, type);
+    if (!is_plain) /* what is written past the caches from now on counts again */
+        frame_make_coherent(frame_mfn(f));
     return make_valid(f, type, 0);
 }
 

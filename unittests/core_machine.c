@@ -42,18 +42,9 @@ void arch_vcpu_destroy(struct vcpu *v)
     page_free(v->arch.page, 0);
 }
 
-int arch_vcpu_relinquish(struct vcpu *v)
+void arch_vcpu_relinquish(struct vcpu *v)
 {
-    int rc;
-
-    if (v->arch.l4.n == MFN_INVALID.n)
-        return 0;
-    rc = type_put_preemptible(v->arch.l4);
-    if (rc)
-        return rc;
-    frame_put(v->arch.l4);
-    v->arch.l4 = MFN_INVALID;
-    return 0;
+    table_abandon(&v->arch.l4);
 }
 
 static int take_l4(struct vcpu *v, mfn_t l4)

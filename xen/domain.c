@@ -242,6 +242,7 @@ static int build_parts(struct domain *d, const struct domain_config *config)
 
     if (rc)
         return rc;
+    d->account.maps_io = config->privileged;
     rc = event_domain_init(d, EVTCHN_FIFO_NR_CHANNELS - 1);
     if (rc)
         goto no_events;

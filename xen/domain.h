@@ -123,9 +123,9 @@ int arch_domain_init(struct domain *d) LAGAN_MUST_CHECK;
 void arch_domain_destroy(struct domain *d);
 int arch_vcpu_init(struct vcpu *v) LAGAN_MUST_CHECK;
 void arch_vcpu_destroy(struct vcpu *v);
-/* Gives up the frames that v's registers and descriptor tables hold. v does not run. Preemptible:
- * -XEN_ERESTART until done, then 0. */
-int arch_vcpu_relinquish(struct vcpu *v) LAGAN_MUST_CHECK;
+/* Gives up the frames that v's registers and descriptor tables hold; what takes long is left to
+ * account_relinquish(). v does not run. */
+void arch_vcpu_relinquish(struct vcpu *v);
 /* VCPUOP_initialise: checks everything, then takes it all; nothing changed on an error. */
 int arch_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c) LAGAN_MUST_CHECK;
 /* A few lines on the console: the registers of a vCPU that crashed its domain. */

@@ -22,6 +22,7 @@ typedef int64_t (*hypercall_fn)(const struct hypercall_args *args);
 
 static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_set_trap_table] = hcall_set_trap_table,
+    [__HYPERVISOR_mmu_update] = hcall_mmu_update,
     [__HYPERVISOR_set_gdt] = hcall_set_gdt,
     [__HYPERVISOR_stack_switch] = hcall_stack_switch,
     [__HYPERVISOR_set_callbacks] = hcall_set_callbacks,
@@ -37,6 +38,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_console_io] = hcall_console_io,
     [__HYPERVISOR_vm_assist] = hcall_vm_assist,
     [__HYPERVISOR_iret] = hcall_iret,
+    [__HYPERVISOR_update_va_mapping_otherdomain] = hcall_update_va_mapping_otherdomain,
     [__HYPERVISOR_vcpu_op] = hcall_vcpu_op,
     [__HYPERVISOR_set_segment_base] = hcall_set_segment_base,
     [__HYPERVISOR_mmuext_op] = hcall_mmuext_op,

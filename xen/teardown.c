@@ -23,7 +23,7 @@ enum teardown_step {
     STEP_STOP,
     STEP_EVENTS,
     STEP_VCPUS,
-    STEP_TABLES,
+   
     STEP_MEMORY,
     STEP_WAIT,
     STEP_DONE
@@ -56,25 +56,12 @@ static void relinquish_vcpu(struct vcpu *v)
 {
     vcpu_timer_destroy(v);
     sched_vcpu_destroy(v);
+    arch_vcpu_relinquish(v);
     if (v->info_frame.n != MFN_INVALID.n) {
         v->info = (vcpu_info_t *)&v->domain->shared_info->vcpu_info[v->id];
         frame_put_writable(v->info_frame);
         v->info_frame = MFN_INVALID;
     }
-}
-
-static int relinquish_tables(struct domain *d)
-{
-    struct vcpu *v;
-    unsigned i;
-    int rc = 0;
-
-    for_each_vcpu (d, v, i) {
-        rc = arch_vcpu_relinquish(v);
-        if (rc)
-            break;
-    }
-    return rc;
 }
 
 static int run_step(struct domain *d)
@@ -91,8 +78,6 @@ static int run_step(struct domain *d)
         for_each_vcpu (d, v, i)
             relinquish_vcpu(v);
         return 0;
-    case STEP_TABLES:
-        return relinquish_tables(d);
     case STEP_MEMORY:
         return account_relinquish(&d->account);
     case STEP_WAIT:

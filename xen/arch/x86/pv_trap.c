@@ -15,6 +15,7 @@
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_bounce.h"
+#include "xen/arch/x86/pv_ptwr.h"
 #include "xen/arch/x86/pv_trap.h"
 #include "xen/guest_access.h"
 #include "xen/softirq.h"
@@ -86,6 +87,8 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addr
         if (pv_ldt_fault(v, address))
             return;
         address = v->arch.ldt_base + ldt_offset; /* where the guest has its table */
+    } else if (pv_ptwr_fault(v, regs, address)) {
+        return;
     }
     pv_inject_page_fault(regs, address, regs->error_code);
 }
