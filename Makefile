@@ -157,7 +157,7 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,domain.o teardown.o bootdomains.o hypercall.o hcall_vcpu.o hcall_memory.o \
+            $(addprefix xen/,domain.o teardown.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_memory.o \
             hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o elf.o elf_notes.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 

@@ -10,6 +10,7 @@
 #include "unittests/core_world.h"
 #include "xen/arch/x86/power.h"
 #include "xen/arch/x86/pv_vcpu.h"
+#include "xen/arch/x86/start.h"
 #include "xen/console.h"
 
 struct pv_start core_started;
@@ -117,19 +118,23 @@ void machine_power_off(void)
 
 /* ---- hypercalls of the machine ---- */
 
-#define MACHINE_CALL(name)                              \
+#define MACHINE_CALL(name)                                  \
     int64_t hcall_##name(const struct hypercall_args *args) \
-    {                                                   \
-        (void)args;                                     \
-        return -XEN_ENOSYS;                             \
+    {                                                       \
+        (void)args;                                         \
+        return -XEN_ENOSYS;                                 \
     }
 
 MACHINE_CALL(set_trap_table)
+const uint64_t boot_tsc = 0;
+
 MACHINE_CALL(set_gdt)
 MACHINE_CALL(stack_switch)
 MACHINE_CALL(set_callbacks)
 MACHINE_CALL(callback_op)
 MACHINE_CALL(fpu_taskswitch)
+MACHINE_CALL(mmu_update)
+MACHINE_CALL(update_va_mapping_otherdomain)
 MACHINE_CALL(set_debugreg)
 MACHINE_CALL(get_debugreg)
 MACHINE_CALL(update_descriptor)
