@@ -147,6 +147,9 @@ static int update_entry(struct batch *b, uint64_t address, uint64_t entry, bool 
 
     b->v->arch.old_table = c.old_table;
     b->flush |= c.upper;
+    /* As Xen does: a frame that is in use as something else is "busy" to an L1 entry only. */
+    if (rc == -XEN_EBUSY && type_of(mfn(address >> PAGE_SHIFT)) != TYPE_L1)
+        rc = -XEN_EINVAL;
     return rc;
 }
 
