@@ -158,7 +158,8 @@ CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT
             hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o elf.o elf_notes.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
-TEST_core := $(CORE_WORLD) $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o)
+TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o pv_build.o bootdomains.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -126,11 +126,11 @@ void machine_power_off(void)
 
 /* ---- hypercalls of the machine ---- */
 
-#define MACHINE_CALL(name)                              \
+#define MACHINE_CALL(name)                                  \
     int64_t hcall_##name(const struct hypercall_args *args) \
-    {                                                   \
-        (void)args;                                     \
-        return -XEN_ENOSYS;                             \
+    {                                                       \
+        (void)args;                                         \
+        return -XEN_ENOSYS;                                 \
     }
 
 MACHINE_CALL(set_trap_table)

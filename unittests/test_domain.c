@@ -264,8 +264,7 @@ static void stays_stopped(void)
     core_enter(d->vcpu[0]->sched.cpu);
     CU_ASSERT_EQUAL(domain_kill(d), -XEN_ERESTART);
     d->vcpu[1]->initialised = true;
-    CU_ASSERT_EQUAL(
-        hcall_vcpu_op(&(struct hypercall_args){{VCPUOP_up, 1}}), 0);
+    CU_ASSERT_EQUAL(hcall_vcpu_op(&(struct hypercall_args){{VCPUOP_up, 1}}), 0);
     core_settle();
     CU_ASSERT(!core_runs(d->vcpu[0]) && !core_runs(d->vcpu[1]));
     core_kill(d);
@@ -302,9 +301,8 @@ static void furnish(struct domain *d, struct domain *peer)
     CU_ASSERT(event_bind_ipi(d, 1) > 0);
     CU_ASSERT(event_bind_virq(d, VIRQ_TIMER, 0) > 0);
     memcpy(core_at(0), &(struct vcpu_register_vcpu_info){.mfn = core_frame(d).n, .offset = 64}, 16);
-    CU_ASSERT_EQUAL(CORE_CALL(d->vcpu[0], __HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 1,
-                              core_va(0)),
-                    0);
+    CU_ASSERT_EQUAL(
+        CORE_CALL(d->vcpu[0], __HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 1, core_va(0)), 0);
     CU_ASSERT_EQUAL(CORE_CALL(d->vcpu[0], __HYPERVISOR_set_timer_op, 2000000000), 0);
     core_audit();
 }

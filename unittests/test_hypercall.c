@@ -41,8 +41,15 @@ static int64_t stepwise(const struct hypercall_args *args)
 
 static void numbers(void)
 {
-    static const uint64_t none[] = {__HYPERVISOR_mmu_update + 63, 11, 27, 57, 64, 4096, UINT32_MAX,
-                                    UINT64_MAX, UINT64_C(1) << 63};
+    static const uint64_t none[] = {__HYPERVISOR_mmu_update + 63,
+                                    11,
+                                    27,
+                                    57,
+                                    64,
+                                    4096,
+                                    UINT32_MAX,
+                                    UINT64_MAX,
+                                    UINT64_C(1) << 63};
 
     start();
     for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
