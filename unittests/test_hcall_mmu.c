@@ -376,7 +376,7 @@ static void test_update_preempted(void)
         host_preempt_every(n);
         CU_ASSERT_EQUAL(call(hcall_mmu_update, LIST, 8, DONE, DOMID_SELF), 0);
         host_preempt_every(0);
-        CU_ASSERT(restarts > 0 || n == 0 || n > 7);
+        CU_ASSERT(restarts > 0 || n == 0 || n > 6);
         CU_ASSERT_EQUAL(*done_word(), 8);
         CU_ASSERT_EQUAL(type_count(m), 0);
         CU_ASSERT_EQUAL(type_count(s.l3), 0);

@@ -142,8 +142,7 @@ static int update_entry(struct batch *b, uint64_t address, uint64_t entry, bool 
 {
     struct table_change c = {
         .entry = entry, .from = b->frames ? b->frames->id : DOMID_IO, .preserve_ad = preserve_ad};
-    int rc = table_update(&b->tables->account, mfn(address >> PAGE_SHIFT),
-                          (unsigned)(address & ~PAGE_MASK) / sizeof(uint64_t), &c);
+    int rc = table_update(&b->tables->account, mfn(address >> PAGE_SHIFT), pte_slot(address), &c);
 
     b->v->arch.old_table = c.old_table;
     b->flush |= c.upper;
