@@ -186,7 +186,7 @@ check-asan: $(TEST_PROGRAMS:%=$(B)/host-asan/test_%) ## unit tests under ASan an
 check-tsan: $(patsubst %,$(B)/host-tsan/test_%,log sched event mm) ## unit tests under ThreadSanitizer
 	for t in $^; do TSAN_OPTIONS=halt_on_error=1 ./$$t; done
 
-mutants-mm: ## break mm/ in some 45 places, one at a time: each must be caught
+mutants-mm: ## break mm/ in some 65 places, one at a time: each must be caught
 	unittests/mutate_mm.sh
 
 # ---------------------------------------------------------------------------------------------------
