@@ -200,7 +200,7 @@ check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
 check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under ThreadSanitizer
 
-mutants-mm: ## break mm/ in some 45 places, one at a time: each must be caught
+mutants-mm: ## break mm/ in some 65 places, one at a time: each must be caught
 	unittests/mutate_mm.sh
 
 # ---------------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ int table_pin(struct account *a, mfn_t m, unsigned level)
     }
     if (rc)
         frame_put(m);
+    if (rc == -XEN_EBUSY)
+        rc = -XEN_EINVAL; /* what the ABI says of tables */
     return rc ? rc : check_alive(a, m);
 }
 

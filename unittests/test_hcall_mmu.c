@@ -327,6 +327,8 @@ static void test_update_foreign(void)
     CU_ASSERT_EQUAL(update(entry_address(s.l1[0], 11), kit_pte(mfn(DEVICE), KIT_RW), DOMID_IO), 0);
     CU_ASSERT_EQUAL(update(entry_address(s.l1[0], 12), kit_pte(mfn(DEVICE), KIT_RW), DOMID_SELF),
                     0);
+    CU_ASSERT_EQUAL(update(entry_address(s.l1[0], 13), kit_pte(s.data[2], KIT_RW), DOMID_IO), 0);
+    CU_ASSERT_EQUAL(update(entry_address(s.l1[0], 14), kit_pte(m, KIT_RW), DOMID_XEN), -XEN_EINVAL);
     CU_ASSERT_EQUAL(update(m.n << PAGE_SHIFT | MMU_MACHPHYS_UPDATE, 5, 12), 0);
     CU_ASSERT_EQUAL(arch_m2p_get(m), 5);
     CU_ASSERT_EQUAL(update(entry_address(table, 9), kit_pte(m, KIT_RO), tables_of_12 | 12), 0);
@@ -630,10 +632,10 @@ static void test_bad_base(void)
 {
     start();
     loaded_cr3 = 1;
-    CU_ASSERT_EQUAL(ext(MMUEXT_NEW_BASEPTR, s.l3.n, 0, DOMID_SELF), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(ext(MMUEXT_NEW_BASEPTR, s.l3.n, 0, DOMID_SELF), -XEN_EINVAL);
     CU_ASSERT_EQUAL(ext(MMUEXT_NEW_BASEPTR, 0, 0, DOMID_SELF), -XEN_EINVAL);
     CU_ASSERT_EQUAL(ext(MMUEXT_NEW_USER_BASEPTR, ~UINT64_C(0), 0, DOMID_SELF), -XEN_EINVAL);
-    CU_ASSERT_EQUAL(ext(MMUEXT_NEW_USER_BASEPTR, s.data[0].n, 0, DOMID_SELF), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(ext(MMUEXT_NEW_USER_BASEPTR, s.data[0].n, 0, DOMID_SELF), -XEN_EINVAL);
     CU_ASSERT(loaded_cr3 == 1 && vcpu[0].arch.l4_kernel.n == s.l4.n);
     kit_check(held());
     end();

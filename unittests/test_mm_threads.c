@@ -17,6 +17,7 @@ static struct {
     pthread_barrier_t barrier;
     struct kit_space space; /* pinned throughout: what the guests run on */
     mfn_t frame[FRAMES];    /* what they fight for */
+    mfn_t foreign;          /* another account's */
     unsigned rounds;
 } t;
 
@@ -40,6 +41,25 @@ static mfn_t any_frame(uint64_t *r)
     return t.frame[kit_random(r) % FRAMES];
 }
 
+/* As a direct write does it, on whatever is there now; or another account's frame. */
+static int change(mfn_t m, unsigned slot, uint64_t entry)
+{
+    struct table_change c = {.entry = entry, .from = 1};
+    int rc;
+
+    if (entry & PTE_P) {
+        c.exact = true;
+        c.expected = pte_load(kit_entry(m, slot));
+    } else {
+        c.entry = kit_pte(t.foreign, slot % 2 ? KIT_RW : KIT_RO);
+        c.from = 2;
+    }
+    rc = table_update(&kit_a, m, slot, &c);
+    while (table_drop(&c.old_table) != 0)
+        ;
+    return rc;
+}
+
 /* Result codes depend on who came first: only the audits and the TLBs tell right from wrong. */
 static void step(unsigned cpu, uint64_t *r)
 {
@@ -58,6 +78,8 @@ static void step(unsigned cpu, uint64_t *r)
         break;
     case 2:
         rc = table_set(&kit_a, m, slot, e, false);
+        if (kit_random(r) % 2)
+            rc = change(m, slot, e);
         break;
     case 3:
         rc = table_set(&kit_a, t.space.l1[slot % KIT_L1], 8 + slot, e, true);
@@ -109,6 +131,7 @@ static void test_four_cpus(void)
     kit_start(512);
     kit_space_build(&kit_a, &t.space);
     CU_ASSERT_EQUAL_FATAL(table_pin(&kit_a, t.space.l4, 4), 0);
+    t.foreign = kit_frame(&kit_b);
     for (unsigned i = 0; i < FRAMES; i++)
         t.frame[i] = kit_frame(&kit_a);
     pthread_barrier_init(&t.barrier, NULL, HOST_CPUS);

@@ -329,10 +329,11 @@ unsigned arch_phys_bits(void)
     return 40;
 }
 
-/* One page is a device of the hypervisor's own. */
-bool arch_io_frame_ok(mfn_t m)
+enum io_access arch_io_access(mfn_t m)
 {
-    return m.n < UINT64_C(1) << (40 - PAGE_SHIFT) && m.n != HOST_OWN_DEVICE;
+    if (m.n >= UINT64_C(1) << (40 - PAGE_SHIFT) || m.n == HOST_OWN_DEVICE)
+        return IO_NONE;
+    return m.n == HOST_SEEN_DEVICE ? IO_READ_ONLY : IO_ALL;
 }
 
 void arch_cache_flush_frame(mfn_t m)

@@ -93,7 +93,7 @@ static void write_register(uint64_t *reg, unsigned bytes, bool high_byte, uint64
 static int change_entry(struct vcpu *v, mfn_t table, uint64_t address, const struct ptwr_insn *insn,
                         struct cpu_user_regs *regs, struct ptwr_effect *effect)
 {
-    unsigned index = (unsigned)(address & ~PAGE_MASK) / sizeof(uint64_t);
+    unsigned index = pte_slot(address);
     unsigned shift = (unsigned)(address % sizeof(uint64_t)) * 8;
     uint64_t old = pte_load((const uint64_t *)arch_map_frame(table) + index);
     uint64_t mask = (insn->bytes == 8 ? UINT64_MAX : (UINT64_C(1) << insn->bytes * 8) - 1) << shift;
