@@ -29,7 +29,7 @@ static struct tenant {
     uint16_t es, fs, gs;
     bool avx, aux;
     volatile uint64_t done, rounds, switches;
-    uint64_t user_loops;
+    volatile uint64_t hits;
     char what[64];
     uint64_t got, wanted;
 } tenants[KIT_CPUS_MAX];
@@ -190,7 +190,7 @@ static void read_aux_once(void *argument)
     *(uint32_t *)argument = read_aux();
 }
 
-/* Every other tenant watches the bait and leaves it alone; the others touch it, and watch nothing. It is
+/* Every other tenant watches its own part of the bait; the others watch nothing, and touch all of it. It is
  * at the same address in each domain. Every third has RDTSC trap in user mode. */
 static volatile uint64_t bait[KIT_CPUS_MAX * 4];
 
@@ -217,7 +217,10 @@ static uint64_t watched(const struct tenant *t, unsigned i)
 
 static bool watchpoint_hit(struct trap_frame *frame)
 {
-    (void)wrong(&tenants[this_cpu()->id], "watchpoint", frame->rip, 0);
+    struct tenant *t = &tenants[this_cpu()->id];
+
+    (void)wrong(t, "watchpoint", watches(t) ? 0 : frame->rip, 0);
+    t->hits++;
     return true;
 }
 
@@ -240,12 +243,19 @@ static void fill_others(struct tenant *t)
 
 static void look_at_others(struct tenant *t)
 {
+    uint64_t before;
+
     for (unsigned i = 0; i < 4; i++) {
         (void)wrong(t, "debug register", (uint64_t)hypercall1(__HYPERVISOR_get_debugreg, i),
                     watched(t, i));
     }
     (void)wrong(t, "dr7", (uint64_t)hypercall1(__HYPERVISOR_get_debugreg, 7) & 0xffff00ff,
                 watches(t) ? DR7_WRITES : 0);
+    if (watches(t)) {
+        before = t->hits;
+        *(volatile uint64_t *)watched(t, t->rounds % 4) = 0;
+        (void)wrong(t, "hits of the watchpoint", t->hits - before, 1);
+    }
     for (unsigned i = 0; i < KIT_CPUS_MAX * 4 && !watches(t); i++) {
         bait[i]++;
     }
