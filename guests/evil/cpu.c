@@ -152,6 +152,21 @@ static void leave_state(void)
     (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0);
 }
 
+/* Has vCPU 1 run main(), whether or not an earlier attack has used it. */
+static void start_second(void (*main)(void *))
+{
+    long rc;
+
+    for (unsigned i = 0; i < 1000 && hv_vcpu(VCPUOP_is_up, 1, NULL) == 1; i++) {
+        time_sleep(MS);
+    }
+    rc = cpu_start(1, main, NULL);
+    if (rc == -XEN_EEXIST) {
+        rc = hv_vcpu(VCPUOP_up, 1, NULL);
+    }
+    check_part(rc == 0, "vCPU 1: %ld", rc);
+}
+
 /* ---- LDT pages that the hypervisor itself is the first to touch ----
  *
  * A page becomes part of an LDT when it is first used, and that may take a flush on other CPUs, where
@@ -161,11 +176,12 @@ static void leave_state(void)
 #define LDT_CODE 0x00affb000000ffffUL
 
 static uint64_t ldt[512] PAGE_ALIGNED;
-static volatile uint64_t stop_spinning, spinner_left;
+static volatile uint64_t stop_spinning, spinning, spinner_left;
 
 static void spin_until_told(void *argument)
 {
     (void)argument;
+    spinning = 1;
     while (!stop_spinning) {
         (void)*(volatile uint64_t *)&ldt[0];
     }
@@ -206,10 +222,11 @@ static void ldt_from_inside(void)
 
     op.arg1.mfn = va_to_mfn((void *)kit_start_info->pt_base);
     check_part(hv_mmuext(&op, 1) == 0, "user base");
-    stop_spinning = spinner_left = 0;
+    stop_spinning = spinning = spinner_left = 0;
     (void)time_bind_timer();
     if (cpu_count() >= 2) {
-        (void)cpu_start(1, spin_until_told, NULL);
+        start_second(spin_until_told);
+        check_part(wait_for(&spinning, 1, 5000 * MS), "vCPU 1 does not spin");
     }
     trap_set_handler(TRAP_FAILSAFE, go_on);
     for (unsigned i = 0; i < 20; i++) {
@@ -218,8 +235,7 @@ static void ldt_from_inside(void)
 
         renew_ldt();
         fault = guarded_iret(&to, NULL);
-        check_part(fault.vector == 6, "iret: vector %u error %lx", fault.vector,
-                   fault.frame.error);
+        check_part(fault.vector == 6, "iret: vector %u error %lx", fault.vector, fault.frame.error);
         renew_ldt();
         __asm__ volatile("mov %0, %%es" : : "r"((uint16_t)(1 * 8 + 7)));
         renew_ldt();
@@ -278,12 +294,12 @@ static void stale_segment(void)
     if (cpu_count() < 2) {
         return;
     }
+    (void)time_bind_timer();
     on_stale = stale_end = 0;
     stale_gdt[STALE_CODE] = LDT_CODE;
     check_part(page_make_readonly(stale_gdt) == 0, "readonly");
-    (void)cpu_start(1, run_on_stale, NULL);
+    start_second(run_on_stale);
     check_part(wait_for(&on_stale, 1, 5000 * MS), "vCPU 1 does not start");
-    (void)time_bind_timer();
     time_sleep(30 * MS);
     check_part(on_stale == 1, "vector %lu before", stale_vector);
     check_part(hv_update_descriptor(address, 0) == 0, "update_descriptor");
