@@ -66,6 +66,24 @@ static void set_xcr0(void *argument)
                      : "rax", "rcx", "rdx");
 }
 
+#define FILL_YMM(n) __asm__ volatile("vmovdqu %0, %%ymm" #n : : "m"(t->wide[n]))
+#define FILL_XMM(n) __asm__ volatile("movdqu %0, %%xmm" #n : : "m"(t->wide[n]))
+#define READ_YMM(n) __asm__ volatile("vmovdqu %%ymm" #n ", %0" : "=m"(t->wide_later[n]))
+#define EACH_OF_4(what, a, b, c, d) \
+    do {                            \
+        what(a);                    \
+        what(b);                    \
+        what(c);                    \
+        what(d);                    \
+    } while (0)
+#define EACH_OF_16(what)                 \
+    do {                                 \
+        EACH_OF_4(what, 0, 1, 2, 3);     \
+        EACH_OF_4(what, 4, 5, 6, 7);     \
+        EACH_OF_4(what, 8, 9, 10, 11);   \
+        EACH_OF_4(what, 12, 13, 14, 15); \
+    } while (0)
+
 static void fill_fpu(struct tenant *t)
 {
     uint32_t mxcsr = 0x1f80 | (uint32_t)(t->value & 3) << 13; /* rounding */
@@ -82,16 +100,12 @@ static void fill_fpu(struct tenant *t)
             t->wide[i][j] = of(t, 16 + 4 * i + j);
         }
     }
-#define FILL(n)                                                       \
-    if (t->avx) {                                                     \
-        __asm__ volatile("vmovdqu %0, %%ymm" #n : : "m"(t->wide[n])); \
-    } else {                                                          \
-        __asm__ volatile("movdqu %0, %%xmm" #n : : "m"(t->wide[n]));  \
+    if (t->avx) {
+        EACH_OF_16(FILL_YMM);
+    } else {
+        EACH_OF_16(FILL_XMM);
     }
-    FILL(0)
-    FILL(1) FILL(2) FILL(3) FILL(4) FILL(5) FILL(6) FILL(7) FILL(8) FILL(9) FILL(10) FILL(11)
-        FILL(12) FILL(13) FILL(14) FILL(15) __asm__ volatile("fxsave64 %0"
-                                                             : "=m"(t->first));
+    __asm__ volatile("fxsave64 %0" : "=m"(t->first));
 }
 
 static uint64_t xcr0(void)
@@ -118,11 +132,8 @@ static void look_at_fpu(struct tenant *t)
     if (!t->avx) {
         return;
     }
-#define LOOK(n) __asm__ volatile("vmovdqu %%ymm" #n ", %0" : "=m"(t->wide_later[n]));
-    LOOK(0)
-    LOOK(1) LOOK(2) LOOK(3) LOOK(4) LOOK(5) LOOK(6) LOOK(7) LOOK(8) LOOK(9) LOOK(10) LOOK(11)
-        LOOK(12) LOOK(13) LOOK(14) LOOK(15)(void)
-            wrong(t, "ymm", memcmp(t->wide, t->wide_later, sizeof(t->wide)) != 0, 0);
+    EACH_OF_16(READ_YMM);
+    (void)wrong(t, "ymm", memcmp(t->wide, t->wide_later, sizeof(t->wide)) != 0, 0);
 }
 
 /* ---- segments ---- */

@@ -61,6 +61,15 @@ static void check_watchpoint(void)
                hypercall1(__HYPERVISOR_get_debugreg, 6));
     check_end();
     (void)hypercall2(__HYPERVISOR_set_debugreg, 6, 0xffff0ff0);
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0x10002);
+    fault = guarded(touch, NULL);
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0);
+    check_begin("step-forgotten");
+    check_part(fault.vector == 1, "vector %u", fault.vector);
+    check_part((hypercall1(__HYPERVISOR_get_debugreg, 6) & 0x400f) == 1, "DR6 %lx",
+               hypercall1(__HYPERVISOR_get_debugreg, 6));
+    check_end();
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 6, 0xffff0ff0);
     check_true("watchpoint-off", guarded(touch, NULL).vector == TRAP_NONE, "%s", "still there");
 }
 
