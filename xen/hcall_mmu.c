@@ -37,30 +37,54 @@ static int flush_targets(struct vcpu *v, guest_ptr_t bitmap, cpumask_t *cpus)
     return rc;
 }
 
-static int va_flush_targets(struct vcpu *v, uint64_t flags, cpumask_t *cpus)
+static bool va_flush_is_local(uint64_t flags)
+{
+    return (flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK) == UVMF_LOCAL;
+}
+
+/* A flush of some or all vCPUs; the bitmap must be readable, before anything is changed. */
+static int va_flush_check(struct vcpu *v, uint64_t flags)
 {
     uint64_t target = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
+    cpumask_t cpus;
 
-    if (target == UVMF_LOCAL)
-        *cpus = cpumask_of(arch_cpu());
-    else if (target == UVMF_ALL)
-        *cpus = domain_tlb_cpus(v->domain);
-    else
-        return flush_targets(v, guest_ptr(target), cpus);
-    return 0;
+    if (target == UVMF_LOCAL || target == UVMF_ALL)
+        return 0;
+    return flush_targets(v, guest_ptr(target), &cpus);
+}
+
+/* The CPUs are looked up after the entry was changed:
+ *
+ *      update                                another CPU begins to run a vCPU of the domain
+ *      changes the entry (locked write)      enters tlb_cpus (locked), loads CR3
+ *      reads tlb_cpus                        walks the tables
+ *
+ * If the read does not find the CPU there, the CPU entered later, and its walks see the new entry.
+ * In the other order it could walk the old entry and not be asked to forget it. */
+static void va_flush(struct vcpu *v, uint64_t va, uint64_t flags)
+{
+    cpumask_t cpus = va_flush_is_local(flags) ? cpumask_of(arch_cpu()) : domain_tlb_cpus(v->domain);
+
+    switch (flags & UVMF_FLUSHTYPE_MASK) {
+    case UVMF_TLB_FLUSH:
+        arch_tlb_flush(cpus);
+        break;
+    case UVMF_INVLPG:
+        arch_tlb_flush_page(cpus, va);
+        break;
+    }
 }
 
 int64_t hcall_update_va_mapping(const struct hypercall_args *args)
 {
     struct vcpu *v = current_vcpu();
     uint64_t va = args->a[0], entry = args->a[1], flags = args->a[2];
-    cpumask_t cpus;
     mfn_t l1;
     int rc;
 
     if (!guest_range_ok(guest_ptr(va & PAGE_MASK), PAGE_SIZE))
         return -XEN_EINVAL;
-    rc = va_flush_targets(v, flags, &cpus);
+    rc = va_flush_check(v, flags);
     if (rc)
         return rc;
     rc = table_walk_l1(v->arch.l4_kernel, va, &l1);
@@ -71,14 +95,7 @@ int64_t hcall_update_va_mapping(const struct hypercall_args *args)
         return hypercall_continue(args);
     if (rc)
         return rc;
-    switch (flags & UVMF_FLUSHTYPE_MASK) {
-    case UVMF_TLB_FLUSH:
-        arch_tlb_flush(cpus);
-        break;
-    case UVMF_INVLPG:
-        arch_tlb_flush_page(cpus, va);
-        break;
-    }
+    va_flush(v, va, flags);
     return 0;
 }
 

@@ -66,6 +66,27 @@ static int64_t take_down(struct vcpu *v)
     return 0;
 }
 
+/* Two vCPUs may move a third one's record at the same time: one of them does. */
+static int move_info(struct vcpu *v, mfn_t frame, vcpu_info_t *info)
+{
+    struct domain *d = v->domain;
+    bool first;
+
+    spin_lock(&d->lock);
+    first = v->info_frame.n == MFN_INVALID.n;
+    if (first) {
+        memcpy(info, v->info, sizeof(*info));
+        v->info_frame = frame;
+        atomic_thread_fence(memory_order_seq_cst);
+        v->info = info;
+    }
+    spin_unlock(&d->lock);
+    if (!first)
+        return -XEN_EINVAL;
+    event_recheck_vcpu(v);
+    return 0;
+}
+
 /* Moves v's record into the guest's own page. Everybody who raises events for v looks at v->info,
  * so the new place is filled before it is shown, and events that were marked in the old place
  * meanwhile are not lost: event_recheck_vcpu() makes the guest look at everything. */
@@ -79,20 +100,16 @@ static int64_t register_info(struct vcpu *v, guest_ptr_t arg)
         return -XEN_EFAULT;
     if (place.offset > PAGE_SIZE - sizeof(vcpu_info_t) || place.offset % sizeof(uint64_t))
         return -XEN_EINVAL;
-    if (v->info_frame.n != MFN_INVALID.n)
-        return -XEN_EINVAL;
     if (v != current_vcpu() && !v->down)
         return -XEN_EINVAL;
     rc = frame_get_writable(mfn(place.mfn), v->domain->id);
     if (rc)
         return -XEN_EINVAL;
     info = (vcpu_info_t *)((uint8_t *)arch_map_frame(mfn(place.mfn)) + place.offset);
-    memcpy(info, v->info, sizeof(*info));
-    v->info_frame = mfn(place.mfn);
-    atomic_thread_fence(memory_order_seq_cst);
-    v->info = info;
-    event_recheck_vcpu(v);
-    return 0;
+    rc = move_info(v, mfn(place.mfn), info);
+    if (rc)
+        frame_put_writable(mfn(place.mfn));
+    return rc;
 }
 
 static int64_t send_nmi(struct vcpu *v)
