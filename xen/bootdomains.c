@@ -31,17 +31,17 @@
 enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_LOST = 0x13 };
 
 struct boot_domain {
-    struct domain *d; /* with a reference; NULL once gone */
-    bool dying;       /* being taken apart */
+    struct domain *_Atomic d; /* with a reference; NULL once gone */
+    _Atomic bool dying;       /* being taken apart */
 };
 
 static struct {
     struct modline line[BOOT_MODULES_MAX];
     struct boot_domain domain[BOOT_MODULES_MAX];
-    unsigned count;                     /* of domains that were built */
-    unsigned failed;                    /* lines or images that were no good */
-    unsigned ended[SHUTDOWN_crash + 2]; /* by reason; the last: any other */
-    uint64_t free_before;               /* pages, before the first was built */
+    unsigned count;                             /* of domains that were built */
+    unsigned failed;                            /* lines or images that were no good */
+    _Atomic unsigned ended[SHUTDOWN_crash + 2]; /* by reason; the last: any other */
+    uint64_t free_before;                       /* pages, before the first was built */
     struct timer reaper;
 } boot;
 
@@ -269,6 +269,8 @@ static void reap(struct timer *t)
         finish_host();
 }
 
+/* On any CPU, several at a time. The reaper on CPU 0 sees `dying` at the latest when the timer that
+ * is set after it fires; it cannot take the domain apart before its vCPU that is here has left. */
 void bootdomains_ended(struct domain *d)
 {
     int reason = d->shutdown_reason;
