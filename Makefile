@@ -48,7 +48,7 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
-               pit.o rtc.o uart.o watchdog.o topology.o power.o)
+               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
@@ -230,7 +230,7 @@ fuzz: $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) ## run each fuzz target for FUZZ_SECOND
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps evil bench
+GUESTS := hello ticks events smp traps evil bench tlb stress echo
 BARE_GUESTS := hello
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
@@ -275,12 +275,15 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
-.PHONY: test-runner test-qemu test-qemu-all test-xen bench-guests
+.PHONY: test-runner test-qemu test-failures test-qemu-all test-xen bench-guests
 test-runner: ## test the judge of the QEMU runs
 	tools/test-run-qemu
 
 test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
 	tools/qemu-tests
+
+test-failures: $(B)/lagan guests ## crash dumps, the watchdog, debug keys, console input, bad modules
+	tools/qemu-failures
 
 test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, each attack by itself
 	tools/qemu-tests -a
@@ -362,6 +365,7 @@ test: ## everything that has to pass: the image, the unit tests, then the guests
 	$(MAKE) --no-print-directory all
 	$(MAKE) --no-print-directory test-host
 	$(MAKE) --no-print-directory test-runner
+	$(MAKE) --no-print-directory test-failures
 	$(MAKE) --no-print-directory test-qemu
 
 test-all: ## the same with the long QEMU runs, and the guests on Debian's Xen
@@ -369,6 +373,7 @@ test-all: ## the same with the long QEMU runs, and the guests on Debian's Xen
 	$(MAKE) --no-print-directory all
 	$(MAKE) --no-print-directory test-host
 	$(MAKE) --no-print-directory test-runner
+	$(MAKE) --no-print-directory test-failures
 	$(MAKE) --no-print-directory test-qemu-all
 	$(MAKE) --no-print-directory test-xen
 

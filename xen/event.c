@@ -76,10 +76,30 @@ static unsigned directory_order(unsigned bucket_limit)
     return bucket_limit * sizeof(void *) <= PAGE_SIZE ? 0 : 1;
 }
 
+/* The bucket is whole before port_count admits that it exists. */
+static int bucket_add(struct domain *d)
+{
+    struct event_domain *e = &d->event;
+    struct event_port *bucket = page_alloc(EVENT_BUCKET_ORDER, HEAP_CLEAR);
+    uint32_t count = e->port_count;
+
+    if (!bucket)
+        return -XEN_ENOMEM;
+    ASSERT(count / EVENT_BUCKET_PORTS < e->bucket_limit);
+    for (unsigned i = 0; i < EVENT_BUCKET_PORTS; i++) {
+        spin_init(&bucket[i].lock, LK_EVENT_PORT);
+        bucket[i].priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    }
+    e->bucket[count / EVENT_BUCKET_PORTS] = bucket;
+    atomic_store_explicit(&e->port_count, count + EVENT_BUCKET_PORTS, memory_order_release);
+    return 0;
+}
+
 int event_domain_init(struct domain *d, unsigned max_port)
 {
     struct event_domain *e = &d->event;
     size_t bytes;
+    int rc;
 
     memset(e, 0, sizeof(*e));
     spin_init(&e->lock, LK_EVENT);
@@ -90,7 +110,12 @@ int event_domain_init(struct domain *d, unsigned max_port)
     bytes = e->bucket_limit * sizeof(e->bucket[0]);
     e->bucket = bytes <= SLAB_MAX ? slab_alloc(bytes)
                                   : page_alloc(directory_order(e->bucket_limit), HEAP_CLEAR);
-    return e->bucket ? 0 : -XEN_ENOMEM;
+    if (!e->bucket)
+        return -XEN_ENOMEM;
+    rc = bucket_add(d); /* every domain has a store and a console: the first is always there */
+    if (rc)
+        event_domain_free(d);
+    return rc;
 }
 
 void event_vcpu_init(struct vcpu *v)
@@ -112,25 +137,6 @@ void event_domain_free(struct domain *d)
     else if (e->bucket)
         page_free(e->bucket, directory_order(e->bucket_limit));
     e->bucket = NULL;
-}
-
-/* The bucket is whole before port_count admits that it exists. */
-static int bucket_add(struct domain *d)
-{
-    struct event_domain *e = &d->event;
-    struct event_port *bucket = page_alloc(EVENT_BUCKET_ORDER, HEAP_CLEAR);
-    uint32_t count = e->port_count;
-
-    if (!bucket)
-        return -XEN_ENOMEM;
-    ASSERT(count / EVENT_BUCKET_PORTS < e->bucket_limit);
-    for (unsigned i = 0; i < EVENT_BUCKET_PORTS; i++) {
-        spin_init(&bucket[i].lock, LK_EVENT_PORT);
-        bucket[i].priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-    }
-    e->bucket[count / EVENT_BUCKET_PORTS] = bucket;
-    atomic_store_explicit(&e->port_count, count + EVENT_BUCKET_PORTS, memory_order_release);
-    return 0;
 }
 
 int event_port_alloc(struct domain *d)
