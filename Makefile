@@ -48,7 +48,7 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
-               pit.o rtc.o uart.o watchdog.o topology.o power.o)
+               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
@@ -248,7 +248,7 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps isolate evil bench mmubench mmu evil_mmu
+GUESTS := hello ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu
 BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
@@ -296,7 +296,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-qemu-all test-xen bench
+.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -307,6 +307,9 @@ test-runner: ## test the judge of the QEMU runs
 test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
 	tools/install-packages qemu disc
 	tools/qemu-tests
+
+test-failures: $(B)/lagan guests ## crash dumps, the watchdog, debug keys, console input, bad modules
+	tools/qemu-failures
 
 test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, each attack by itself
 	tools/install-packages qemu disc
@@ -403,6 +406,7 @@ test-parts:
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-runner
+	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-qemu
 
@@ -416,6 +420,7 @@ test-all-parts:
 	+$(SUB) test-host
 	+$(SUB) test-reproducible
 	+$(SUB) test-runner
+	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-xen
 	+$(SUB) test-qemu-all

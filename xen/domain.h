@@ -33,7 +33,8 @@ struct vcpu {
 
     _Atomic bool down;    /* not brought up, or taken down */
     _Atomic bool blocked; /* in SCHEDOP_block or SCHEDOP_poll */
-    _Atomic bool polling; /* in SCHEDOP_poll: a masked port wakes it too */
+    _Atomic bool
+        polling; /* its last sleep is or was SCHEDOP_poll: a masked port wakes it too; [own] */
     _Atomic int pause_count;
     _Atomic bool initialised; /* has registers to start with */
 

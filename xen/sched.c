@@ -40,6 +40,15 @@
  *
  *   If the pauser gets the lock first, v is taken off the queue and is not picked.
  *
+ * A vCPU is not freed under a CPU that leaves it. `on_cpu` tells the one who tears a domain down
+ * that the registers are saved, but sched_switch_done() still looks at `displaced` after it:
+ *
+ *      CPU 1, sched_switch_done(v)              CPU 0, teardown
+ *      leaving = v
+ *      on_cpu = false                           vcpu_sleep_sync() returns
+ *      displaced? then vcpu_wake(v)             sched_vcpu_destroy(): waits for leaving != v, on
+ *      leaving = NULL                           each CPU; then frees v
+ *
  * Who finds the work (INV-SCHED-3). A CPU that finds its queue empty sets its bit in `idle` and
  * then looks through the others' waiting_count; whoever makes a vCPU wait (by waking it, by saving
  * its registers) counts it in waiting_count and then looks at `idle`. One of them sees the other.
@@ -229,7 +238,6 @@ void vcpu_sleep_sync(struct vcpu *v)
 void vcpu_kick(struct vcpu *v)
 {
     if (atomic_exchange(&v->blocked, false)) {
-        atomic_store_explicit(&v->polling, false, memory_order_relaxed);
         vcpu_wake(v);
     } else if (atomic_load(&v->sched.unit.on_cpu) && sched_cpu_of(v) != arch_cpu()) {
         /* The CPU that is about to enter v looks for events after it has set on_cpu. */
@@ -360,10 +368,11 @@ static void arm(struct runq *rq)
     }
 }
 
-/* prev no longer runs, next (not the same, either may be NULL) does. */
+/* prev no longer runs, next does; either may be NULL. Both may be the same vCPU, if it was woken
+ * while this CPU looked for work elsewhere and had dropped the lock: then it is "runnable" now. */
 static void change_states(struct vcpu *prev, struct vcpu *next, uint64_t now)
 {
-    if (prev) {
+    if (prev && prev != next) {
         bool waits = prev->sched.unit.place != UNIT_ABSENT ||
                      atomic_load_explicit(&prev->sched.displaced, memory_order_relaxed);
 
@@ -408,8 +417,7 @@ void sched_softirq(void)
     arm(rq);
     sched_share(
         rq); /* those that this call has made wait: pushed aside, or back from being parked */
-    if (next != prev)
-        change_states(prev, next, now);
+    change_states(prev, next, now);
     spin_unlock(&rq->lock);
     if (next && unlikely(prodded))
         pass_on(rq);
@@ -423,12 +431,16 @@ void sched_switch_done(struct vcpu *prev) LAGAN_NO_TSA
 
     if (!prev)
         return;
-    /* Whoever sees it false sees the saved registers. From here on other CPUs may take prev. */
+    atomic_store_explicit(&rq->leaving, prev, memory_order_relaxed);
+    /* Whoever sees it false sees the saved registers, and prev in `leaving` as long as it is used
+     * here. From here on other CPUs may take prev. */
     atomic_store(&prev->sched.unit.on_cpu, false);
     if (unlikely(atomic_load(&prev->sched.displaced)) &&
         atomic_exchange(&prev->sched.displaced, false)) {
         vcpu_wake(prev);
-    } else if (atomic_load(&rq->q.waiting_count) && !cpumask_empty(idle_cpus())) {
+    }
+    atomic_store_explicit(&rq->leaving, NULL, memory_order_release);
+    if (atomic_load(&rq->q.waiting_count) && !cpumask_empty(idle_cpus())) {
         /* An idle CPU may have passed over prev while it was on this one. */
         spin_lock(&rq->lock);
         sched_share(rq);
@@ -452,8 +464,9 @@ void sched_block_current(void)
     struct vcpu *v = sched_current();
 
     __atomic_store_n(&v->info->evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
+    atomic_store_explicit(&v->polling, false, memory_order_relaxed);
     atomic_store(&v->blocked, true);
-    if (upcall_pending(v))
+    if (upcall_pending(v) || atomic_load(&v->exit_work))
         atomic_store(&v->blocked, false);
     else
         softirq_raise(SOFTIRQ_SCHEDULE);
