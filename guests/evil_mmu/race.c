@@ -74,6 +74,12 @@ static bool go_on(uint64_t since, unsigned successes)
     return taken < planned || (successes < 3 && taken < planned + 15000 * MS);
 }
 
+/* Lets the others write, so that they have the translation, with the dirty bit set. */
+static void let_them_write(void)
+{
+    (void)wait_for(&written, written + 2, 20 * MS);
+}
+
 /* Pins the page if it can, and looks whether anybody still writes. Nothing in it may be the evil
  * entry either: that could not have been validated. */
 static bool watch_pinned(const uint64_t *page, unsigned round)
@@ -107,6 +113,7 @@ static void flip_between_data_and_table(void)
             unsigned long flush = round % 4 == 0 ? UVMF_INVLPG : UVMF_NONE;
             uint64_t readable = entry_of(page, PTE_P | PTE_U | PTE_A);
 
+            let_them_write();
             check_part(hv_update_va_mapping(page, readable, flush) == 0, "protect");
             pinned += watch_pinned(page, round);
             check_part(page_make_writable(page) == 0, "round %u: not released", round);
@@ -153,10 +160,7 @@ static void unlink_the_mapping(void)
             volatile uint64_t *seen = page;
 
             check_part(table_set(space_entry(&shared, 9), entry_of(page, TABLE_PAGE)) == 0, "map");
-            (void)hv_sched(SCHEDOP_yield, NULL);
-            for (unsigned i = 0; i < 500; i++) {
-                __asm__ volatile("pause");
-            }
+            let_them_write();
             before = *(volatile uint64_t *)slot;
             check_part(table_set(slot, 0) == 0, "unlink");
             check_part(table_set(space_entry(&shared, 9), 0) == 0, "unmap");
