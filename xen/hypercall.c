@@ -13,12 +13,16 @@
 
 #include "xen/domain.h"
 #include "xen/guest_access.h"
+#include "arch_current.h"
 #include "arch_inline.h"
 
 typedef int64_t (*hypercall_fn)(const struct hypercall_args *args);
 
-static const hypercall_fn hypercalls[] = {
+#define HYPERCALL_SLOTS 64 /* a power of two: find_hypercall() */
+
+static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_set_trap_table] = hcall_set_trap_table,
+    [__HYPERVISOR_mmu_update] = hcall_mmu_update,
     [__HYPERVISOR_set_gdt] = hcall_set_gdt,
     [__HYPERVISOR_stack_switch] = hcall_stack_switch,
     [__HYPERVISOR_set_callbacks] = hcall_set_callbacks,
@@ -34,6 +38,7 @@ static const hypercall_fn hypercalls[] = {
     [__HYPERVISOR_console_io] = hcall_console_io,
     [__HYPERVISOR_vm_assist] = hcall_vm_assist,
     [__HYPERVISOR_iret] = hcall_iret,
+    [__HYPERVISOR_update_va_mapping_otherdomain] = hcall_update_va_mapping_otherdomain,
     [__HYPERVISOR_vcpu_op] = hcall_vcpu_op,
     [__HYPERVISOR_set_segment_base] = hcall_set_segment_base,
     [__HYPERVISOR_mmuext_op] = hcall_mmuext_op,
@@ -43,14 +48,16 @@ static const hypercall_fn hypercalls[] = {
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
 };
 
-/* The number, or 0xffffffff past the end: a processor that guesses the branch wrong reads nothing
- * either. */
+/* A processor may guess past the check of the number, so the index is cut to the table's size: in a
+ * copy of the number of which the compiler does not know that it has been checked. */
 static hypercall_fn find_hypercall(uint64_t nr)
 {
-    uint64_t bounded = nr < ARRAY_SIZE(hypercalls) ? nr : 0;
+    uint64_t index = nr;
 
-    __asm__ volatile("" : "+r"(bounded));
-    return nr < ARRAY_SIZE(hypercalls) ? hypercalls[bounded] : NULL;
+    if (unlikely(nr >= HYPERCALL_SLOTS))
+        return NULL;
+    __asm__ volatile("" : "+r"(index));
+    return hypercalls[index & (HYPERCALL_SLOTS - 1)];
 }
 
 int64_t hypercall_call(uint64_t nr, const struct hypercall_args *args)

@@ -16,6 +16,8 @@ extern struct frame *host_frame_table;
 
 #define ARCH_FRAME_TABLE host_frame_table
 
+bool arch_mfn_valid(mfn_t m);
+
 /* Of the simulated machine that a test brings (sim_sched.c). */
 _Atomic uint32_t *arch_softirq_word(unsigned cpu);
 

@@ -85,6 +85,13 @@ static void load_address_space(struct vcpu *v)
     pv_load_ldt(v);
 }
 
+/* Writing CR4 serialises, reading it costs nothing, and most vCPUs want the same. */
+static void load_cr4(uint64_t value)
+{
+    if (read_cr4() != value)
+        write_cr4(value);
+}
+
 /* The record of run states lies at an address of the guest kernel's, which user mode's page tables
  * need not map, or map elsewhere. */
 static void update_runstate(struct vcpu *v)
@@ -108,7 +115,7 @@ static void load_vcpu(struct vcpu *v)
     info->current = v; /* an LDT page may be needed while segments are loaded */
     load_address_space(v);
     segments_ok = load_segments(v);
-    write_cr4(pv_real_cr4(v));
+    load_cr4(pv_real_cr4(v));
     fpu_restore(v);
     pv_debugreg_restore(v);
     if (cpu_has_rdtscp())

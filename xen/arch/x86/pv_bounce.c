@@ -184,11 +184,6 @@ void pv_inject_failsafe(struct cpu_user_regs *regs)
                        .mask_events = v->arch.failsafe.mask_events,
                        .failsafe = true};
 
-    if (!b.handler) {
-        domain_crash(v->domain, "bad return state at %#lx and no failsafe callback",
-                     (uint64_t)regs->rip);
-        return;
-    }
     bounce(v, regs, &b);
 }
 
@@ -196,7 +191,7 @@ static void inject_syscall(struct cpu_user_regs *regs, const struct pv_callback 
 {
     struct vcpu *v = current_vcpu();
 
-    if (v->arch.kernel_mode || !callback->address) {
+    if (!callback->address) {
         regs->rip -= 2; /* #UD points at the instruction */
         pv_inject_exception(regs, 6, 0);
         return;

@@ -61,10 +61,10 @@ enum emul_result emul_retire(struct cpu_user_regs *regs, unsigned length)
     return emul_step(regs);
 }
 
-/* True if the guest runs 64-bit code. The selector was loaded, but a guest may have changed its
- * descriptor since; LAR then says no, and the guest gets its fault. An LDT's page may have been
- * unmapped since: LAR would fault, so code in LDT segments counts as 32-bit. */
-static bool runs_64bit_code(const struct cpu_user_regs *regs)
+/* The selector was loaded, but a guest may have changed its descriptor since; LAR then says no, and
+ * the guest gets its fault. An LDT's page may have been unmapped since: LAR would fault, so code in
+ * LDT segments counts as 32-bit. */
+bool emul_runs_64bit_code(const struct cpu_user_regs *regs)
 {
     if (regs->cs == GUEST_CS64)
         return true;
@@ -73,8 +73,7 @@ static bool runs_64bit_code(const struct cpu_user_regs *regs)
     return selector_rights(regs->cs) & LAR_LONG_MODE;
 }
 
-/* Copies up to PV_INSN_MAX bytes from RIP on, fewer if the next page cannot be read. */
-static size_t fetch(const struct cpu_user_regs *regs, uint8_t bytes[PV_INSN_MAX])
+size_t emul_fetch(const struct cpu_user_regs *regs, uint8_t bytes[PV_INSN_MAX])
 {
     size_t first = min_u64(PV_INSN_MAX, PAGE_SIZE - (regs->rip & ~PAGE_MASK));
 
@@ -258,7 +257,7 @@ enum emul_result pv_emulate_privileged(struct cpu_user_regs *regs)
     uint8_t bytes[PV_INSN_MAX];
     struct pv_insn insn;
 
-    if (!runs_64bit_code(regs) || !pv_decode(bytes, fetch(regs, bytes), &insn))
+    if (!emul_runs_64bit_code(regs) || !pv_decode(bytes, emul_fetch(regs, bytes), &insn))
         return EMUL_UNHANDLED;
 
     switch (insn.op) {

@@ -15,8 +15,8 @@
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_bounce.h"
+#include "xen/arch/x86/pv_ptwr.h"
 #include "xen/arch/x86/pv_trap.h"
-#include "xen/arch/x86/segment.h"
 #include "xen/guest_access.h"
 #include "xen/softirq.h"
 
@@ -31,7 +31,6 @@ enum vector {
 };
 
 #define ERROR_CODE_IDT 2 /* of a selector error code: it names an IDT gate */
-#define SELECTOR_LDT   4 /* table indicator */
 
 void guest_syscall(struct cpu_user_regs *regs)
 {
@@ -88,6 +87,8 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addr
         if (pv_ldt_fault(v, address))
             return;
         address = v->arch.ldt_base + ldt_offset; /* where the guest has its table */
+    } else if (pv_ptwr_fault(v, regs, address)) {
+        return;
     }
     pv_inject_page_fault(regs, address, regs->error_code);
 }
@@ -147,17 +148,17 @@ void guest_trap(struct cpu_user_regs *regs)
     guest_exception(current_vcpu(), regs, vector, cr2);
 }
 
-/* CS or SS may lie in a page of the LDT that is not mapped yet: then once more. A stale CR2 does no
- * harm, since a page is mapped only once. */
+/* A page fault can only come from the LDT: if its page can be mapped now, the IRETQ is tried again.
+ */
 void pv_iret_fault(struct cpu_user_regs *regs, uint64_t cr2)
 {
-    if (((regs->cs | regs->ss) & SELECTOR_LDT) && pv_ldt_fault(current_vcpu(), cr2))
-        return;
-    regs->ds = read_ds();
-    regs->es = read_es();
-    regs->fs = read_fs();
-    regs->gs = read_gs();
-    pv_inject_failsafe(regs);
+    unsigned vector = regs->entry_vector;
+
+    regs->entry_vector = 0;
+    if (vector == VECTOR_PF)
+        page_fault(current_vcpu(), regs, cr2);
+    else
+        pv_inject_exception(regs, vector, regs->error_code);
 }
 
 /* exit_work goes first: who sends an NMI from here on sets it once more. If one is pending while

@@ -22,7 +22,7 @@ int arch_vcpu_init(struct vcpu *v)
 {
     int rc;
 
-    v->arch.l4_kernel = v->arch.l4_user = MFN_INVALID;
+    v->arch.l4_kernel = v->arch.l4_user = v->arch.old_table = MFN_INVALID;
     v->arch.kernel_mode = true;
     v->arch.traps = page_alloc(0, HEAP_CLEAR);
     if (!v->arch.traps)
@@ -57,8 +57,9 @@ void arch_vcpu_relinquish(struct vcpu *v)
 {
     pv_destroy_gdt(v);
     pv_destroy_ldt(v);
-    drop_table(&v->arch.l4_kernel);
-    drop_table(&v->arch.l4_user);
+    table_abandon(&v->arch.l4_kernel);
+    table_abandon(&v->arch.l4_user);
+    table_abandon(&v->arch.old_table);
 }
 
 int pv_take_l4(struct domain *d, mfn_t l4)
@@ -97,26 +98,28 @@ int arch_vcpu_start_of_day(struct vcpu *v, const struct pv_start *start)
 
 int pv_new_baseptr(struct vcpu *v, mfn_t l4)
 {
-    mfn_t old = v->arch.l4_kernel;
-    int rc = pv_take_l4(v->domain, l4);
+    int rc = table_drop(&v->arch.old_table);
 
+    if (rc == 0)
+        rc = pv_take_l4(v->domain, l4);
     if (rc)
         return rc;
+    v->arch.old_table = v->arch.l4_kernel;
     v->arch.l4_kernel = l4;
     write_cr3(l4.n << PAGE_SHIFT);
-    drop_table(&old);
     return 0;
 }
 
 int pv_new_user_baseptr(struct vcpu *v, mfn_t l4)
 {
-    mfn_t old = v->arch.l4_user;
-    int rc = l4.n ? pv_take_l4(v->domain, l4) : 0;
+    int rc = table_drop(&v->arch.old_table);
 
+    if (rc == 0 && l4.n)
+        rc = pv_take_l4(v->domain, l4);
     if (rc)
         return rc;
+    v->arch.old_table = v->arch.l4_user;
     v->arch.l4_user = l4.n ? l4 : MFN_INVALID;
-    drop_table(&old);
     return 0;
 }
 

@@ -154,8 +154,8 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     tlb_init();
     time_init();
     apic_timer_init();
-    fpu_init();
     pv_cpuid_init();
+    fpu_init();
     pv_desc_init();
     watchdog_init();
     console_init(&options);

@@ -33,6 +33,7 @@ struct ex_entry {
 };
 
 extern const struct ex_entry ex_table_start[], ex_table_end[];
+extern const char guest_iretq[]; /* entry.S */
 
 const char *trap_name(unsigned vector)
 {
@@ -101,9 +102,21 @@ static bool guest_ldt_fault(const struct cpu_user_regs *regs, uint64_t address)
     return mapped;
 }
 
+/* The exception's frame was pushed below guest_regs.rip, where RSP is at guest_iretq, but for the word
+ * that aligns the stack: there guest_regs has vector and error code, and iret_fault finds them. */
+static void note_iret_fault(const struct cpu_user_regs *regs, uint64_t from)
+{
+    struct cpu_user_regs *guest = &cpu_info()->guest_regs;
+
+    if (from != (uint64_t)guest_iretq)
+        return;
+    guest->entry_vector = regs->entry_vector;
+    guest->error_code = regs->error_code;
+}
+
 void hv_trap(struct cpu_user_regs *regs)
 {
-    uint64_t cr2 = read_cr2();
+    uint64_t cr2 = read_cr2(), from = regs->rip;
 
     if (regs->entry_vector == TRAP_DB) {
         ignore_debug(regs);
@@ -111,8 +124,10 @@ void hv_trap(struct cpu_user_regs *regs)
     }
     if (regs->entry_vector == TRAP_PF && guest_ldt_fault(regs, cr2))
         return;
-    if (trap_fixup(regs))
+    if (trap_fixup(regs)) {
+        note_iret_fault(regs, from);
         return;
+    }
     crash_trap(regs, cr2);
 }
 
