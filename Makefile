@@ -157,11 +157,12 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,domain.o teardown.o bootdomains.o hypercall.o hcall_vcpu.o hcall_memory.o \
+            $(addprefix xen/,domain.o teardown.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_memory.o \
             hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o elf.o elf_notes.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
-TEST_core := $(CORE_WORLD) $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o)
+TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o pv_build.o bootdomains.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -197,7 +198,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm core) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under ThreadSanitizer
 
 mutants-mm: ## break mm/ in some 45 places, one at a time: each must be caught
 	unittests/mutate_mm.sh

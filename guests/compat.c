@@ -45,9 +45,8 @@ static void check_fault(const char *name, struct fault fault, unsigned vector, v
 
 static void check_syscall32(void)
 {
-    struct callback_register request = {.type = CALLBACKTYPE_syscall32,
-                                        .flags = CALLBACKF_mask_events,
-                                        .address = kit_stubs[35]};
+    struct callback_register request = {
+        .type = CALLBACKTYPE_syscall32, .flags = CALLBACKF_mask_events, .address = kit_stubs[35]};
     struct fault fault = run(compat_syscall, true);
 
     check_begin("syscall32-no-callback");
@@ -81,9 +80,8 @@ static void check_syscall32(void)
 
 static void check_sysenter(void)
 {
-    struct callback_register request = {.type = CALLBACKTYPE_sysenter,
-                                        .flags = CALLBACKF_mask_events,
-                                        .address = kit_stubs[35]};
+    struct callback_register request = {
+        .type = CALLBACKTYPE_sysenter, .flags = CALLBACKF_mask_events, .address = kit_stubs[35]};
     struct fault fault = run(compat_sysenter, true);
     long rc;
 

@@ -13,9 +13,9 @@
 
 const char guest_name[] = "isolate";
 
-#define DATA      0x00cff3000000ffffUL
-#define FXSAVE_TO 416 /* bytes of an FXSAVE image that have a meaning */
-#define XMM_FIRST 160
+#define DATA       0x00cff3000000ffffUL
+#define FXSAVE_TO  416 /* bytes of an FXSAVE image that have a meaning */
+#define XMM_FIRST  160
 #define DR7_WRITES 0x99990055 /* all four, writes of 8 bytes */
 
 static struct tenant {
@@ -83,15 +83,18 @@ static void fill_fpu(struct tenant *t)
             t->wide[i][j] = of(t, 16 + 4 * i + j);
         }
     }
-#define FILL(n)                                                                         \
-    if (t->avx) {                                                                       \
-        __asm__ volatile("vmovdqu %0, %%ymm" #n : : "m"(t->wide[n]));                   \
-    } else {                                                                            \
-        __asm__ volatile("movdqu %0, %%xmm" #n : : "m"(t->wide[n]));                    \
+    /* clang-format off */
+#define FILL(n)                                                       \
+    if (t->avx) {                                                     \
+        __asm__ volatile("vmovdqu %0, %%ymm" #n : : "m"(t->wide[n])); \
+    } else {                                                          \
+        __asm__ volatile("movdqu %0, %%xmm" #n : : "m"(t->wide[n]));  \
     }
     FILL(0) FILL(1) FILL(2) FILL(3) FILL(4) FILL(5) FILL(6) FILL(7)
     FILL(8) FILL(9) FILL(10) FILL(11) FILL(12) FILL(13) FILL(14) FILL(15)
-    __asm__ volatile("fxsave64 %0" : "=m"(t->first));
+        /* clang-format on */
+        __asm__ volatile("fxsave64 %0"
+                         : "=m"(t->first));
 }
 
 static uint64_t xcr0(void)
@@ -109,14 +112,17 @@ static void look_at_fpu(struct tenant *t)
         (void)wrong(t, i < XMM_FIRST ? "x87" : "xmm", t->later[i], t->first[i]);
     }
     for (unsigned i = 0; i < 16; i++) {
-        (void)wrong(t, "xmm pattern", memcmp(&t->later[XMM_FIRST + 16 * i], t->wide[i], 16) != 0, 0);
+        (void)wrong(t, "xmm pattern", memcmp(&t->later[XMM_FIRST + 16 * i], t->wide[i], 16) != 0,
+                    0);
     }
     if (!t->avx) {
         return;
     }
-#define LOOK(n) __asm__ volatile("vmovdqu %%ymm" #n ", %0" : "=m"(t->wide_later[n]));
-    LOOK(0) LOOK(1) LOOK(2) LOOK(3) LOOK(4) LOOK(5) LOOK(6) LOOK(7)
-    LOOK(8) LOOK(9) LOOK(10) LOOK(11) LOOK(12) LOOK(13) LOOK(14) LOOK(15)
+    /* clang-format off */
+#define LOOK(n) __asm__ volatile("vmovdqu %%ymm" #n ", %0" : "=m"(t->wide_later[n]))
+    LOOK(0); LOOK(1); LOOK(2); LOOK(3); LOOK(4); LOOK(5); LOOK(6); LOOK(7);
+    LOOK(8); LOOK(9); LOOK(10); LOOK(11); LOOK(12); LOOK(13); LOOK(14); LOOK(15);
+    /* clang-format on */
     (void)wrong(t, "ymm", memcmp(t->wide, t->wide_later, sizeof(t->wide)) != 0, 0);
     (void)wrong(t, "xcr0", xcr0(), 7);
 }

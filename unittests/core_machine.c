@@ -10,17 +10,21 @@
 #include "unittests/core_world.h"
 #include "xen/arch/x86/power.h"
 #include "xen/arch/x86/pv_vcpu.h"
+#include "xen/arch/x86/start.h"
 #include "xen/console.h"
 
 struct pv_start core_started;
 int64_t (*core_stub)(const struct hypercall_args *args);
 jmp_buf *core_power_off;
 int core_exit_status;
+void (*core_during_create)(struct domain *d);
 
 /* ---- domains and vCPUs ---- */
 
 int arch_domain_init(struct domain *d)
 {
+    if (core_during_create)
+        core_during_create(d);
     d->arch.page = page_alloc(0, HEAP_CLEAR);
     return d->arch.page ? 0 : -XEN_ENOMEM;
 }
@@ -117,19 +121,23 @@ void machine_power_off(void)
 
 /* ---- hypercalls of the machine ---- */
 
-#define MACHINE_CALL(name)                              \
+#define MACHINE_CALL(name)                                  \
     int64_t hcall_##name(const struct hypercall_args *args) \
-    {                                                   \
-        (void)args;                                     \
-        return -XEN_ENOSYS;                             \
+    {                                                       \
+        (void)args;                                         \
+        return -XEN_ENOSYS;                                 \
     }
 
 MACHINE_CALL(set_trap_table)
+const uint64_t boot_tsc = 0;
+
 MACHINE_CALL(set_gdt)
 MACHINE_CALL(stack_switch)
 MACHINE_CALL(set_callbacks)
 MACHINE_CALL(callback_op)
 MACHINE_CALL(fpu_taskswitch)
+MACHINE_CALL(mmu_update)
+MACHINE_CALL(update_va_mapping_otherdomain)
 MACHINE_CALL(set_debugreg)
 MACHINE_CALL(get_debugreg)
 MACHINE_CALL(update_descriptor)

@@ -140,12 +140,29 @@ static void every_allocation_fails(void)
     CU_ASSERT(n > 8);
 }
 
-/* Whoever looks while a domain is being made does not get hold of it. */
+/* Whoever looks while a domain is being made does not get hold of it, nor of its id. */
+static void look_for_it(struct domain *d)
+{
+    struct domain_config same = usual;
+    struct domain *other;
+
+    core_during_create = NULL;
+    CU_ASSERT(d->id == 1 && domain_count() == 1);
+    CU_ASSERT_PTR_NULL(domain_find(1));
+    CU_ASSERT_PTR_NULL(domain_find_next(0));
+    same.id = 1;
+    CU_ASSERT_EQUAL(domain_create(&same, &other), -XEN_EEXIST);
+}
+
 static void not_found_half_made(void)
 {
     struct domain *d;
 
     core_start(PAGES);
+    core_during_create = look_for_it;
+    CU_ASSERT_EQUAL_FATAL(domain_create(&usual, &d), 0);
+    CU_ASSERT_PTR_NULL(core_during_create);
+    core_kill(d);
     for (unsigned n = 2; n < 8; n++) {
         host_fail_after(n);
         CU_ASSERT_EQUAL(domain_create(&usual, &d), -XEN_ENOMEM);
@@ -264,8 +281,7 @@ static void stays_stopped(void)
     core_enter(d->vcpu[0]->sched.cpu);
     CU_ASSERT_EQUAL(domain_kill(d), -XEN_ERESTART);
     d->vcpu[1]->initialised = true;
-    CU_ASSERT_EQUAL(
-        hcall_vcpu_op(&(struct hypercall_args){{VCPUOP_up, 1}}), 0);
+    CU_ASSERT_EQUAL(hcall_vcpu_op(&(struct hypercall_args){{VCPUOP_up, 1}}), 0);
     core_settle();
     CU_ASSERT(!core_runs(d->vcpu[0]) && !core_runs(d->vcpu[1]));
     core_kill(d);
@@ -302,9 +318,8 @@ static void furnish(struct domain *d, struct domain *peer)
     CU_ASSERT(event_bind_ipi(d, 1) > 0);
     CU_ASSERT(event_bind_virq(d, VIRQ_TIMER, 0) > 0);
     memcpy(core_at(0), &(struct vcpu_register_vcpu_info){.mfn = core_frame(d).n, .offset = 64}, 16);
-    CU_ASSERT_EQUAL(CORE_CALL(d->vcpu[0], __HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 1,
-                              core_va(0)),
-                    0);
+    CU_ASSERT_EQUAL(
+        CORE_CALL(d->vcpu[0], __HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 1, core_va(0)), 0);
     CU_ASSERT_EQUAL(CORE_CALL(d->vcpu[0], __HYPERVISOR_set_timer_op, 2000000000), 0);
     core_audit();
 }

@@ -4,12 +4,13 @@
  * point and taken up again (the step is kept in the domain). Each step leaves a domain that is
  * valid, only poorer.
  *
- * stop: every vCPU is off its CPU and stays off. events: ports are closed, peers see theirs
- * unbound. vcpus: timers, the scheduler's books, vcpu_info frames. tables: descriptor tables and
- * page-table base pointers; the last use of a tree of tables gives up the whole tree. memory: pins
- * are broken, the allocation's references given up; frames whose last user this was are free. wait:
- * frames that others still map need their owner; when the last is gone, so is the creation's
- * reference.
+ *   stop      every vCPU is off its CPU and stays off
+ *   events    ports are closed, peers see theirs unbound
+ *   vcpus     timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
+ *             long of these is left to the next step)
+ *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
+ *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
+ *             reference
  */
 #include <lagan/printk.h>
 
@@ -19,15 +20,7 @@
 #include "arch_current.h"
 #include "arch_inline.h"
 
-enum teardown_step {
-    STEP_STOP,
-    STEP_EVENTS,
-    STEP_VCPUS,
-   
-    STEP_MEMORY,
-    STEP_WAIT,
-    STEP_DONE
-};
+enum teardown_step { STEP_STOP, STEP_EVENTS, STEP_VCPUS, STEP_MEMORY, STEP_WAIT, STEP_DONE };
 
 /* A pause of its own keeps the vCPUs off: whoever else unpauses the domain, or brings up a vCPU of
  * it in a hypercall that has begun, takes nothing of it away. If this CPU's own vCPU is the

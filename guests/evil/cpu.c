@@ -218,8 +218,7 @@ static void ldt_from_inside(void)
 
         renew_ldt();
         fault = guarded_iret(&to, NULL);
-        check_part(fault.vector == 6, "iret: vector %u error %lx", fault.vector,
-                   fault.frame.error);
+        check_part(fault.vector == 6, "iret: vector %u error %lx", fault.vector, fault.frame.error);
         renew_ldt();
         __asm__ volatile("mov %0, %%es" : : "r"((uint16_t)(1 * 8 + 7)));
         renew_ldt();

@@ -35,9 +35,9 @@ void flags_step_user(void);
 extern const char flags_step_0[], flags_after_syscall[], flags_step_end[];
 uint64_t flags_next[4];
 
-#define STUB(name, n)                             \
-    ".globl " name "\n" name ": pushfq\n"         \
-    "popq flags_at_entry(%rip)\n"                 \
+#define STUB(name, n)                     \
+    ".globl " name "\n" name ": pushfq\n" \
+    "popq flags_at_entry(%rip)\n"         \
     "jmp *(flags_next + 8 * " #n ")(%rip)\n"
 
 __asm__(".text\n" STUB("flags_stub_ud", 0) STUB("flags_stub_int80", 1) STUB("flags_stub_event", 2)

@@ -39,10 +39,10 @@ static unsigned byte(struct input *in)
 /* Mostly small, sometimes the address of something, sometimes wild. */
 static uint64_t number(struct input *in)
 {
-    static const uint64_t wild[] = {CORE_VA,    CORE_VA + LIST, CORE_READONLY, CORE_BAD,
-                                    CORE_HV,    UINT64_MAX,     UINT32_MAX,    UINT64_C(1) << 63,
-                                    0x8000000000000000, 0x7ff0,         DOMID_SELF,    1ULL << 32,
-                                    CORE_VA + CORE_BYTES - 4};
+    static const uint64_t wild[] = {
+        CORE_VA,    CORE_VA + LIST, CORE_READONLY,           CORE_BAD,           CORE_HV,
+        UINT64_MAX, UINT32_MAX,     UINT64_C(1) << 63,       0x8000000000000000, 0x7ff0,
+        DOMID_SELF, 1ULL << 32,     CORE_VA + CORE_BYTES - 4};
     unsigned b = byte(in);
 
     if (b < 160)
@@ -112,8 +112,8 @@ static uint64_t template(struct input *in, struct hypercall_args *args)
         *args = (struct hypercall_args){{byte(in) % 2 * VCPUOP_up, byte(in) % 3, core_va(0)}};
         return __HYPERVISOR_vcpu_op;
     case 3:
-        *(struct vcpu_register_vcpu_info *)core_at(0) = (struct vcpu_register_vcpu_info){
-            .mfn = frame(in), .offset = byte(in) % 64 * 64};
+        *(struct vcpu_register_vcpu_info *)core_at(0) =
+            (struct vcpu_register_vcpu_info){.mfn = frame(in), .offset = byte(in) % 64 * 64};
         *args = (struct hypercall_args){{byte(in) % 14, byte(in) % 3, core_va(0)}};
         return __HYPERVISOR_vcpu_op;
     case 4:
