@@ -66,8 +66,10 @@ uint32_t frame_lock(struct frame *f)
     uint32_t word = word_load(f);
 
     lock_trace_push(LK_FRAME, true);
+    /* Whoever is at work on a frame (busy) ends with a store of his own: he is waited for, as he
+     * never waits for us. */
     do
-        while (word & TYPE_LOCKED) {
+        while ((word & TYPE_LOCKED) || is_busy(word)) {
             arch_relax();
             word = word_load(f);
         }
