@@ -186,6 +186,11 @@ check-tsan: $(patsubst %,$(B)/host-tsan/test_%,log sched event mm) ## unit tests
 mutants-mm: ## break mm/ in some 45 places, one at a time: each must be caught
 	unittests/mutate_mm.sh
 
+.PHONY: model
+model: ## explore the models of the page types' and the flushes' protocol to the end (minutes)
+	tools/install-packages model
+	nice unittests/spin/run
+
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
@@ -295,7 +300,7 @@ bench-guests: guests $(B)/lagan ## instruction counts of frequent services, besi
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/*
+SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/* unittests/*.sh unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
