@@ -235,5 +235,7 @@ int account_unshare(struct account *a, mfn_t m)
     cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
     if (!cpumask_empty(cpus))
         arch_tlb_flush(cpus);
+    if (use & FRAME_UNCACHED)
+        arch_cache_flush_frame(m);
     return 0;
 }

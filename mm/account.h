@@ -16,13 +16,14 @@
 #include <lagan/types.h>
 
 struct account {
-    domid_t id;                /* [c] */
-    struct spinlock lock;      /* LK_ACCOUNT */
-    uint32_t first;            /* [a-lock] list of owned frames, linked through struct frame */
-    uint32_t cursor;           /* [a-lock] account_relinquish(): the next frame to give up */
-    _Atomic uint64_t pages;    /* changes under the lock, read anywhere */
-    uint64_t max_pages;        /* [a-lock] */
-    bool dying;                /* [a-lock] takes no more frames; cursor is valid */
+    domid_t id;             /* [c] */
+    struct spinlock lock;   /* LK_ACCOUNT */
+    uint32_t first;         /* [a-lock] list of owned frames, linked through struct frame */
+    uint32_t cursor;        /* [a-lock] account_relinquish(): the next frame to give up */
+    _Atomic uint64_t pages; /* changes under the lock, read anywhere */
+    uint64_t max_pages;     /* [a-lock] */
+    _Atomic bool dying;     /* set under the lock: takes no more frames or pins; cursor is valid */
+    bool maps_io;           /* [c] may map frames that are not RAM, and RAM in any memory type */
     _Atomic uint64_t tlb_cpus; /* cpumask bits */
 };
 

@@ -80,9 +80,12 @@ static void audit_end(void)
 
 static void tally_entry(mfn_t table, unsigned level, uint64_t e)
 {
+    const struct account *a = account_find(frame_owner(frame_of(table)));
     mfn_t m = pte_frame(e);
     struct tally *t;
 
+    if (level == 1 && !arch_mfn_valid(m) && a->maps_io)
+        return; /* a device: nothing is counted */
     if (!arch_mfn_valid(m) || frame_refs(frame_of(m)) == 0) {
         fault("INV-TYPE-3: an entry refers to a free frame", table);
         return;
@@ -96,8 +99,11 @@ static void tally_entry(mfn_t table, unsigned level, uint64_t e)
         if (type_of(m) != needs)
             fault("INV-TYPE-2: an entry uses the frame as another type", m);
     }
-    if (frame_owner(frame_of(m)) != frame_owner(frame_of(table)))
+    if (frame_owner(frame_of(m)) != a->id && (level > 1 || !(frame_of(m)->use & FRAME_ABROAD)))
         fault("a foreign frame in a table", m);
+    if (level == 1 && (e & PTE_RW) && (e & (PTE_PWT | PTE_PCD | PTE_PAT)) &&
+        !(frame_of(m)->use & FRAME_UNCACHED))
+        fault("written past the caches, and not noted", m);
 }
 
 static void tally_table(mfn_t m)

@@ -14,6 +14,7 @@
  * and through a stale read-only translation a domain would read what the next owner writes.
  */
 #include <lagan/assert.h>
+#include <lagan/nospec.h>
 #include "mm/account.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
@@ -34,7 +35,7 @@ bool frame_get(mfn_t m, domid_t owner)
 
     if (!arch_mfn_valid(m))
         return false;
-    f = frame_of(m);
+    f = frame_of(mfn(index_nospec(m.n, arch_max_mfn())));
     use = atomic_load_explicit(&f->use, memory_order_relaxed);
     do
         if ((domid_t)(use >> 32) != owner || !is_usable(use))
@@ -64,12 +65,31 @@ void frame_note_abroad(mfn_t m)
     atomic_fetch_or(&f->use, FRAME_ABROAD);
 }
 
-/* The reference count is 0 and the frame an account's: gives it back. */
-static void give_back(mfn_t m, uint64_t use)
+void frame_note_uncached(mfn_t m)
+{
+    struct frame *f = frame_of(m);
+
+    if (!(atomic_load_explicit(&f->use, memory_order_relaxed) & FRAME_UNCACHED))
+        atomic_fetch_or(&f->use, FRAME_UNCACHED);
+}
+
+void frame_make_coherent(mfn_t m)
+{
+    struct frame *f = frame_of(m);
+
+    if (likely(!(atomic_load_explicit(&f->use, memory_order_relaxed) & FRAME_UNCACHED)))
+        return;
+    atomic_fetch_and(&f->use, ~FRAME_UNCACHED);
+    arch_cache_flush_frame(m);
+}
+
+/* The frame must be an account's. */
+void frame_give_back(mfn_t m, uint64_t use)
 {
     struct frame *f = frame_of(m);
     cpumask_t cpus;
 
+    BUG_ON((uint32_t)use == 0);
     BUG_ON((use >> 48 & 0xff) != FRAME_OWNED || (use & FRAME_ALLOCATED));
     atomic_store(&f->use, frame_use(FRAME_WAITING, 0, (domid_t)(use >> 32), 0));
     ASSERT((f->type & UINT32_C(0xffffff)) == 0);
@@ -80,15 +100,8 @@ static void give_back(mfn_t m, uint64_t use)
     cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
     if (!cpumask_empty(cpus))
         arch_tlb_flush(cpus);
+    if (use & FRAME_UNCACHED)
+        arch_cache_flush_frame(m);
     atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
     heap_free(m, 0);
-}
-
-void frame_put(mfn_t m)
-{
-    uint64_t use = atomic_fetch_sub(&frame_of(m)->use, 1);
-
-    BUG_ON((uint32_t)use == 0);
-    if ((uint32_t)use == 1)
-        give_back(m, use);
 }

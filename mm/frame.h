@@ -46,6 +46,7 @@ enum frame_state {
 /* Bits 63:56 of `use`: a hypervisor's or free block has its order there, an owned frame these. */
 #define FRAME_ALLOCATED (UINT64_C(1) << 56) /* the allocation's own reference is still there */
 #define FRAME_ABROAD    (UINT64_C(1) << 57) /* was mapped by another account: any CPU may hold it */
+#define FRAME_UNCACHED  (UINT64_C(1) << 58) /* was writable past the caches: they may be stale */
 
 #define FRAME_REFS_MAX UINT32_C(0x7fffffff)
 
@@ -96,7 +97,19 @@ bool frame_get_again(mfn_t m) LAGAN_MUST_CHECK;
 /* Notes that an account other than the owner maps the frame (the caller holds a reference): when it
  * is given back, the TLBs of all CPUs are flushed, not only those that run its owner. */
 void frame_note_abroad(mfn_t m);
+/* The second half of frame_put(), for the last reference; `use` is the word before it. */
+void frame_give_back(mfn_t m, uint64_t use);
+/* Notes that a mapping which bypasses the caches may write the frame (the caller holds a
+ * reference); and makes caches and memory agree, once nothing can write it so any more. */
+void frame_note_uncached(mfn_t m);
+void frame_make_coherent(mfn_t m);
 /* Drops a reference; the last one gives an owned frame back: uncharged, off its owner's list,
  * flushed from TLBs that may hold it before anybody can have it. No lock of level LK_ACCOUNT or
  * above held. */
-void frame_put(mfn_t m);
+static inline void frame_put(mfn_t m)
+{
+    uint64_t use = atomic_fetch_sub(&frame_of(m)->use, 1);
+
+    if (unlikely((uint32_t)use <= 1))
+        frame_give_back(m, use);
+}

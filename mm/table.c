@@ -17,11 +17,23 @@ static bool set_pinned(struct frame *f)
     return fresh;
 }
 
+/* A pin that comes after account_relinquish() has passed the table would stay for ever: whoever
+ * pins looks at `dying` after the pin is seen, the other side sets it before it looks for pins. */
+static int check_alive(struct account *a, mfn_t m)
+{
+    if (likely(!a->dying))
+        return 0;
+    /* Either of us takes the pin off again; both work through type_put_step(). */
+    while (table_unpin(a, m) == -XEN_ERESTART)
+        ;
+    return -XEN_EINVAL;
+}
+
 int table_pin(struct account *a, mfn_t m, unsigned level)
 {
     int rc;
 
-    if (level < 1 || level > 4 || !frame_get(m, a->id))
+    if (level < 1 || level > 4 || a->dying || !frame_get(m, a->id))
         return -XEN_EINVAL;
     rc = type_get(m, (enum frame_type)level);
     if (rc == 0 && !set_pinned(frame_of(m))) {
@@ -30,7 +42,7 @@ int table_pin(struct account *a, mfn_t m, unsigned level)
     }
     if (rc)
         frame_put(m);
-    return rc;
+    return rc ? rc : check_alive(a, m);
 }
 
 int table_unpin(struct account *a, mfn_t m)
@@ -48,90 +60,120 @@ int table_unpin(struct account *a, mfn_t m)
 
 /* ---- entries ---- */
 
-/* Exchanges an entry. The processors' page walks may set A and D in it at any moment: those of the
- * old entry are either kept (preserve_ad) or end with it, but never come back after it was read. */
-static uint64_t exchange(uint64_t *entry, uint64_t new, bool preserve_ad)
+/* Exchanges an entry; *new becomes what was stored. The processors' page walks may set A and D in
+ * it at any moment: those of the old entry are either kept (preserve_ad) or end with it, but never
+ * come back after it was read. False: the old entry, now in *old, is not the expected one. */
+static bool exchange(uint64_t *entry, const struct table_change *c, uint64_t *new, uint64_t *old)
 {
-    uint64_t old = pte_load(entry), wanted;
+    uint64_t wanted;
 
-    do
-        wanted = preserve_ad && (new &PTE_P) ? new | (old & (PTE_A | PTE_D)) : new;
-    while (!__atomic_compare_exchange_n(entry, &old, wanted, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_RELAXED));
-    return old;
+    *old = pte_load(entry);
+    do {
+        if (c->exact && *old != c->expected)
+            return false;
+        wanted = c->preserve_ad && (*new &PTE_P) ? *new | (*old & (PTE_A | PTE_D)) : *new;
+    } while (!__atomic_compare_exchange_n(entry, old, wanted, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    *new = wanted;
+    return true;
 }
 
-/* Gives back an entry's references without the possibility of preemption. */
-static void entry_put_all(unsigned level, uint64_t e)
+/* Gives back what an entry held; what would take long is left to the caller. */
+static void release(struct account *a, struct table_change *c, unsigned level, uint64_t e)
 {
-    while (entry_put(level, e) != 0)
-        ;
+    if (entry_put(a, level, e) != 0)
+        c->old_table = pte_frame(e);
 }
 
 static int update_table(struct account *a, mfn_t table, enum frame_type type, unsigned index,
-                        uint64_t new, bool preserve_ad)
+                        struct table_change *c)
 {
-    uint64_t *entry = (uint64_t *)arch_map_frame(table) + index, old;
+    uint64_t *entry = (uint64_t *)arch_map_frame(table) + index, new = c->entry, old;
     struct frame *f = frame_of(table);
+    bool usable, done;
     uint32_t word;
     int rc;
 
     if (pte_slot_is_hv(type, index))
         return -XEN_EINVAL;
-    rc = entry_get(a->id, type, &new);
+    rc = entry_get(a, c->from, type, &new);
     if (rc)
         return rc;
     /* Only now can the table not be taken out of use any more (INV-TYPE-4). */
     word = frame_lock(f);
-    if (word_type(word) != type || !(word & TYPE_VALID)) {
-        frame_unlock(f, word);
-        entry_put_all(type, new);
-        return -XEN_EINVAL;
-    }
-    old = exchange(entry, new, preserve_ad);
+    usable = word_type(word) == type && (word & TYPE_VALID);
+    done = usable && exchange(entry, c, &new, &old);
     frame_unlock(f, word);
-    entry_put_all(type, old);
+    release(a, c, type, done ? old : new);
+    if (!done)
+        return usable ? -XEN_EAGAIN : -XEN_EINVAL;
+    c->upper = type > TYPE_L1 && (old & PTE_P) && ((old ^ new) & ~(PTE_A | PTE_D));
     return 0;
 }
 
-static int update_memory(mfn_t m, unsigned index, uint64_t value)
+static int update_memory(mfn_t m, unsigned index, const struct table_change *c)
 {
-    int rc = type_get(m, TYPE_WRITABLE);
+    int rc = c->exact ? -XEN_EINVAL : type_get(m, TYPE_WRITABLE);
 
     if (rc)
         return rc;
-    pte_store((uint64_t *)arch_map_frame(m) + index, value);
+    pte_store((uint64_t *)arch_map_frame(m) + index, c->entry);
     type_put(m);
     return 0;
 }
 
-int table_update(struct account *a, mfn_t table, unsigned index, uint64_t entry, bool preserve_ad)
+int table_update(struct account *a, mfn_t table, unsigned index, struct table_change *c)
 {
     enum frame_type type;
     int rc;
 
+    c->old_table = MFN_INVALID;
+    c->upper = false;
     if (index >= TABLE_ENTRIES || !frame_get(table, a->id))
         return -XEN_EINVAL;
     type = type_of(table);
     if (type_is_table(type) && type_is_valid(table))
-        rc = update_table(a, table, type, index, entry, preserve_ad);
+        rc = update_table(a, table, type, index, c);
     else
-        rc = update_memory(table, index, entry);
+        rc = update_memory(table, index, c);
     frame_put(table);
     return rc;
+}
+
+int table_drop(mfn_t *table)
+{
+    if (table->n == MFN_INVALID.n)
+        return 0;
+    if (type_put_preemptible(*table) != 0)
+        return -XEN_ERESTART;
+    frame_put(*table);
+    *table = MFN_INVALID;
+    return 0;
+}
+
+void table_abandon(mfn_t *table)
+{
+    if (table->n == MFN_INVALID.n)
+        return;
+    if (!set_pinned(frame_of(*table))) {
+        type_put(*table); /* the pin has another */
+        frame_put(*table);
+    }
+    *table = MFN_INVALID;
 }
 
 int table_walk_l1(mfn_t l4, uint64_t va, mfn_t *l1)
 {
     mfn_t table = l4;
 
+    if (pte_slot_is_hv(4, pte_index(va, 4)))
+        return -XEN_EINVAL;
     for (unsigned level = 4; level > 1; level--) {
-        unsigned index = pte_index(va, level);
         uint64_t e;
 
-        if (pte_slot_is_hv(level, index) || !arch_mfn_valid(table))
+        if (!arch_mfn_valid(table))
             return -XEN_EINVAL;
-        e = pte_load((uint64_t *)arch_map_frame(table) + index);
+        e = pte_load((uint64_t *)arch_map_frame(table) + pte_index(va, level));
         if (!(e & PTE_P))
             return -XEN_EINVAL;
         table = pte_frame(e);

@@ -48,16 +48,37 @@ int frame_get_writable(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
 void frame_put_writable(mfn_t m);
 
 /* Pins a table at a level (1..4): its type stays until unpinned. -XEN_EINVAL when already pinned,
- * or not pinned; -XEN_ERESTART: preempted, call again; else like type_get(). */
+ * or not pinned, or the account is dying; -XEN_ERESTART: preempted, call again; else like type_get().
+ */
 int table_pin(struct account *a, mfn_t m, unsigned level) LAGAN_MUST_CHECK;
 int table_unpin(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 
-/* Writes entry `index` of a validated table of the account, at whatever level, after checking the
- * new value; the old entry's references are dropped. -XEN_EINVAL and like type_get(). No flush is
- * done: INV-TYPE-1 is kept by stamps. `table` may also be an ordinary writable frame: a plain
- * store. */
-int table_update(struct account *a, mfn_t table, unsigned index, uint64_t entry,
-                 bool preserve_ad) LAGAN_MUST_CHECK;
+/* A change of one entry: what is wanted, and what is left to do. */
+struct table_change {
+    uint64_t entry;
+    domid_t from;     /* owner of the frame that an L1 entry is to map; DOMID_IO: not RAM */
+    bool preserve_ad; /* keep A and D of the old entry */
+    bool exact;       /* only if the old entry is `expected`, A and D included */
+    uint64_t expected;
+    /* Out, whatever the result is: */
+    mfn_t old_table; /* a type and a general reference to be dropped with table_drop() */
+    bool upper;      /* an entry above L1 was present and is another now: CPUs may remember it */
+};
+
+/* Changes entry `index` of a validated table of the account, at whatever level, after checking the
+ * new value; the old entry's references are dropped, or end in old_table where that takes long. A
+ * frame in use as nothing or as memory gets a plain store. No flush is done: safety is kept by
+ * stamps (INV-TYPE-1), the guest's view is the caller's care. -XEN_EAGAIN: not the expected one;
+ * -XEN_EPERM: not RAM, and the account may not map it; -XEN_EINVAL and like type_get(). */
+int table_update(struct account *a, mfn_t table, unsigned index,
+                 struct table_change *c) LAGAN_MUST_CHECK;
+/* Drops the type and general reference of *table, unless it is MFN_INVALID, and makes it that.
+ * -XEN_ERESTART: preempted, call again. */
+int table_drop(mfn_t *table) LAGAN_MUST_CHECK;
+
+/* As above at the end of a domain, before account_relinquish(), which then does the work: the
+ * references become the table's pin, or are dropped if it is pinned. */
+void table_abandon(mfn_t *table);
 
 /* Walks the account's tables from `l4`: the machine frame of the L1 table that maps va, or
  * -XEN_EINVAL. The caller keeps l4 in use and others from changing the upper levels, or takes the

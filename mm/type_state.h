@@ -51,11 +51,12 @@ int type_put_step(mfn_t m, uint32_t clear) LAGAN_MUST_CHECK;
 /* Ends a validation that was preempted and never taken up again. -XEN_ERESTART until done. */
 int type_drop_partial(mfn_t m) LAGAN_MUST_CHECK;
 
-/* validate.c. Takes what an entry of a table at `level` needs; *e becomes the entry as it is to be
- * stored. 0, or an error as of type_get(): nothing taken. */
-int entry_get(domid_t owner, unsigned level, uint64_t *e) LAGAN_MUST_CHECK;
-/* Gives it back. -XEN_ERESTART: not yet, call again. */
-int entry_put(unsigned level, uint64_t e) LAGAN_MUST_CHECK;
+/* validate.c. Takes what an entry of a table of a's at `level` needs; *e becomes the entry as it is
+ * to be stored. `from` owns what an L1 entry maps. 0; -XEN_EPERM: not RAM, and a may not map it; or
+ * an error as of type_get(): nothing taken. */
+int entry_get(const struct account *a, domid_t from, unsigned level, uint64_t *e) LAGAN_MUST_CHECK;
+/* Gives it back. -XEN_ERESTART: not yet, call again; never at level 1. */
+int entry_put(const struct account *a, unsigned level, uint64_t e) LAGAN_MUST_CHECK;
 /* Takes what the entries from *cursor on need, and makes the table ready for use / gives back that
  * of the entries below *cursor. The table is the caller's alone (busy, see type.c). -XEN_ERESTART
  * or an error leave the cursor where the next step starts. */

@@ -4,13 +4,26 @@
  *
  * A present entry holds a general reference of the frame it points to and, if the guest may do more
  * with it than read, a type reference: L1 entries with RW one as writable memory, entries of upper
- * levels one as a table of the level below. A non-present entry holds nothing and may contain
- * anything.
+ * levels one as a table of the level below. An L1 entry for something that is not RAM (devices; the
+ * account must be allowed) holds nothing, as does a non-present one.
  *
  * Entries are stored as the processor is to see them: always with US, since the guest's kernel runs
  * in ring 3, and never with G, since only the hypervisor's translations survive a CR3 write. Stored
  * entries are rewritten only once the whole table has been accepted, so that a refused one is as it
  * was.
+ *
+ * Memory types: an account without devices gets all its RAM write-back, whatever it asks for; there
+ * is nobody who would see the difference. One with devices gets what it asks for, and a frame that
+ * it may write past the caches is noted: before such a frame becomes a page table or somebody
+ * else's, caches and memory are made to agree. Otherwise what was checked (in the cache) would not
+ * be what a CPU walks later (in memory).
+ *
+ * A non-present entry may contain anything; but on a processor with the L1TF defect its frame bits
+ * are an address that can be read speculatively, so there they must not name RAM. (Kernels that
+ * know of the defect never write such entries. The domain with the devices is trusted here.)
+ *
+ * Frames of other accounts are mapped only one by one, by table_update() with the owner named: a
+ * table that is validated as a whole holds its own account's frames.
  *
  * Recursion is bounded by the level: an entry of level n refers to a frame of type n-1 only, so a
  * table cannot reach itself (linear page tables are refused as being in use as another type).
@@ -19,7 +32,11 @@
  * L1 table is bounded work and done in one go.
  */
 #include <lagan/arch.h>
+#include <lagan/assert.h>
+#include <lagan/nospec.h>
 #include "mm/type_state.h"
+
+#define CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PAT) /* none of them: write-back */
 
 /* Bits that a present entry may have beside its frame. */
 #define L1_BITS                                                                                  \
@@ -34,37 +51,90 @@ static bool is_well_formed(unsigned level, uint64_t e)
     return !(e & ~((level == 1 ? L1_BITS : UPPER_BITS) | PTE_FRAME));
 }
 
-static uint64_t as_stored(unsigned level, uint64_t e)
+static uint64_t as_stored(const struct account *a, unsigned level, uint64_t e)
 {
-    return level == 1 ? (e | PTE_US) & ~PTE_G : e | PTE_US;
+    if (level > 1)
+        return e | PTE_US;
+    return (e | PTE_US) & ~(a->maps_io ? PTE_G : PTE_G | CACHE_BITS);
 }
 
-int entry_get(domid_t owner, unsigned level, uint64_t *e)
+/* Addresses in non-present entries are acceptable unless address - 1 is below this. */
+static uint64_t leaky_span(const struct account *a)
 {
-    mfn_t m = pte_frame(*e);
+    uint64_t limit = a->maps_io ? 0 : arch_l1tf_limit();
+
+    return limit ? limit - 1 : 0;
+}
+
+static bool is_leaky(uint64_t span, uint64_t e)
+{
+    return (e & PTE_FRAME) - 1 < span;
+}
+
+/* ---- one entry ---- */
+
+static int get_table(const struct account *a, mfn_t m, enum frame_type type)
+{
+    int rc;
+
+    if (!frame_get(m, a->id))
+        return -XEN_EINVAL;
+    rc = type_get(m, type);
+    if (rc)
+        frame_put(m);
+    return rc;
+}
+
+static int get_memory(const struct account *a, domid_t from, uint64_t e)
+{
+    mfn_t m = pte_frame(e);
     int rc = 0;
 
-    if (!(*e & PTE_P))
-        return 0;
-    if (!is_well_formed(level, *e) || !frame_get(m, owner))
+    if (!frame_get(m, from))
         return -XEN_EINVAL;
-    if (level > 1)
-        rc = type_get(m, (enum frame_type)(level - 1));
-    else if (*e & PTE_RW)
+    /* Both notes come before anybody can use the entry. */
+    if (from != a->id)
+        frame_note_abroad(m);
+    if (e & PTE_RW) {
+        if (as_stored(a, 1, e) & CACHE_BITS)
+            frame_note_uncached(m);
         rc = type_get(m, TYPE_WRITABLE);
-    if (rc) {
-        frame_put(m);
-        return rc;
     }
-    *e = as_stored(level, *e);
-    return 0;
+    if (rc)
+        frame_put(m);
+    return rc;
 }
 
-int entry_put(unsigned level, uint64_t e)
+static int get_io(const struct account *a, mfn_t m)
+{
+    return a->maps_io && arch_io_frame_ok(m) ? 0 : -XEN_EPERM;
+}
+
+int entry_get(const struct account *a, domid_t from, unsigned level, uint64_t *e)
+{
+    mfn_t m = pte_frame(*e);
+    int rc;
+
+    if (!(*e & PTE_P))
+        return is_leaky(leaky_span(a), *e) ? -XEN_EINVAL : 0;
+    if (!is_well_formed(level, *e))
+        return -XEN_EINVAL;
+    if (level > 1)
+        rc = get_table(a, m, (enum frame_type)(level - 1));
+    else if (arch_mfn_valid(m))
+        rc = get_memory(a, from, *e);
+    else
+        rc = get_io(a, m);
+    if (rc == 0)
+        *e = as_stored(a, level, *e);
+    return rc;
+}
+
+int entry_put(const struct account *a, unsigned level, uint64_t e)
 {
     mfn_t m = pte_frame(e);
 
-    if (!(e & PTE_P))
+    if (!(e & PTE_P) || (unlikely(a->maps_io) && level == 1 && !arch_mfn_valid(m)))
         return 0;
     if (level > 1 || (e & PTE_RW)) {
         int rc = type_put_step(m, 0);
@@ -76,10 +146,19 @@ int entry_put(unsigned level, uint64_t e)
     return 0;
 }
 
-/* frame_get() and, for a writable entry, type_get(), in as few instructions as the usual cases
- * need: the frame is owned, and is writable memory already or was never used. Anything else takes
- * the long way. */
-static inline int data_get(domid_t owner, uint64_t key, uint64_t e)
+/* ---- whole tables ---- */
+
+/* What the entries of one L1 table are compared with. */
+struct l1_rules {
+    const struct account *a;
+    uint64_t key; /* state and owner of the frames that may be mapped, as in frame.use >> 32 */
+    uint64_t max_mfn;
+    uint64_t leaky_span;
+};
+
+/* get_memory() in as few instructions as the usual cases need: the frame is owned, cached, and
+ * writable memory already or was never used. Anything else takes the long way. */
+static inline int data_get(const struct l1_rules *r, uint64_t e)
 {
     mfn_t m = pte_frame(e);
     struct frame *f;
@@ -87,13 +166,13 @@ static inline int data_get(domid_t owner, uint64_t key, uint64_t e)
     uint32_t word;
     int rc;
 
-    if (!arch_mfn_valid(m))
-        return -XEN_EINVAL;
-    f = frame_of(m);
+    if (!arch_mfn_valid(m) || (r->a->maps_io && (e & CACHE_BITS)))
+        return entry_get(r->a, r->a->id, 1, &e);
+    f = frame_of(mfn(index_nospec(m.n, r->max_mfn)));
     use = atomic_load_explicit(&f->use, memory_order_relaxed);
-    if ((use >> 32 & 0xffffff) != key || (uint32_t)use - 1 >= FRAME_REFS_MAX - 1 ||
+    if ((use >> 32 & 0xffffff) != r->key || (uint32_t)use - 1 >= FRAME_REFS_MAX - 1 ||
         !atomic_compare_exchange_strong(&f->use, &use, use + 1))
-        return entry_get(owner, 1, &e);
+        return entry_get(r->a, r->a->id, 1, &e);
     if (!(e & PTE_RW))
         return 0;
     word = word_load(f);
@@ -109,51 +188,60 @@ static inline int data_get(domid_t owner, uint64_t key, uint64_t e)
 }
 
 /* The entries of an L1 table from *cursor on; *rewrite: some are to be stored differently. */
-static int l1_get(const uint64_t *table, domid_t owner, unsigned *cursor, bool *rewrite)
+static int l1_get(const uint64_t *table, const struct account *a, unsigned *cursor, bool *rewrite)
 {
-    uint64_t key = frame_use(FRAME_OWNED, 0, owner, 0) >> 32, differs = 0;
+    struct l1_rules r = {.a = a,
+                         .key = frame_use(FRAME_OWNED, 0, a->id, 0) >> 32,
+                         .max_mfn = arch_max_mfn(),
+                         .leaky_span = leaky_span(a)};
+    uint64_t differs = 0;
 
     for (; *cursor < TABLE_ENTRIES; ++*cursor) {
         uint64_t e = pte_load(&table[*cursor]);
         int rc;
 
-        if (!(e & PTE_P))
+        if (!(e & PTE_P)) {
+            if (unlikely(is_leaky(r.leaky_span, e)))
+                return -XEN_EINVAL;
             continue;
-        rc = is_well_formed(1, e) ? data_get(owner, key, e) : -XEN_EINVAL;
+        }
+        rc = is_well_formed(1, e) ? data_get(&r, e) : -XEN_EINVAL;
         if (rc)
             return rc;
-        differs |= as_stored(1, e) ^ e;
+        differs |= as_stored(a, 1, e) ^ e;
     }
     *rewrite = *rewrite || differs;
     return 0;
 }
 
 /* Everything has been accepted: the table becomes what the processor may walk. */
-static void finish(uint64_t *table, unsigned level, domid_t owner)
+static void finish(uint64_t *table, unsigned level, const struct account *a)
 {
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
         uint64_t e = pte_load(&table[i]);
 
-        if ((e & PTE_P) && !pte_slot_is_hv(level, i) && as_stored(level, e) != e)
-            pte_store(&table[i], as_stored(level, e));
+        if ((e & PTE_P) && !pte_slot_is_hv(level, i) && as_stored(a, level, e) != e)
+            pte_store(&table[i], as_stored(a, level, e));
     }
     if (level == 4)
-        arch_l4_fill(table, owner);
+        arch_l4_fill(table, a->id);
 }
 
-static int upper_get(const uint64_t *table, domid_t owner, unsigned level, unsigned *cursor)
+static int upper_get(const uint64_t *table, const struct account *a, unsigned level,
+                     unsigned *cursor)
 {
+    uint64_t span = leaky_span(a);
     bool progress = false;
 
     for (; *cursor < TABLE_ENTRIES; ++*cursor) {
         uint64_t e = pte_load(&table[*cursor]);
         int rc;
 
-        if (!(e & PTE_P) || pte_slot_is_hv(level, *cursor))
+        if (pte_slot_is_hv(level, *cursor) || (!(e & PTE_P) && !is_leaky(span, e)))
             continue;
         if (progress && arch_preempt_pending())
             return -XEN_ERESTART;
-        rc = entry_get(owner, level, &e);
+        rc = entry_get(a, a->id, level, &e);
         if (rc)
             return rc;
         progress = true;
@@ -163,22 +251,25 @@ static int upper_get(const uint64_t *table, domid_t owner, unsigned level, unsig
 
 int table_validate(mfn_t m, unsigned level, unsigned *cursor)
 {
-    domid_t owner = frame_owner(frame_of(m));
+    const struct account *a = account_find(frame_owner(frame_of(m)));
     uint64_t *table = arch_map_frame(m);
     bool rewrite = level > 1 || *cursor > 0;
-    int rc = level == 1 ? l1_get(table, owner, cursor, &rewrite)
-                        : upper_get(table, owner, level, cursor);
+    int rc;
 
+    BUG_ON(!a); /* it is there as long as it owns a frame */
+    rc = level == 1 ? l1_get(table, a, cursor, &rewrite) : upper_get(table, a, level, cursor);
     if (rc == 0 && rewrite)
-        finish(table, level, owner);
+        finish(table, level, a);
     return rc;
 }
 
 int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)
 {
+    const struct account *a = account_find(frame_owner(frame_of(m)));
     uint64_t *table = arch_map_frame(m);
     bool progress = false;
 
+    BUG_ON(!a);
     for (; *cursor > 0; --*cursor) {
         uint64_t e = pte_load(&table[*cursor - 1]);
 
@@ -186,7 +277,7 @@ int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)
             continue;
         if (level > 1 && progress && arch_preempt_pending())
             return -XEN_ERESTART;
-        if (entry_put(level, e) != 0)
+        if (entry_put(a, level, e) != 0)
             return -XEN_ERESTART;
         progress = true;
     }

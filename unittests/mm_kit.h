@@ -16,6 +16,7 @@
 #include "unittests/arch/host.h"
 #include "unittests/arch/host_tlb.h"
 #include "unittests/suite.h"
+#include "unittests/table_set.h"
 
 extern struct account kit_a, kit_b;
 

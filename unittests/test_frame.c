@@ -84,9 +84,9 @@ static void test_flush_on_free(void)
     CU_ASSERT_EQUAL(m.n, s.data[1].n);
     CU_ASSERT_EQUAL(account_release(&kit_a, s.data[1]), 0);
     for (unsigned i = 0; i + 1 < KIT_L1; i++)
-        CU_ASSERT_EQUAL(table_update(&kit_a, s.l1[i], 1, 0, false), 0);
+        CU_ASSERT_EQUAL(table_set(&kit_a, s.l1[i], 1, 0, false), 0);
     before = host_tlb_flush_count();
-    CU_ASSERT_EQUAL(table_update(&kit_a, s.l1[KIT_L1 - 1], 1, 0, false), 0);
+    CU_ASSERT_EQUAL(table_set(&kit_a, s.l1[KIT_L1 - 1], 1, 0, false), 0);
     CU_ASSERT_EQUAL(host_tlb_flush_count() - before, 2); /* CPUs 0 and 1 */
     kit_check(0);
     before = host_tlb_flush_count();

@@ -84,7 +84,7 @@ static void step_update(struct model_frame *f)
     unsigned slot = model_slot[pick(MODEL_SLOTS)];
     uint64_t e = random_entry();
     bool may = model_may_set(&md, f, slot, e);
-    int rc = TO_THE_END(table_update(account_of(f), f->m, slot, e, pick(2)));
+    int rc = TO_THE_END(table_set(account_of(f), f->m, slot, e, pick(2)));
 
     CU_ASSERT_EQUAL(rc == 0, may);
 }

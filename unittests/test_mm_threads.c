@@ -55,10 +55,10 @@ static void step(unsigned cpu, uint64_t *r)
         unpin(m);
         break;
     case 2:
-        rc = table_update(&kit_a, m, slot, e, false);
+        rc = table_set(&kit_a, m, slot, e, false);
         break;
     case 3:
-        rc = table_update(&kit_a, t.space.l1[slot % KIT_L1], 8 + slot, e, true);
+        rc = table_set(&kit_a, t.space.l1[slot % KIT_L1], 8 + slot, e, true);
         break;
     case 4:
         if (frame_get_writable(m, 1) == 0)

@@ -35,7 +35,7 @@ static void test_every_step(void)
         kit_start(256);
         for (unsigned i = 0; i < 3; i++)
             build_and_pin(&s[i], i + n);
-        CU_ASSERT_EQUAL(table_update(&kit_a, s[2].l3, 9, kit_pte(s[0].l2, KIT_RW), false), 0);
+        CU_ASSERT_EQUAL(table_set(&kit_a, s[2].l3, 9, kit_pte(s[0].l2, KIT_RW), false), 0);
         kit_check(0);
         host_preempt_every(n);
         CU_ASSERT_EQUAL(step_until_done(&kit_a, &calls), 0);

@@ -82,7 +82,7 @@ static unsigned flushes_at_change(enum frame_type to, bool flushed_by_itself, bo
     host_tlb_load(3, &kit_b, s.l4); /* runs somebody else */
     CU_ASSERT_TRUE(host_store(0, kit_va(1, 2), 0));
     for (unsigned i = 0; i < KIT_L1; i++)
-        CU_ASSERT_EQUAL(table_update(&kit_a, s.l1[i], 2, kit_pte(s.data[2], KIT_RO), false), 0);
+        CU_ASSERT_EQUAL(table_set(&kit_a, s.l1[i], 2, kit_pte(s.data[2], KIT_RO), false), 0);
     CU_ASSERT_TRUE(host_touch(0, kit_va(1, 2), true, &hit)); /* still, from the TLB */
     CU_ASSERT_FALSE(host_touch(1, kit_va(1, 2), true, &hit));
     if (flushed_by_itself)
@@ -129,10 +129,10 @@ static void test_flush_of_walks(void)
     CU_ASSERT_EQUAL(table_pin(&kit_a, s.l4, 4), 0);
     host_tlb_load(2, &kit_a, s.l4);
     CU_ASSERT_TRUE(host_touch(2, kit_va(3, 0), false, &hit));
-    CU_ASSERT_EQUAL(table_update(&kit_a, s.l2, 3, 0, false), 0);
+    CU_ASSERT_EQUAL(table_set(&kit_a, s.l2, 3, 0, false), 0);
     CU_ASSERT_EQUAL(type_count(s.l1[3]), 0);
     before = host_tlb_flush_count();
-    CU_ASSERT_EQUAL(table_update(&kit_a, s.l1[0], 9, kit_pte(s.l1[3], KIT_RW), false), 0);
+    CU_ASSERT_EQUAL(table_set(&kit_a, s.l1[0], 9, kit_pte(s.l1[3], KIT_RW), false), 0);
     CU_ASSERT_EQUAL(host_tlb_flush_count() - before, 1);
     kit_check(0);
     host_tlb_load(2, NULL, mfn(0));
@@ -146,7 +146,7 @@ static void map_it_writable(void)
 {
     mfn_t hit;
 
-    rc_meanwhile = table_update(&kit_a, space.l1[0], 3, kit_pte(space.data[2], KIT_RW), false);
+    rc_meanwhile = table_set(&kit_a, space.l1[0], 3, kit_pte(space.data[2], KIT_RW), false);
     host_touch(1, kit_va(0, 3), true, &hit);
 }
 
@@ -164,7 +164,7 @@ static void test_claim_before_flush(void)
     host_tlb_load(1, &kit_a, space.l4);
     CU_ASSERT_TRUE(host_touch(0, kit_va(0, 2), true, &hit));
     for (unsigned i = 0; i < KIT_L1; i++)
-        CU_ASSERT_EQUAL(table_update(&kit_a, space.l1[i], 2, 0, false), 0);
+        CU_ASSERT_EQUAL(table_set(&kit_a, space.l1[i], 2, 0, false), 0);
     rc_meanwhile = 0;
     host_tlb_on_flush(map_it_writable);
     CU_ASSERT_EQUAL(table_pin(&kit_a, space.data[2], 1), 0);
@@ -192,7 +192,7 @@ static void test_table_lost_during_update(void)
     tlb_clock_flush_end(0, 0); /* as if long ago */
     rc_meanwhile = -1;
     host_tlb_on_flush(unpin_the_table);
-    CU_ASSERT_EQUAL(table_update(&kit_a, space.l1[0], 9, kit_pte(space.l1[1], KIT_RW), false),
+    CU_ASSERT_EQUAL(table_set(&kit_a, space.l1[0], 9, kit_pte(space.l1[1], KIT_RW), false),
                     -XEN_EINVAL);
     CU_ASSERT_EQUAL(rc_meanwhile, 0);
     CU_ASSERT_EQUAL(*kit_entry(space.l1[0], 9), 0);

@@ -33,8 +33,8 @@ LAGAN_NORETURN void arch_panic(const char *fmt, ...) LAGAN_PRINTF(1, 2);
 
 /* One more than the highest RAM frame. Constant after boot. */
 uint64_t arch_max_mfn(void);
-/* True if the frame table has an entry for the frame (i.e. it is RAM that we may hand out). */
-bool arch_mfn_valid(mfn_t m);
+/* bool arch_mfn_valid(mfn_t m): true if the frame table has an entry for the frame (i.e. it is RAM
+ * that we may hand out). [inline] */
 
 void arch_clear_page(void *page);
 void arch_copy_page(void *dst, const void *src);
@@ -63,3 +63,13 @@ uint64_t arch_m2p_get(mfn_t m);
 void arch_l4_fill(uint64_t *table, domid_t owner);
 /* Number of physical address bits of this machine: an entry with a higher bit set is malformed. */
 unsigned arch_phys_bits(void);
+/* True if a frame that is not RAM (arch_mfn_valid() says no) may be mapped by a domain that maps
+ * devices: it exists, and none of the devices that the hypervisor keeps to itself is there. */
+bool arch_io_frame_ok(mfn_t m);
+/* Writes back and drops what the processors' caches hold of a frame. */
+void arch_cache_flush_frame(mfn_t m);
+/* The same for all memory, on this CPU. */
+void arch_cache_flush(void);
+/* Machine addresses from 1 to below this may be read speculatively through page-table entries that
+ * are not present (L1TF); 0 on processors that do not do that. Constant after boot. */
+uint64_t arch_l1tf_limit(void);

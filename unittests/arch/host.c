@@ -58,6 +58,9 @@ static _Thread_local bool fail_injected;
 static _Thread_local struct arch_spinlock *held[LOCK_TRACE_DEPTH];
 static _Thread_local unsigned held_count;
 
+static _Atomic unsigned cache_flushes;
+static uint64_t l1tf_limit;
+
 static char log_text[4096];
 static size_t log_length;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -324,4 +327,36 @@ void arch_l4_fill(uint64_t *table, domid_t owner)
 unsigned arch_phys_bits(void)
 {
     return 40;
+}
+
+/* One page is a device of the hypervisor's own. */
+bool arch_io_frame_ok(mfn_t m)
+{
+    return m.n < UINT64_C(1) << (40 - PAGE_SHIFT) && m.n != HOST_OWN_DEVICE;
+}
+
+void arch_cache_flush_frame(mfn_t m)
+{
+    (void)m;
+    cache_flushes++;
+}
+
+void arch_cache_flush(void)
+{
+    cache_flushes++;
+}
+
+unsigned host_cache_flush_count(void)
+{
+    return cache_flushes;
+}
+
+uint64_t arch_l1tf_limit(void)
+{
+    return l1tf_limit;
+}
+
+void host_set_l1tf_limit(uint64_t limit)
+{
+    l1tf_limit = limit;
 }

@@ -36,6 +36,14 @@ void host_preempt_every(unsigned n);
 /* How often it has said yes. */
 unsigned host_preempt_count(void);
 
+/* Frame number that is not RAM and not to be mapped by any guest. Others above HOST_MAX_MFN are
+ * devices that may be. */
+#define HOST_OWN_DEVICE 0x200000UL
+/* Frames written back from the caches, since the program's start. */
+unsigned host_cache_flush_count(void);
+/* What arch_l1tf_limit() says; 0 (nothing at risk) at the start. */
+void host_set_l1tf_limit(uint64_t limit);
+
 void host_set_time(uint64_t ns);
 void host_set_online(unsigned cpus);
 

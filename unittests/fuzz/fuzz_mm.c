@@ -13,6 +13,7 @@
 #include "mm/heap.h"
 #include "mm/pte.h"
 #include "mm/type.h"
+#include "unittests/table_set.h"
 
 enum { FRAMES = 16 };
 
@@ -105,7 +106,7 @@ static int operate(const uint8_t *op)
         return table_unpin(a, frame[f]);
     case 2:
     case 3:
-        return table_update(a, frame[f], index, entry(op[3], op[3] >> 4), op[0] & 8);
+        return table_set(a, frame[f], index, entry(op[3], op[3] >> 4), op[0] & 8);
     case 4:
         return segdesc_update(a, frame[f], index, entry(op[3], op[3] >> 4));
     case 5:

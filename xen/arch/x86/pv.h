@@ -24,14 +24,15 @@ void pv_toggle_mode(struct vcpu *v);
 
 /* pv_vcpu.c: gives the current vCPU, in kernel mode, another page table for its kernel
  * (MMUEXT_NEW_BASEPTR, MOV to CR3) or for user mode (frame 0: none). The frame must be an
- * acceptable L4 table of the domain's; -XEN_EINVAL and like type_get(): nothing changed. */
+ * acceptable L4 table of the domain's; -XEN_EINVAL and like type_get(): nothing changed. The table
+ * that was used before is parked in arch.old_table. -XEN_ERESTART: preempted, call again. */
 int pv_new_baseptr(struct vcpu *v, mfn_t l4) LAGAN_MUST_CHECK;
 int pv_new_user_baseptr(struct vcpu *v, mfn_t l4) LAGAN_MUST_CHECK;
 
 /* ---- pv_emul.c: instructions that fault in ring 3 ---- */
 
 enum emul_result {
-    EMUL_DONE,      /* emulated; RIP is past the instruction */
+    EMUL_DONE,      /* emulated; RIP is past the instruction, or on it to run it once more */
     EMUL_INJECTED,  /* an exception other than the original was injected */
     EMUL_UNHANDLED, /* not ours: deliver the fault that happened to the guest */
 };

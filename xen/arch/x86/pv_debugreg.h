@@ -11,7 +11,7 @@
 #define DR6_ONES     UINT64_C(0xffff0ff0) /* bits that read as 1; bit 12 reads as 0 */
 #define DR6_WRITABLE UINT64_C(0x0000e00f)
 #define DR7_ONES     UINT64_C(0x00000400)
-#define DR7_WRITABLE                                                            \
+#define DR7_WRITABLE \
     UINT64_C(0xffff03ff) /* enables, GE, LE, kinds and lengths; not GD, not RTM \
                           */
 

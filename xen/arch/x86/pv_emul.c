@@ -61,10 +61,10 @@ enum emul_result emul_retire(struct cpu_user_regs *regs, unsigned length)
     return emul_step(regs);
 }
 
-/* True if the guest runs 64-bit code. The selector was loaded, but a guest may have changed its
- * descriptor since; LAR then says no, and the guest gets its fault. An LDT's page may have been
- * unmapped since: LAR would fault, so code in LDT segments counts as 32-bit. */
-static bool runs_64bit_code(const struct cpu_user_regs *regs)
+/* The selector was loaded, but a guest may have changed its descriptor since; LAR then says no, and
+ * the guest gets its fault. An LDT's page may have been unmapped since: LAR would fault, so code in
+ * LDT segments counts as 32-bit. */
+bool emul_runs_64bit_code(const struct cpu_user_regs *regs)
 {
     if (regs->cs == GUEST_CS64)
         return true;
@@ -73,8 +73,7 @@ static bool runs_64bit_code(const struct cpu_user_regs *regs)
     return selector_rights(regs->cs) & LAR_LONG_MODE;
 }
 
-/* Copies up to PV_INSN_MAX bytes from RIP on, fewer if the next page cannot be read. */
-static size_t fetch(const struct cpu_user_regs *regs, uint8_t bytes[PV_INSN_MAX])
+size_t emul_fetch(const struct cpu_user_regs *regs, uint8_t bytes[PV_INSN_MAX])
 {
     size_t first = min_u64(PV_INSN_MAX, PAGE_SIZE - (regs->rip & ~PAGE_MASK));
 
@@ -122,8 +121,6 @@ static bool write_cr(struct vcpu *v, unsigned cr, uint64_t value)
     case 2:
         v->arch.ctrlreg[2] = value;
         return true;
-    case 3:
-        return !(value & ~PAGE_MASK) && pv_new_baseptr(v, mfn(value >> PAGE_SHIFT)) == 0;
     case 4:
         pv_write_cr4(v, value);
         return true;
@@ -197,6 +194,19 @@ static bool write_xcr(struct vcpu *v, const struct cpu_user_regs *regs)
     return regs->ecx == 0 && fpu_set_xcr0(v, (uint64_t)regs->edx << 32 | regs->eax) == 0;
 }
 
+/* MOV to CR3. Accepting a table may take longer than one may keep others waiting: then the
+ * instruction runs once more. */
+static enum emul_result load_cr3(struct vcpu *v, struct cpu_user_regs *regs,
+                                 const struct pv_insn *insn)
+{
+    uint64_t value = *emul_gpr(regs, insn->reg);
+    int rc = value & ~PAGE_MASK ? -XEN_EINVAL : pv_new_baseptr(v, mfn(value >> PAGE_SHIFT));
+
+    if (rc == -XEN_ERESTART)
+        return EMUL_DONE;
+    return rc ? EMUL_UNHANDLED : emul_retire(regs, insn->length);
+}
+
 /* Acts out an instruction of the guest kernel; false: it faults. */
 static bool execute(struct vcpu *v, struct cpu_user_regs *regs, const struct pv_insn *insn)
 {
@@ -247,7 +257,7 @@ enum emul_result pv_emulate_privileged(struct cpu_user_regs *regs)
     uint8_t bytes[PV_INSN_MAX];
     struct pv_insn insn;
 
-    if (!runs_64bit_code(regs) || !pv_decode(bytes, fetch(regs, bytes), &insn))
+    if (!emul_runs_64bit_code(regs) || !pv_decode(bytes, emul_fetch(regs, bytes), &insn))
         return EMUL_UNHANDLED;
 
     switch (insn.op) {
@@ -268,22 +278,25 @@ enum emul_result pv_emulate_privileged(struct cpu_user_regs *regs)
         pv_inject_exception(regs, TRAP_UD, 0);
         return EMUL_INJECTED;
     }
+    if (insn.op == PV_OP_MOV_TO_CR && insn.sysreg == 3)
+        return load_cr3(v, regs, &insn);
     return execute(v, regs, &insn) ? emul_retire(regs, insn.length) : EMUL_UNHANDLED;
 }
 
 enum emul_result pv_emulate_forced_cpuid(struct cpu_user_regs *regs)
 {
-    static const uint8_t prefixed[] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
-    uint8_t bytes[sizeof(prefixed)];
+    /* ud2; "xen"; cpuid: 0f 0b 78 65 6e 0f a2. Every #UD comes here, so it is compared as a number. */
+    const uint64_t prefixed = UINT64_C(0xa20f6e65780b0f);
+    const unsigned length = 7;
+    uint64_t bytes = 0;
     struct cpuid_leaf leaf;
 
-    if (copy_from_guest(bytes, guest_ptr(regs->rip), sizeof(bytes)) ||
-        memcmp(bytes, prefixed, sizeof(bytes)) != 0)
+    if (copy_from_guest(&bytes, guest_ptr(regs->rip), length) || bytes != prefixed)
         return EMUL_UNHANDLED;
     leaf = pv_cpuid(current_vcpu(), regs->eax, regs->ecx);
     regs->rax = leaf.a;
     regs->rbx = leaf.b;
     regs->rcx = leaf.c;
     regs->rdx = leaf.d;
-    return emul_retire(regs, sizeof(prefixed));
+    return emul_retire(regs, length);
 }

@@ -30,6 +30,7 @@ struct arch_vcpu {
     bool kernel_mode;          /* guest kernel or guest user: the ABI's virtual ring */
     mfn_t l4_kernel;           /* holds a reference and an L4 type reference */
     mfn_t l4_user;             /* likewise; MFN_INVALID: none */
+    mfn_t old_table; /* likewise, of any level: to be dropped by the next page-table call */
 
     uint64_t kernel_ss, kernel_sp;             /* stack_switch */
     uint64_t fs_base;                          /* valid while not running */

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of the core: domains from creation to the end, hypercalls and their dispatch, reservations.
+ */
+#include "suite.h"
+
+extern const struct suite suite_domain, suite_hypercall, suite_vcpu_op, suite_reservation;
+
+const struct suite *const suites[] = {&suite_domain, &suite_hypercall, &suite_vcpu_op,
+                                      &suite_reservation, NULL};

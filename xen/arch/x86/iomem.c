@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which machine frames that are not RAM a domain with devices may map, and the memory-system facts
+ * that page-table checks depend on (lagan/arch.h).
+ *
+ * Kept back are the interrupt controllers and the timer that the hypervisor drives itself: whoever
+ * writes there sends interrupts of any kind to any CPU, or stops our clock. The whole range of
+ * interrupt messages counts, not only the page with the local APIC's registers.
+ *
+ * L1TF: Intel processors of family 6 before the fix read through a not-present entry as if it were
+ * present, out of the first-level cache. A processor says that it does not (RDCL_NO); one that
+ * cannot say so is taken to do it.
+ */
+#include <lagan/arch.h>
+
+#include "xen/arch/x86/acpi.h"
+#include "xen/arch/x86/msr.h"
+#include "arch_inline.h"
+
+#define MESSAGES_FIRST 0xfee00 /* frames of interrupt messages and local APIC registers */
+#define MESSAGES_LAST  0xfeeff
+
+#define CACHE_LINE                  64 /* the smallest that x86-64 processors have */
+#define CPUID_7_D_ARCH_CAPABILITIES 29
+#define MSR_ARCH_CAPABILITIES       0x10a
+#define ARCH_CAPABILITIES_RDCL_NO   1
+
+bool arch_io_frame_ok(mfn_t m)
+{
+    if (m.n >> (arch_phys_bits() - PAGE_SHIFT) || (m.n >= MESSAGES_FIRST && m.n <= MESSAGES_LAST))
+        return false;
+    for (unsigned i = 0; i < acpi_info.ioapic_count; i++)
+        if (m.n == acpi_info.ioapic[i].address >> PAGE_SHIFT)
+            return false;
+    return !acpi_info.hpet_address || m.n != acpi_info.hpet_address >> PAGE_SHIFT;
+}
+
+void arch_cache_flush_frame(mfn_t m)
+{
+    char *page = arch_map_frame(m);
+
+    __asm__ volatile("mfence" : : : "memory");
+    for (unsigned i = 0; i < PAGE_SIZE; i += CACHE_LINE)
+        __asm__ volatile("clflush %0" : "+m"(page[i]));
+    __asm__ volatile("mfence" : : : "memory");
+}
+
+void arch_cache_flush(void)
+{
+    __asm__ volatile("wbinvd" : : : "memory");
+}
+
+static bool has_l1tf(void)
+{
+    struct cpuid_regs vendor = cpuid(0, 0), features;
+    uint32_t family = cpuid(1, 0).a >> 8 & 0xf;
+
+    /* "GenuineIntel" */
+    if (vendor.b != 0x756e6547 || vendor.d != 0x49656e69 || vendor.c != 0x6c65746e || family != 6)
+        return false;
+    if (vendor.a < 7)
+        return true;
+    features = cpuid(7, 0);
+    return !(features.d >> CPUID_7_D_ARCH_CAPABILITIES & 1) ||
+           !(rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAPABILITIES_RDCL_NO);
+}
+
+uint64_t arch_l1tf_limit(void)
+{
+    static enum { UNKNOWN, SAFE, LEAKY } state;
+
+    if (unlikely(state == UNKNOWN))
+        state = has_l1tf() ? LEAKY : SAFE;
+    return state == LEAKY ? arch_max_mfn() << PAGE_SHIFT : 0;
+}

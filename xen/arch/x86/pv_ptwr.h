@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Direct writes to page tables (the writable_pagetables assist).
+ */
+#pragma once
+
+#include "xen/arch/x86/pv.h"
+
+/* A page fault of the current vCPU v at `address`; regs->error_code says how. True: it was a write
+ * to one of its L1 tables and has been acted out, or the instruction is to be tried again. False:
+ * it is the guest's, and nothing has changed. */
+bool pv_ptwr_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address);
