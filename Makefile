@@ -203,6 +203,11 @@ check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under Thre
 mutants-mm: ## break mm/ in some 65 places, one at a time: each must be caught
 	unittests/mutate_mm.sh
 
+.PHONY: model
+model: ## explore the models of the page types' and the flushes' protocol to the end (minutes)
+	tools/install-packages model
+	nice unittests/spin/run
+
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
@@ -327,7 +332,7 @@ bench: guests ## boot cost, sizes, instruction counts of frequent services, besi
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/*
+SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/* unittests/*.sh unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
