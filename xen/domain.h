@@ -3,9 +3,11 @@
  * Domains and vCPUs: create, find, pause, destroy.
  *
  * INV-DOM-1: a domain in the list has its creation reference; domain_kill() drops it once teardown
- * has given everything back. INV-DOM-2: domain_get()/domain_find() references keep the struct and
- * its id; a dying domain is still found until its last reference goes. INV-DOM-3: a domain is found
- * only when it is whole: not before domain_create() is through, not after the last reference went.
+ *            has given everything back.
+ * INV-DOM-2: domain_get()/domain_find() references keep the struct and its id; a dying domain is
+ *            still found until its last reference goes.
+ * INV-DOM-3: a domain is found only when it is whole: not before domain_create() is through, not
+ *            after the last reference went.
  */
 #pragma once
 

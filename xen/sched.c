@@ -8,14 +8,16 @@
  * together only to move a vCPU between them, the lower CPU's taken first, or the second by trylock.
  *
  * INV-SCHED-1: a runnable vCPU is in exactly one queue (waiting, parked or running), or is
- * `displaced` and still on a CPU, or a vcpu_wake() for it is under way. INV-SCHED-2: a vCPU on a
- * CPU (unit.on_cpu) belongs to that CPU's queue. So a vCPU that wakes while its registers are not
- * yet saved is queued there, no other CPU takes it before sched_switch_done(), and no CPU ever
- * waits for another one to save registers: such waits could form a ring. INV-SCHED-3: no CPU idles
- * while a vCPU that may run there waits elsewhere, but for the moment that an IPI takes.
+ *              `displaced` and still on a CPU, or a vcpu_wake() for it is under way.
+ * INV-SCHED-2: a vCPU on a CPU (unit.on_cpu) belongs to that CPU's queue. So a vCPU that wakes
+ *              while its registers are not yet saved is queued there, no other CPU takes it before
+ *              sched_switch_done(), and no CPU ever waits for another one to save registers: such
+ *              waits could form a ring.
+ * INV-SCHED-3: no CPU idles while a vCPU that may run there waits elsewhere, but for the moment
+ *              that an IPI takes.
  * INV-SCHED-4: v's condition changes before vcpu_wake() or vcpu_sleep() is called; both look at
  *              vcpu_runnable() under the lock, so the last one to get the lock sees the final
- * state.
+ *              state.
  *
  * A wake-up is not lost. Blocking sets v->blocked and then looks for events; an event sets its bits
  * and then looks at v->blocked (all sequentially consistent): at least one of the two sees the
@@ -24,9 +26,10 @@
  *      vCPU on CPU 0, SCHEDOP_block             CPU 1, event for v
  *      blocked = true                           sets upcall_pending
  *      upcall_pending set? then blocked = false vcpu_kick: takes `blocked`; if it was set,
- * vcpu_wake(v) raises SCHEDULE sched_softirq: lock                      vcpu_wake: lock not
- * runnable: leaves the queue           running: nothing to do, sched_softirq will look again (or
- * runnable again: goes on)             or absent: queues it
+ *      raises SCHEDULE                            vcpu_wake(v)
+ *      sched_softirq: lock                      vcpu_wake: lock
+ *        not runnable: leaves the queue           running: nothing to do, sched_softirq will look
+ *        (or runnable again: goes on)             again; or absent: queues it
  *
  * A pause is not lost. vcpu_pause_sync() raises pause_count and then looks, under the lock, whether
  * v runs; sched_softirq() looks at pause_count under the lock before v runs. If v runs, its CPU
@@ -34,9 +37,10 @@
  *
  *      pauser                                   CPU 1
  *      pause_count++                            lock: picks v, on_cpu = true, unlock
- *      lock: v runs: raise SCHEDULE on 1        switches to v, sees SCHEDULE before it enters the
- * guest unlock; waits for !on_cpu                sched_softirq: v not runnable; saves it; on_cpu =
- * false
+ *      lock: v runs: raise SCHEDULE on 1        switches to v, sees SCHEDULE before it enters
+ *      unlock; waits for !on_cpu                the guest
+ *                                               sched_softirq: v not runnable; saves it;
+ *                                               on_cpu = false
  *
  *   If the pauser gets the lock first, v is taken off the queue and is not picked.
  *
