@@ -29,7 +29,7 @@ MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o m
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o log.o console.o options.o cmdline.o \
+CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o dom0.o log.o console.o options.o cmdline.o \
              option_value.o modline.o elf.o elf_notes.o)
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
@@ -119,15 +119,15 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv emul sched event mm mmu
+TEST_PROGRAMS := lib log devices boot pv emul sched event mm mmu core
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
 HOST_ARCH   := unittests/arch/host.o
 HOST_MM     := $(HOST_ARCH) unittests/arch/host_tlb.o unittests/arch/host_heap.o $(MM_OBJS)
 
-TEST_lib := unittests/target_string.o $(addprefix unittests/test_,string.o vsnprintf.o cmdline.o modline.o elf.o) \
-            xen/lib/parse.o $(addprefix xen/,options.o cmdline.o option_value.o modline.o elf.o elf_notes.o)
+TEST_lib := unittests/target_string.o $(addprefix unittests/test_,string.o vsnprintf.o cmdline.o modline.o elf.o dom0.o) \
+            xen/lib/parse.o $(addprefix xen/,dom0.o options.o cmdline.o option_value.o modline.o elf.o elf_notes.o)
 
 TEST_log := unittests/console_machine.o $(addprefix unittests/test_,log.o console.o) \
             $(addprefix xen/,log.o console.o options.o)
@@ -155,6 +155,15 @@ TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab
 TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decode.o ptwr.o hcall_mmu.o) \
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 
+# The machine of the core's tests, and the core itself with all it stands on
+CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) xen/lib/parse.o \
+            $(addprefix xen/,domain.o teardown.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_memory.o \
+            hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o elf.o elf_notes.o) \
+            $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
+
+TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o pv_build.o bootdomains.o)
+
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
 VARIANT_tsan  := -fsanitize=thread
@@ -172,19 +181,24 @@ endef
 $(foreach v,plain asan tsan,$(eval $(call host_variant,$(v))))
 $(foreach v,plain asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call host_program,$(v),$(p)))))
 
+# One run of one program. What it says is kept and shown in one piece, since several may run at a time.
+define host_run
+.PHONY: run-$(1)-$(2)
+run-$(1)-$(2): $(B)/host-$(if $(VARIANT_$(1)),$(1),plain)/test_$(2)
+	status=0; $(RUN_$(1)) ./$$< >$(B)/run-$(1)-$(2).log 2>&1 || status=$$$$?; cat $(B)/run-$(1)-$(2).log; exit $$$$status
+endef
+RUN_plain    :=
+RUN_valgrind := valgrind -q --error-exitcode=9 --leak-check=full
+RUN_asan     :=
+RUN_tsan     := TSAN_OPTIONS=halt_on_error=1
+$(foreach v,plain valgrind asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call host_run,$(v),$(p)))))
+
 .PHONY: check check-valgrind check-asan check-tsan mutants-mm
-check: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests on the host
-	for t in $^; do ./$$t; done
-
-check-valgrind: $(TEST_PROGRAMS:%=$(B)/host-plain/test_%) ## unit tests under Valgrind
-	for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full ./$$t; done
-
-check-asan: $(TEST_PROGRAMS:%=$(B)/host-asan/test_%) ## unit tests under ASan and UBSan
-	for t in $^; do ./$$t; done
-
+check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
+check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
+check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,$(B)/host-tsan/test_%,log sched event mm) ## unit tests under ThreadSanitizer
-	for t in $^; do TSAN_OPTIONS=halt_on_error=1 ./$$t; done
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under ThreadSanitizer
 
 mutants-mm: ## break mm/ in some 65 places, one at a time: each must be caught
 	unittests/mutate_mm.sh
@@ -192,10 +206,11 @@ mutants-mm: ## break mm/ in some 65 places, one at a time: each must be caught
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm event elf cmdline modline pv_decode ptwr_decode acpi multiboot
+FUZZERS := mm event hypercall elf cmdline modline pv_decode ptwr_decode acpi multiboot
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
+FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_cmdline   := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
@@ -220,29 +235,31 @@ $(B)/host-fuzz/fuzz_$(1): $(addprefix $(B)/host-fuzz/,unittests/fuzz/fuzz_$(1).o
 endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_program,$(f))))
 
-.PHONY: fuzz
-fuzz: $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) ## run each fuzz target for FUZZ_SECONDS (5)
-	for f in $(FUZZERS); do \
-	    mkdir -p $(FUZZ_CORPUS)/$$f; \
-	    $(B)/host-fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
-	        -verbosity=0 -print_final_stats=1 -artifact_prefix=$(B)/crash-$$f- \
-	        $(FUZZ_CORPUS)/$$f >$(B)/fuzz-$$f.log 2>&1 || { cat $(B)/fuzz-$$f.log; exit 1; }; \
-	    echo "fuzz $$f: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$$f.log) inputs, no fault"; \
-	done
+.PHONY: fuzz $(FUZZERS:%=run-fuzz-%)
+fuzz: $(FUZZERS:%=run-fuzz-%) ## run each fuzz target for FUZZ_SECONDS (5)
+$(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
+	mkdir -p $(FUZZ_CORPUS)/$*
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=$(B)/crash-$*- $(FUZZ_CORPUS)/$* >$(B)/fuzz-$*.log 2>&1 || \
+	    { cat $(B)/fuzz-$*.log; exit 1; }
+	echo "fuzz $*: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$*.log) inputs, no fault"
 
 # ---------------------------------------------------------------------------------------------------
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps evil bench
-BARE_GUESTS := hello
+GUESTS := hello ticks events smp traps isolate evil bench mmubench mmu evil_mmu
+BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
-            traps/pointer.o
+            traps/pointer.o traps/flags.o traps/nmi.o
 GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
+GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
+GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
+            evil_mmu/context.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o lib.o page.o \
-            time.o trap.o
+            space.o table.o time.o trap.o
 
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mno-red-zone -mgeneral-regs-only \
              -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
@@ -279,21 +296,29 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
-.PHONY: test-runner test-qemu test-qemu-all test-xen bench-guests
+.PHONY: test-runner test-grub-menu test-qemu test-qemu-all test-xen bench
+test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
+	tools/install-packages qemu disc
+	tools/test-grub-menu
+
 test-runner: ## test the judge of the QEMU runs
 	tools/test-run-qemu
 
 test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
+	tools/install-packages qemu disc
 	tools/qemu-tests
 
 test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, each attack by itself
+	tools/install-packages qemu disc
 	tools/qemu-tests -a
 
 test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
 	tools/test-xen
 
-bench-guests: guests $(B)/lagan ## instruction counts of frequent services, beside Debian's Xen
-	tools/bench-guests
+# Figures, not verdicts. The image that is measured is the one without assertions.
+bench: guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
+	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
+	tools/bench $(B)/release/lagan
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
@@ -306,10 +331,11 @@ ifdef THREAD_SAFETY
 HV_CFLAGS += -Wthread-safety
 endif
 
-.PHONY: lint lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang \
-        lint-undefined lint-shell objects format
-lint: lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang \
-      lint-undefined lint-shell ## format, ranks, sizes, headers, both compilers, scripts
+LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined \
+         lint-shell lint-docs
+
+.PHONY: lint $(LINTS) objects format
+lint: $(LINTS) ## format, ranks, sizes, headers, both compilers, scripts
 	echo "lint: nothing found"
 
 lint-format:
@@ -320,6 +346,9 @@ lint-layers:
 
 lint-sizes:
 	tools/check-sizes
+
+lint-docs:
+	tools/check-docs
 
 lint-headers:
 	tools/check-headers gcc $(HV_CFLAGS)
@@ -346,38 +375,56 @@ format: ## let clang-format have its way
 	$(SOURCES) | xargs clang-format -i
 
 # ---------------------------------------------------------------------------------------------------
-# Main jobs. Both install the Debian packages that they lack (tools/packages.txt).
+# Main jobs. They install the Debian packages that they lack (tools/packages.txt), and use all processors unless
+# -j says otherwise.
 
-.PHONY: run test test-host test-all clean help
+SUB = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: run test test-host test-all test-parts test-all-parts test-reproducible clean help
 run: ## boot several guests side by side in QEMU, and end by itself
 	tools/install-packages build qemu
-	$(MAKE) --no-print-directory all guests
+	+$(SUB) all guests
 	tools/demo
 
 test-host: ## unit tests, plain and under each checker, and a short run of the fuzzers
-	$(MAKE) --no-print-directory check
-	$(MAKE) --no-print-directory check-valgrind
-	$(MAKE) --no-print-directory check-asan
-	$(MAKE) --no-print-directory check-tsan
-	$(MAKE) --no-print-directory fuzz
+	tools/install-packages build test
+	+$(SUB) check
+	+$(SUB) check-valgrind
+	+$(SUB) check-asan
+	+$(SUB) check-tsan
+	+$(SUB) fuzz
 
 test: ## everything that has to pass: the image, the unit tests, then the guests in QEMU
-	tools/install-packages build test qemu
-	$(MAKE) --no-print-directory all
-	$(MAKE) --no-print-directory test-host
-	$(MAKE) --no-print-directory test-runner
-	$(MAKE) --no-print-directory test-qemu
+	mkdir -p $(B)
+	+tools/with-totals $(B)/test.log $(SUB) test-parts
 
-test-all: ## the same with the long QEMU runs, and the guests on Debian's Xen
-	tools/install-packages build test qemu
-	$(MAKE) --no-print-directory all
-	$(MAKE) --no-print-directory test-host
-	$(MAKE) --no-print-directory test-runner
-	$(MAKE) --no-print-directory test-qemu-all
-	$(MAKE) --no-print-directory test-xen
+test-parts:
+	tools/install-packages build test qemu disc
+	+$(SUB) all guests
+	+$(SUB) test-host
+	+$(SUB) test-runner
+	+$(SUB) test-grub-menu
+	+$(SUB) test-qemu
+
+test-all: ## the same with the long QEMU runs, the guests on Debian's Xen, and two builds compared
+	mkdir -p $(B)
+	+tools/with-totals $(B)/test-all.log $(SUB) test-all-parts
+
+test-all-parts:
+	tools/install-packages build test qemu disc
+	+$(SUB) all guests
+	+$(SUB) test-host
+	+$(SUB) test-reproducible
+	+$(SUB) test-runner
+	+$(SUB) test-grub-menu
+	+$(SUB) test-xen
+	+$(SUB) test-qemu-all
+
+test-reproducible: ## build twice, in two directories: the same bytes
+	tools/test-reproducible
 
 clean: ## remove everything built
 	rm -rf $(B)
 
 help: ## this list
-	grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16
+	grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 20

@@ -54,7 +54,7 @@ static void page_remap(void)
                                UVMF_INVLPG);
 }
 
-static void descriptor_call(void)
+static void multicall(void)
 {
     struct multicall_entry calls[8];
 
@@ -64,6 +64,53 @@ static void descriptor_call(void)
         calls[i].args[1] = 0;
     }
     (void)hv_multicall(calls, 8);
+}
+
+/* From the guest kernel to its own next instruction: the iret hypercall and nothing else. */
+static void iret_to_here(void)
+{
+    __asm__ volatile("mov %%rsp, %%rsi\n\t"
+                     "push %[ss]\n\t"
+                     "push %%rsi\n\t"
+                     "pushq $0x202\n\t"
+                     "push %[cs]\n\t"
+                     "lea 1f(%%rip), %%rdi\n\t"
+                     "push %%rdi\n\t"
+                     "pushq $0\n\t" /* flags: restore all registers */
+                     "push %%rcx\n\t"
+                     "push %%r11\n\t"
+                     "push %%rax\n\t"
+                     "mov %[nr], %%eax\n\t"
+                     "syscall\n"
+                     "1:"
+                     :
+                     : [ss] "r"((uint64_t)FLAT_KERNEL_SS), [cs] "r"(FLAT_KERNEL_CS & ~3UL),
+                       [nr] "i"(__HYPERVISOR_iret)
+                     : "rax", "rcx", "rsi", "rdi", "r11", "memory");
+}
+
+static void set_timer(void)
+{
+    static uint64_t deadline;
+
+    deadline = deadline != 0 ? deadline + 1 : time_now() + 3600000 * MS;
+    (void)hv_set_timer(deadline);
+}
+
+static void unmask_port(void)
+{
+    (void)event_unmask_call(own_port);
+}
+
+/* A port that has nothing behind it, on any machine. */
+static void read_port(void)
+{
+    __asm__ volatile("in %%dx, %%al" : : "d"(0x378) : "rax");
+}
+
+static void forced_cpuid(void)
+{
+    __asm__ volatile("ud2; .ascii \"xen\"; cpuid" : : "a"(0x40000000) : "rbx", "rcx", "rdx");
 }
 
 /* Past the ud2. */
@@ -107,6 +154,43 @@ static void partner(void *argument)
     }
 }
 
+/* ---- guest user mode ---- */
+
+static volatile uint64_t user_ticks;
+
+static void call_from_user(void *argument)
+{
+    uint64_t start = read_tsc();
+
+    (void)argument;
+    for (unsigned long i = 0; i < ROUNDS; i++) {
+        user_exit(0);
+    }
+    user_ticks = read_tsc() - start;
+    user_exit(1);
+}
+
+/* Goes straight back, but for the last one. */
+static bool answer(struct trap_frame *frame)
+{
+    return frame->rax == 0;
+}
+
+static void measure_user(void)
+{
+    struct mmuext_op op = {.cmd = MMUEXT_NEW_USER_BASEPTR};
+
+    op.arg1.mfn = va_to_mfn((void *)kit_start_info->pt_base);
+    check_result("user-base", hv_mmuext(&op, 1), 0);
+    trap_set_handler(TRAP_SYSCALL, answer);
+    check_true("user-calls", guarded_user(call_from_user, NULL).vector == TRAP_SYSCALL, "%s",
+               "user mode did not come back");
+    trap_set_handler(TRAP_SYSCALL, NULL);
+    kit_printf("BENCH user-syscall-and-iret %lu\n", user_ticks / ROUNDS);
+}
+
+/* ---- two vCPUs ---- */
+
 /* Two vCPUs that yield to one another, meant for one CPU: each round is two switches. */
 static void measure_switch(void)
 {
@@ -130,29 +214,51 @@ static void measure_switch(void)
     check_true("vcpu-switch", rounds > 0, "%s", "the other vCPU did not run");
 }
 
-void guest_main(void)
+/* ---- events ---- */
+
+/* A send on the own port while it is masked, then with the upcall. */
+static void measure_events(const char *masked, const char *with_upcall)
 {
     uint64_t taken;
+
+    (void)measure(masked, send_to_self);
+    event_unmask(own_port);
+    taken = event_count(own_port);
+    (void)measure(with_upcall, send_to_self);
+    taken = event_count(own_port) - taken;
+    check_true(with_upcall, taken == ROUNDS + 100, "%lu upcalls", taken);
+}
+
+void guest_main(void)
+{
+    struct physdev_set_iopl iopl = {.iopl = 1};
 
     (void)time_bind_timer();
     (void)timer_stop_periodic();
     loop_cost = ticks_of(nothing);
     check_true("null-call", measure("null-hypercall", null_call) > 0, "%s", "no time");
     (void)measure("unknown-hypercall", unknown_call);
-    (void)measure("multicall-of-8", descriptor_call);
-    (void)measure("page-remap", page_remap);
+    (void)measure("multicall-of-8", multicall);
+    (void)measure("iret", iret_to_here);
+    (void)measure("update-va-mapping", page_remap);
+    (void)measure("set-timer", set_timer);
+    (void)hv_set_timer(0);
 
     (void)event_bind_ipi(0, &own_port);
-    (void)measure("event-send-masked", send_to_self);
-    event_unmask(own_port);
-    taken = event_count(own_port);
-    (void)measure("event-send-with-upcall", send_to_self);
-    check_true("upcalls", event_count(own_port) - taken == ROUNDS + 100, "%lu upcalls",
-               event_count(own_port) - taken);
+    measure_events("event-send-masked", "event-send-with-upcall");
+    (void)measure("event-unmask", unmask_port);
 
     trap_set_handler(6, skip);
     check_true("exception", measure("exception-and-iret", exception) > 0, "%s", "no time");
     trap_set_handler(6, NULL);
+    measure_user();
+    check_result("iopl", hv_physdev(PHYSDEVOP_set_iopl, &iopl), 0);
+    (void)measure("port-read", read_port);
+    (void)measure("forced-cpuid", forced_cpuid);
     (void)measure("yield-alone", yield_alone);
     measure_switch();
+
+    event_mask(own_port);
+    check_result("fifo", event_use_fifo(1), 0);
+    measure_events("fifo-send-masked", "fifo-send-with-upcall");
 }

@@ -21,5 +21,7 @@ void guest_main(void)
     check_descriptors();
     check_emulation();
     check_registers();
+    check_flags();
+    check_nmis();
     check_pointers();
 }

@@ -83,12 +83,13 @@ void frame_make_coherent(mfn_t m)
     arch_cache_flush_frame(m);
 }
 
-/* The reference count is 0 and the frame an account's: gives it back. */
-static void give_back(mfn_t m, uint64_t use)
+/* The frame must be an account's. */
+void frame_give_back(mfn_t m, uint64_t use)
 {
     struct frame *f = frame_of(m);
     cpumask_t cpus;
 
+    BUG_ON((uint32_t)use == 0);
     BUG_ON((use >> 48 & 0xff) != FRAME_OWNED || (use & FRAME_ALLOCATED));
     atomic_store(&f->use, frame_use(FRAME_WAITING, 0, (domid_t)(use >> 32), 0));
     ASSERT((f->type & UINT32_C(0xffffff)) == 0);
@@ -103,13 +104,4 @@ static void give_back(mfn_t m, uint64_t use)
         arch_cache_flush_frame(m);
     atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
     heap_free(m, 0);
-}
-
-void frame_put(mfn_t m)
-{
-    uint64_t use = atomic_fetch_sub(&frame_of(m)->use, 1);
-
-    BUG_ON((uint32_t)use == 0);
-    if ((uint32_t)use == 1)
-        give_back(m, use);
 }

@@ -97,6 +97,8 @@ bool frame_get_again(mfn_t m) LAGAN_MUST_CHECK;
 /* Notes that an account other than the owner maps the frame (the caller holds a reference): when it
  * is given back, the TLBs of all CPUs are flushed, not only those that run its owner. */
 void frame_note_abroad(mfn_t m);
+/* The second half of frame_put(), for the last reference; `use` is the word before it. */
+void frame_give_back(mfn_t m, uint64_t use);
 /* Notes that a mapping which bypasses the caches may write the frame (the caller holds a
  * reference); and makes caches and memory agree, once nothing can write it so any more. */
 void frame_note_uncached(mfn_t m);
@@ -104,4 +106,10 @@ void frame_make_coherent(mfn_t m);
 /* Drops a reference; the last one gives an owned frame back: uncharged, off its owner's list,
  * flushed from TLBs that may hold it before anybody can have it. No lock of level LK_ACCOUNT or
  * above held. */
-void frame_put(mfn_t m);
+static inline void frame_put(mfn_t m)
+{
+    uint64_t use = atomic_fetch_sub(&frame_of(m)->use, 1);
+
+    if (unlikely((uint32_t)use <= 1))
+        frame_give_back(m, use);
+}

@@ -168,13 +168,14 @@ int table_walk_l1(mfn_t l4, uint64_t va, mfn_t *l1)
 {
     mfn_t table = l4;
 
+    if (pte_slot_is_hv(4, pte_index(va, 4)))
+        return -XEN_EINVAL;
     for (unsigned level = 4; level > 1; level--) {
-        unsigned index = pte_index(va, level);
         uint64_t e;
 
-        if (pte_slot_is_hv(level, index) || !arch_mfn_valid(table))
+        if (!arch_mfn_valid(table))
             return -XEN_EINVAL;
-        e = pte_load((uint64_t *)arch_map_frame(table) + index);
+        e = pte_load((uint64_t *)arch_map_frame(table) + pte_index(va, level));
         if (!(e & PTE_P))
             return -XEN_EINVAL;
         table = pte_frame(e);

@@ -213,11 +213,20 @@ static int get_partial(struct frame *f, uint32_t word, enum frame_type type)
     return rc;
 }
 
+/* In use as `type`, and as nothing is being done to the frame there is nothing to wait for: the
+ * state in which a get or put (but a first or last one) usually finds it. */
+static bool is_settled(uint32_t word, enum frame_type type)
+{
+    return (word & ~(TYPE_COUNT | TYPE_PINNED)) == word_of(type, TYPE_VALID);
+}
+
 /* One look at the word. */
 static int try_get(struct frame *f, enum frame_type type)
 {
     uint32_t word = word_load(f);
 
+    if (likely(is_settled(word, type) && (word & TYPE_COUNT) < TYPE_COUNT))
+        return word_cas(f, &word, word + 1) ? 0 : WAIT;
     if (word & TYPE_LOCKED)
         return WAIT;
     if (word & TYPE_PARTIAL)
@@ -280,6 +289,8 @@ static int try_put(struct frame *f, uint32_t clear)
 {
     uint32_t word = word_load(f);
 
+    if (likely(!clear && (word & TYPE_COUNT) > 1 && is_settled(word, word_type(word))))
+        return word_cas(f, &word, word - 1) ? 0 : WAIT;
     if (word & TYPE_LOCKED)
         return WAIT;
     if (clear && !(word & clear))

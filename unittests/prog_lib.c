@@ -4,7 +4,8 @@
  */
 #include "suite.h"
 
-extern const struct suite suite_string, suite_vsnprintf, suite_cmdline, suite_modline, suite_elf;
+extern const struct suite suite_string, suite_vsnprintf, suite_cmdline, suite_modline, suite_elf,
+    suite_dom0;
 
-const struct suite *const suites[] = {&suite_string,  &suite_vsnprintf, &suite_cmdline,
-                                      &suite_modline, &suite_elf,       NULL};
+const struct suite *const suites[] = {
+    &suite_string, &suite_vsnprintf, &suite_cmdline, &suite_modline, &suite_elf, &suite_dom0, NULL};

@@ -37,7 +37,7 @@ static unsigned parse(const char *line)
 static void test_usual_lines(void)
 {
     CU_ASSERT_EQUAL(parse(""), 0);
-    CU_ASSERT_EQUAL(parse("placeholder no-real-mode edid=off"), 0);
+    CU_ASSERT_EQUAL(parse("placeholder no-real-mode edid=off edd=off"), 0);
     CU_ASSERT_EQUAL(parse(" placeholder  dom0_mem=1G,max:1G\tcom1=115200,8n1 console=com1,vga "
                           "loglvl=all guest_loglvl=all noreboot=1 \n"),
                     0);

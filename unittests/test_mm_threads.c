@@ -6,7 +6,9 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "mm/type_state.h"
 #include "unittests/mm_kit.h"
 
 enum { FRAMES = 16, ROUNDS = 40, STEPS = 400 };
@@ -143,6 +145,51 @@ static void test_four_cpus(void)
     kit_end();
 }
 
+/* Somebody holds a frame's bit lock: who gets or puts a reference meanwhile waits, although the
+ * word looks settled otherwise. Or the holder would store the old count over the new one. */
+static void *get_and_put(void *arg)
+{
+    host_enter_cpu(1);
+    for (unsigned i = 0; i < 2; i++) {
+        int rc = i == 0 ? frame_get_writable(t.frame[0], 1) : 0;
+
+        if (i == 1)
+            frame_put_writable(t.frame[0]);
+        atomic_fetch_add((_Atomic unsigned *)arg, rc == 0);
+        while (atomic_load((_Atomic unsigned *)arg) == 1)
+            arch_relax();
+    }
+    return NULL;
+}
+
+static void test_locked_word(void)
+{
+    _Atomic unsigned done = 0;
+    pthread_t thread;
+
+    kit_start(512);
+    t.frame[0] = kit_frame(&kit_a);
+    CU_ASSERT_EQUAL_FATAL(frame_get_writable(t.frame[0], 1), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t word = frame_lock(frame_of(t.frame[0]));
+
+        if (i == 0) {
+            CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, get_and_put, &done), 0);
+        } else {
+            atomic_store(&done, 2);
+        }
+        usleep(20000);
+        CU_ASSERT_EQUAL(atomic_load(&done), 2 * i);
+        frame_unlock(frame_of(t.frame[0]), word);
+        while (atomic_load(&done) == 2 * i)
+            arch_relax();
+    }
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(type_count(t.frame[0]), 1);
+    frame_put_writable(t.frame[0]);
+    kit_end();
+}
+
 /* Each CPU allocates, fills, checks and frees pages and small objects. */
 static void *run_heap(void *arg)
 {
@@ -196,6 +243,7 @@ static void test_heap(void)
 static const struct test_case cases[] = {
     {"four CPUs on one account", test_four_cpus},
     {"four CPUs on the heap", test_heap},
+    {"a locked word", test_locked_word},
     {0},
 };
 const struct suite suite_mm_threads = {"mm threads", cases, NULL, NULL};

@@ -196,11 +196,25 @@ static void hostile(void)
     check(place(endless, 0xb, 0x1ff), 1, 0x7f, 1);
 }
 
+static void siblings(void)
+{
+    table = qemu_2_2_2;
+    highest = 0xd;
+    for (uint32_t i = 0; i < 8; i++)
+        for (uint32_t j = 0; j < 8; j++)
+            CU_ASSERT_EQUAL(topology_siblings(play, i, j), i >> 1 == j >> 1);
+    table = old_amd; /* no threads */
+    highest = 6;
+    CU_ASSERT(topology_siblings(play, 5, 5));
+    CU_ASSERT_FALSE(topology_siblings(play, 4, 5));
+}
+
 static const struct test_case cases[] = {
     {"QEMU, two sockets", qemu},
     {"Intel by leaves 0xb and 0x1f", intel_leaves},
     {"Intel by leaves 1 and 4", intel_counts},
     {"AMD", amd},
+    {"sibling threads", siblings},
     {"nonsense", hostile},
     {NULL, NULL},
 };

@@ -16,9 +16,12 @@
 #include "mm/type.h"
 #include "xen/arch/x86/bootinfo.h"
 #include "xen/arch/x86/layout.h"
+#include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/power.h"
 #include "xen/arch/x86/pv_build.h"
+#include "xen/arch/x86/start.h"
 #include "xen/console.h"
+#include "xen/dom0.h"
 #include "xen/domain.h"
 #include "xen/modline.h"
 #include "xen/options.h"
@@ -26,22 +29,26 @@
 #include "arch_inline.h"
 
 #define REAP_INTERVAL_NS 50000
+#define DOM0_NAME        "dom0"
 
 /* How the machine's power-off tells a test runner what happened (through QEMU's exit port). */
 enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_LOST = 0x13 };
 
+/* Reasons that nobody asked for, the watchdog's among them, are counted as one. */
+#define REASON_OTHER (SHUTDOWN_crash + 1)
+
 struct boot_domain {
-    struct domain *d; /* with a reference; NULL once gone */
-    bool dying;       /* being taken apart */
+    struct domain *_Atomic d; /* with a reference; NULL once gone */
+    _Atomic bool dying;       /* it has ended: the reaper takes it apart */
 };
 
 static struct {
     struct modline line[BOOT_MODULES_MAX];
     struct boot_domain domain[BOOT_MODULES_MAX];
-    unsigned count;                     /* of domains that were built */
-    unsigned failed;                    /* lines or images that were no good */
-    unsigned ended[SHUTDOWN_crash + 2]; /* by reason; the last: any other */
-    uint64_t free_before;               /* pages, before the first was built */
+    unsigned count;                           /* of domains that were built */
+    unsigned failed;                          /* lines or images that were no good */
+    _Atomic unsigned ended[REASON_OTHER + 1]; /* by reason: several CPUs may count at a time */
+    uint64_t free_before;                     /* pages, before the first was built */
     struct timer reaper;
 } boot;
 
@@ -119,6 +126,14 @@ static const struct boot_module *find_ramdisk(const struct boot_info *info, cons
     return i < info->module_count ? &info->module[i] : NULL;
 }
 
+/* The first plain module from `from` on, or module_count. */
+static unsigned find_plain(const struct boot_info *info, unsigned from)
+{
+    while (from < info->module_count && boot.line[from].kind != MODLINE_PLAIN)
+        from++;
+    return from;
+}
+
 static void build_from_line(const struct boot_info *info, unsigned index)
 {
     const struct modline *line = &boot.line[index];
@@ -133,8 +148,9 @@ static void build_from_line(const struct boot_info *info, unsigned index)
                                    .cap = line->cap};
     const char *why;
 
-    if (modline_find(boot.line, index, MODLINE_DOMAIN, line->name) < index) {
-        refuse(line->name, "its name is taken by an earlier module");
+    if (modline_find(boot.line, index, MODLINE_DOMAIN, line->name) < index ||
+        (find_plain(info, 0) < info->module_count && strcmp(line->name, DOM0_NAME) == 0)) {
+        refuse(line->name, "its name is taken");
         return;
     }
     if (line->ramdisk[0]) {
@@ -153,30 +169,31 @@ static void build_from_line(const struct boot_info *info, unsigned index)
     build_domain(&config, &image, line->mem_bytes >> PAGE_SHIFT, line->cpus);
 }
 
-/* What dom0 gets when dom0_mem= does not say: all that is free but a sixteenth, at most 4 GiB. */
-static uint64_t dom0_pages(void)
+/* With dom0_vcpus_pin vCPU n stays on CPU n, as far as there is one. */
+static void pin_vcpus(struct domain *d)
 {
-    uint64_t free = heap_free_pages(), bytes = options.dom0_mem.bytes;
+    struct vcpu *v;
+    unsigned i;
 
-    if (!options.dom0_mem.given)
-        return min_u64(free - free / 16, UINT64_C(4) << (30 - PAGE_SHIFT));
-    if (options.dom0_mem.below_total)
-        return free > bytes >> PAGE_SHIFT ? free - (bytes >> PAGE_SHIFT) : 0;
-    return bytes >> PAGE_SHIFT;
+    for_each_vcpu (d, v, i)
+        if (i >= MAX_CPUS || sched_set_affinity(v, cpumask_of(i)))
+            log_warn("dom0: vcpu %u has no CPU of its own; it may run anywhere\n", i);
 }
 
 static void build_dom0(const struct boot_info *info, unsigned kernel, unsigned initrd)
 {
     const struct boot_module *m = &info->module[kernel];
     struct elf_image elf;
-    struct pv_image image = {.elf = &elf, .command_line = m->cmdline};
-    struct domain_config config = {.name = "dom0", .id = 0, .privileged = true};
+    char line[MAX_GUEST_CMDLINE];
+    struct pv_image image = {.elf = &elf, .command_line = line};
+    struct domain_config config = {.name = DOM0_NAME, .id = 0, .privileged = true};
+    uint64_t free = heap_free_pages();
     const char *why;
 
-    config.vcpus = options.dom0_max_vcpus.high ? options.dom0_max_vcpus.high
-                                               : cpumask_count(arch_online_cpus());
-    config.vcpus = (unsigned)min_u64(config.vcpus, MAX_VCPUS);
-    config.max_pages = dom0_pages();
+    config.vcpus = dom0_vcpus(&options, cpumask_count(arch_online_cpus()), MAX_VCPUS);
+    config.max_pages = dom0_max_pages(&options, free);
+    if (!dom0_line(&options, m->cmdline, line, sizeof(line)))
+        log_warn("dom0: its command line is too long and was cut short\n");
     if (initrd < info->module_count) {
         image.initrd = module_data(&info->module[initrd]);
         image.initrd_bytes = module_bytes(&info->module[initrd]);
@@ -185,7 +202,9 @@ static void build_dom0(const struct boot_info *info, unsigned kernel, unsigned i
         refuse(config.name, why);
         return;
     }
-    build_domain(&config, &image, config.max_pages, cpumask_all());
+    build_domain(&config, &image, dom0_pages(&options, free), cpumask_all());
+    if (options.dom0_vcpus_pin && boot.count > 0)
+        pin_vcpus(boot.domain[boot.count - 1].d);
 }
 
 static void parse_lines(const struct boot_info *info)
@@ -203,19 +222,12 @@ static void parse_lines(const struct boot_info *info)
     }
 }
 
-/* The first plain module from `from` on, or module_count. */
-static unsigned find_plain(const struct boot_info *info, unsigned from)
-{
-    while (from < info->module_count && boot.line[from].kind != MODLINE_PLAIN)
-        from++;
-    return from;
-}
-
 /* ---- the end ---- */
 
 static const char *reason_name(int reason)
 {
-    static const char *const names[] = {"poweroff", "reboot", "suspend", "crash"};
+    static const char *const names[] = {"poweroff", "reboot",   "suspend",
+                                        "crash",    "watchdog", "soft reset"};
 
     return reason >= 0 && reason < (int)ARRAY_SIZE(names) ? names[reason] : "other";
 }
@@ -223,17 +235,18 @@ static const char *reason_name(int reason)
 static void finish_host(void)
 {
     uint64_t free_now;
-    unsigned crashes = boot.ended[SHUTDOWN_crash];
+    unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
     enum host_status status = HOST_ALL_WELL;
 
     slab_trim();
     free_now = heap_free_pages();
-    if (crashes || boot.failed)
+    if (crashes || others || boot.failed)
         status = HOST_DOMAIN_FAILED;
     log_info(
-        "all domains have ended: %u poweroff, %u reboot, %u suspend, %u crash, %u not started\n",
+        "all domains have ended: %u poweroff, %u reboot, %u suspend, %u crash, %u other, %u not "
+        "started\n",
         boot.ended[SHUTDOWN_poweroff], boot.ended[SHUTDOWN_reboot], boot.ended[SHUTDOWN_suspend],
-        crashes, boot.failed);
+        crashes, others, boot.failed);
     log_info("free memory: %lu pages, before the first domain %lu\n", free_now, boot.free_before);
     if (free_now != boot.free_before || mm_audit()) {
         log_err("memory was lost\n");
@@ -252,13 +265,15 @@ static void reap(struct timer *t)
     for (unsigned i = 0; i < boot.count; i++) {
         struct boot_domain *b = &boot.domain[i];
 
-        if (b->d && b->dying) {
-            int rc = domain_kill(b->d);
+        struct domain *d = b->d;
+
+        if (d && b->dying) {
+            int rc = domain_kill(d);
 
             more |= rc == -XEN_ERESTART;
             if (!rc) {
-                domain_put(b->d);
                 b->d = NULL;
+                domain_put(d);
             }
         }
         left += b->d != NULL;
@@ -275,18 +290,42 @@ void bootdomains_ended(struct domain *d)
 
     console_guest_flush(d);
     log_info("domain %s ended: %s\n", d->name, reason_name(reason));
-    boot.ended[min_u64((unsigned)reason, SHUTDOWN_crash + 1)]++;
     for (unsigned i = 0; i < boot.count; i++)
-        if (boot.domain[i].d == d)
+        if (boot.domain[i].d == d) {
+            atomic_fetch_add(&boot.ended[min_u64((unsigned)reason, REASON_OTHER)], 1);
             boot.domain[i].dying = true;
-    timer_set(&boot.reaper, 0);
+            timer_set(&boot.reaper, 0);
+            return; /* from here on d may be gone at any moment, unless we run in it */
+        }
+}
+
+/* As it is when the machine starts; the tests start several. */
+static void forget(void)
+{
+    boot.count = boot.failed = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(boot.ended); i++)
+        boot.ended[i] = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++) {
+        boot.domain[i].d = NULL;
+        boot.domain[i].dying = false;
+    }
+    timer_init(&boot.reaper, reap, 0);
+}
+
+/* What the boot cost; `make bench` looks for this line. */
+static void log_boot_cost(void)
+{
+    uint64_t thousands = (rdtsc() - boot_tsc) / 1000;
+
+    log_info("boot: %lu.%03lu million TSC cycles from hand-over to the first guest\n",
+             thousands / 1000, thousands % 1000);
 }
 
 void bootdomains_start(const struct boot_info *info)
 {
     unsigned kernel, initrd;
 
-    timer_init(&boot.reaper, reap, 0);
+    forget();
     slab_trim();
     boot.free_before = heap_free_pages();
     parse_lines(info);
@@ -301,6 +340,7 @@ void bootdomains_start(const struct boot_info *info)
         log_err("no domain to run\n");
         finish_host();
     }
+    log_boot_cost();
     for (unsigned i = 0; i < boot.count; i++)
         domain_unpause(boot.domain[i].d);
 }

@@ -5,7 +5,8 @@
  *
  * Two things keep a domain: references (domain_get) and frames. A dying domain stays in the list,
  * where the toolstack still sees it, until both are gone; then it leaves the list and its struct is
- * freed.
+ * freed. The same count hides a domain at both ends of its life: while it is 0 the struct may be in
+ * the list, so that its id is taken, but nobody gets hold of it (INV-DOM-3).
  *
  * Lock order: the list lock (LK_DOMLIST) is taken before a domain's (LK_DOMAIN). Finding a domain
  * by its id takes the list lock for a few steps; the paths that must be quick keep pointers
@@ -23,6 +24,7 @@
 #include "mm/heap.h"
 #include "xen/bootdomains.h"
 #include "xen/vcpu_timer.h"
+#include "arch_current.h"
 #include "arch_inline.h"
 
 #define FIRST_GUEST_ID 1
@@ -50,7 +52,7 @@ static struct domain *find_locked(domid_t id)
     return NULL;
 }
 
-/* A domain whose last reference is gone is still in the list for a moment (domain_put). */
+/* False for a domain that is not whole yet (domain_create) or not any more (domain_put). */
 static bool get_unless_zero(struct domain *d)
 {
     uint32_t refs = atomic_load_explicit(&d->refs, memory_order_relaxed);
@@ -129,7 +131,8 @@ static domid_t free_id_locked(void)
     return id;
 }
 
-/* Puts d in the list under its id (or a free one), so that nobody else takes the id. */
+/* Puts d in the list under its id (or a free one), so that nobody else takes the id. Nobody finds d
+ * there before it has references. */
 static int claim_id(struct domain *d, domid_t wanted)
 {
     struct domain *after;
@@ -269,6 +272,10 @@ static int check_config(const struct domain_config *config)
 {
     if (config->vcpus == 0 || config->vcpus > MAX_VCPUS)
         return -XEN_EINVAL;
+    if (config->id >= DOMID_FIRST_RESERVED && config->id != DOMID_INVALID)
+        return -XEN_EINVAL;
+    if (config->weight > POLICY_WEIGHT_MAX || config->cap > POLICY_CAP_MAX)
+        return -XEN_EINVAL;
     if (config->name && strlen(config->name) >= DOMAIN_NAME_MAX)
         return -XEN_EINVAL;
     return 0;
@@ -284,7 +291,6 @@ static struct domain *alloc_domain(const struct domain_config *config)
         strlcpy(d->name, config->name, sizeof(d->name));
     d->privileged = config->privileged;
     sched_domain_init(d, config->weight, config->cap);
-    d->refs = 2; /* the creation's and the caller's */
     d->shutdown_reason = -1;
     d->pause_count = 1;
     spin_init(&d->lock, LK_DOMAIN);
@@ -319,6 +325,7 @@ int domain_create(const struct domain_config *config, struct domain **out)
     for_each_vcpu (d, v, i)
         init_vcpu_scheduling(v);
     arch_update_wallclock(d);
+    atomic_store(&d->refs, 2); /* the creation's and the caller's: from here on it can be found */
     *out = d;
     return 0;
 
@@ -331,18 +338,8 @@ no_id:
 
 /* ---- the end of a guest's life, as it sees it ---- */
 
-/* Does not wait: a vCPU that runs leaves its CPU at the next look for softirqs. */
-static void stop_running(struct domain *d)
-{
-    struct vcpu *v;
-    unsigned i;
-
-    d->pause_count++;
-    for_each_vcpu (d, v, i)
-        vcpu_sleep(v);
-}
-
-void domain_shutdown(struct domain *d, int reason)
+/* True for the one caller whose reason counts. */
+static bool begin_shutdown(struct domain *d, int reason)
 {
     bool first;
 
@@ -353,30 +350,41 @@ void domain_shutdown(struct domain *d, int reason)
         d->shutdown_reason = reason;
     }
     spin_unlock(&d->lock);
-    if (!first)
-        return;
-    stop_running(d);
+    return first;
+}
+
+/* Does not wait: a vCPU that runs leaves its CPU at the next look for softirqs. */
+static void finish_shutdown(struct domain *d)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    d->pause_count++;
+    for_each_vcpu (d, v, i)
+        vcpu_sleep(v);
     bootdomains_ended(d);
+}
+
+void domain_shutdown(struct domain *d, int reason)
+{
+    if (begin_shutdown(d, reason))
+        finish_shutdown(d);
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)
 {
     char why[128];
     va_list args;
-    bool first;
 
-    spin_lock(&d->lock);
-    first = !d->shutting_down;
-    spin_unlock(&d->lock);
-    if (first) {
-        va_start(args, fmt);
-        vsnprintf(why, sizeof(why), fmt, args);
-        va_end(args);
-        log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
-        if (current_vcpu() && current_vcpu()->domain == d)
-            arch_dump_vcpu(current_vcpu());
-    }
-    domain_shutdown(d, SHUTDOWN_crash);
+    if (!begin_shutdown(d, SHUTDOWN_crash))
+        return;
+    va_start(args, fmt);
+    vsnprintf(why, sizeof(why), fmt, args);
+    va_end(args);
+    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
+    if (current_vcpu() && current_vcpu()->domain == d)
+        arch_dump_vcpu(current_vcpu());
+    finish_shutdown(d);
 }
 
 /* ---- the last reference ---- */

@@ -4,7 +4,8 @@
  *
  * INV-DOM-1: a domain in the list has its creation reference; domain_kill() drops it once teardown
  * has given everything back. INV-DOM-2: domain_get()/domain_find() references keep the struct and
- * its id; a dying domain is still found until its last reference goes.
+ * its id; a dying domain is still found until its last reference goes. INV-DOM-3: a domain is found
+ * only when it is whole: not before domain_create() is through, not after the last reference went.
  */
 #pragma once
 
@@ -90,7 +91,8 @@ struct domain_config {
 };
 
 /* Creates a paused domain without memory. *d has the creation reference and one for the caller.
- * -XEN_EINVAL, -XEN_ENOMEM, -XEN_EEXIST (id in use); nothing is left behind on failure. */
+ * -XEN_EINVAL, -XEN_ENOMEM, -XEN_EEXIST (id in use, or none is free); nothing is left behind on
+ * failure. */
 int domain_create(const struct domain_config *config, struct domain **d) LAGAN_MUST_CHECK;
 
 /* The domain with this id, with a reference, or NULL. */
@@ -108,7 +110,8 @@ void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
 void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
 /* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0. No lock held; one
- * caller at a time. The struct lives on until the last reference and the last frame are gone. */
+ * caller at a time, who has a reference; afterwards it is 0 again and does nothing. The struct
+ * lives on until the last reference and the last frame are gone. */
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
 /* Number of domains in the list. */
 unsigned domain_count(void);
@@ -120,7 +123,8 @@ int arch_domain_init(struct domain *d) LAGAN_MUST_CHECK;
 void arch_domain_destroy(struct domain *d);
 int arch_vcpu_init(struct vcpu *v) LAGAN_MUST_CHECK;
 void arch_vcpu_destroy(struct vcpu *v);
-/* Gives up the frames that v's registers and descriptor tables hold. v does not run. */
+/* Gives up the frames that v's registers and descriptor tables hold; what takes long is left to
+ * account_relinquish(). v does not run. */
 void arch_vcpu_relinquish(struct vcpu *v);
 /* VCPUOP_initialise: checks everything, then takes it all; nothing changed on an error. */
 int arch_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c) LAGAN_MUST_CHECK;

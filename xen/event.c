@@ -36,11 +36,13 @@
  * used otherwise, when its lock is taken: the binding is compared again under the lock.
  *
  * INV-EVENT-1: P of d is interdomain to (e, Q)  <=>  Q of e is interdomain to (d, P).
- * INV-EVENT-2: virq_port[] of a vCPU names port P  <=>  P is bound to that VIRQ (per-vCPU ones: and
- * to that vCPU; global ones: only vCPU 0's table is used). INV-EVENT-3: active_count is the number
- * of ports not closed; no port in [1, free_hint) is closed; port 0 is always closed. INV-EVENT-4: a
- * port not closed has a number <= max_port, and < 4096 while the domain is two-level. INV-EVENT-5:
- * a port's vcpu is below vcpu_count, its priority below 16.
+ * INV-EVENT-2: virq_port[] of a vCPU names port P  <=>  P is bound to that VIRQ (per-vCPU ones:
+ *              and to that vCPU; global ones: only vCPU 0's table is used).
+ * INV-EVENT-3: active_count is the number of ports not closed; no port in [1, free_hint) is
+ *              closed; port 0 is always closed.
+ * INV-EVENT-4: a port not closed has a number <= max_port, and < 4096 while the domain is
+ *              two-level.
+ * INV-EVENT-5: a port's vcpu is below vcpu_count, its priority below 16.
  */
 #include <lagan/string.h>
 

@@ -28,13 +28,14 @@
  * LINKED again, on the new one. The next append to the old queue would believe its tail and go to
  * the new queue. So:
  *
- * INV-FIFO-1: if a queue's tail is P (not 0), then P's `queue` names this queue. Only the holder of
- * the lock of the queue that P.queue names may change P.queue, and clears that tail with it.
+ * INV-FIFO-1: if a queue's tail is P (not 0), then P's `queue` names this queue. Only the holder
+ *             of the lock of the queue that P.queue names may change P.queue, and clears that tail
+ *             with it.
  * INV-FIFO-2: LINKED is set under the lock of the queue that P.queue names. (So nobody appends to
- * the old queue between a port's being linked again and the clearing of the old tail.) INV-FIFO-3:
- * pages [0, page_count) are there, and stay until teardown, when no port is active. A tail is a
- * port that has a page. INV-FIFO-4: each page and each control block holds a reference and a
- * writable type reference.
+ *             the old queue between a port's being linked again and the clearing of the old tail.)
+ * INV-FIFO-3: pages [0, page_count) are there, and stay until teardown, when no port is active. A
+ *             tail is a port that has a page.
+ * INV-FIFO-4: each page and each control block holds a reference and a writable type reference.
  *
  * Two locks of queues are never held together: a moved port leaves the old queue under the old
  * lock, and is appended under the new one; LINKED keeps everybody else away from it in between.

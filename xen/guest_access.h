@@ -15,7 +15,8 @@ int copy_from_guest(void *dst, guest_ptr_t src, size_t bytes) LAGAN_MUST_CHECK;
 int copy_to_guest(guest_ptr_t dst, const void *src, size_t bytes) LAGAN_MUST_CHECK;
 /* Writes zeroes. */
 int clear_guest(guest_ptr_t dst, size_t bytes) LAGAN_MUST_CHECK;
-/* True if [va, va + bytes) has no byte in the hypervisor's part and does not wrap. */
+/* True if all of [va, va + bytes) is canonical and outside of the hypervisor's part, and does not
+ * wrap. */
 bool guest_range_ok(guest_ptr_t p, uint64_t bytes);
 
 static inline guest_ptr_t guest_ptr_add(guest_ptr_t p, uint64_t bytes)

@@ -12,6 +12,7 @@
 #include "xen/guest_access.h"
 #include "xen/hcall_memory.h"
 #include "xen/hypercall.h"
+#include "arch_current.h"
 #include "arch_inline.h"
 
 /* One's own reservation, or any domain's for the control domain. */

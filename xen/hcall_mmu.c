@@ -77,17 +77,18 @@ int mmu_vcpu_cpus(const struct vcpu *v, guest_ptr_t bitmap, cpumask_t *cpus)
 
 STATIC_ASSERT(MAX_VCPUS <= 64);
 
-/* How many entries earlier rounds have done is in the guest's own counter. */
-static int report_done(guest_ptr_t where, bool restarted, uint32_t count)
+/* How many entries earlier rounds have done is in the guest's own counter. A guest that gives no place for it,
+ * or one that cannot be written, does not get to know: what was done is done (as on Xen). */
+static void report_done(guest_ptr_t where, bool restarted, uint32_t count)
 {
     uint32_t before = 0;
 
     if (!where.va)
-        return 0;
+        return;
     if (restarted && copy_from_guest(&before, where, sizeof(before)))
-        return -XEN_EFAULT;
+        return;
     count += before;
-    return copy_to_guest(where, &count, sizeof(count));
+    (void)!copy_to_guest(where, &count, sizeof(count));
 }
 
 int64_t mmu_end_round(const struct hypercall_args *args, size_t entry_bytes, uint32_t done, int rc)
@@ -97,8 +98,7 @@ int64_t mmu_end_round(const struct hypercall_args *args, size_t entry_bytes, uin
                                    ((count & ~MMU_COUNT_RESTARTED) - done) | MMU_COUNT_RESTARTED,
                                    args->a[2], args->a[3]}};
 
-    if (report_done(guest_ptr(args->a[2]), count & MMU_COUNT_RESTARTED, done))
-        return -XEN_EFAULT;
+    report_done(guest_ptr(args->a[2]), count & MMU_COUNT_RESTARTED, done);
     return rc == -XEN_ERESTART ? hypercall_continue(&rest) : rc;
 }
 
@@ -157,6 +157,9 @@ static int update_entry(struct batch *b, uint64_t address, uint64_t entry, bool 
 
     b->v->arch.old_table = c.old_table;
     b->flush |= c.upper;
+    /* As Xen does: a frame that is in use as something else is "busy" to an L1 entry only. */
+    if (rc == -XEN_EBUSY && type_of(mfn(address >> PAGE_SHIFT)) != TYPE_L1)
+        rc = -XEN_EINVAL;
     return rc;
 }
 

@@ -30,6 +30,7 @@ struct request {
     uint64_t count;
     unsigned order;
     unsigned heap_flags;
+    bool too_low; /* memory is wanted below any boundary that the heap knows */
 };
 
 static guest_ptr_t entry_at(const struct request *r, uint64_t i)
@@ -37,26 +38,27 @@ static guest_ptr_t entry_at(const struct request *r, uint64_t i)
     return guest_ptr_add(r->list, i * sizeof(uint64_t));
 }
 
-/* Gives back frames [m, m + count). Each must be the domain's and not given up yet. */
+/* Gives back one frame, which must be the domain's and not given up yet. While we have a reference
+ * it is nobody else's, so neither is its entry of the table. */
+static bool release_frame(struct domain *d, mfn_t m)
+{
+    bool ok;
+
+    if (!frame_get(m, d->id))
+        return false;
+    ok = account_release(&d->account, m) == 0;
+    if (ok)
+        arch_m2p_set(m, UINT64_MAX);
+    frame_put(m);
+    return ok;
+}
+
+/* Up to the first frame that cannot be given back. */
 static bool release(struct domain *d, mfn_t m, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        mfn_t one = mfn(m.n + i);
-        uint64_t gfn_before;
-        int rc;
-
-        if (!frame_get(one, d->id))
+    for (uint64_t i = 0; i < count; i++)
+        if (!release_frame(d, mfn(m.n + i)))
             return false;
-        /* Once it is released it may be somebody else's, whose entry this then would be. */
-        gfn_before = arch_m2p_get(one);
-        arch_m2p_set(one, UINT64_MAX);
-        rc = account_release(&d->account, one);
-        if (rc)
-            arch_m2p_set(one, gfn_before);
-        frame_put(one);
-        if (rc)
-            return false;
-    }
     return true;
 }
 
@@ -69,23 +71,36 @@ static bool decrease_one(const struct request *r, uint64_t i)
     return release(r->d, mfn(first), UINT64_C(1) << r->order);
 }
 
+/* Names the guest frames of a new extent. Another vCPU may have guessed the numbers and given
+ * frames back already: then they are somebody else's, and so are their entries. */
+static void name_frames(struct domain *d, mfn_t m, uint64_t count, uint64_t first_gfn, bool known)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        mfn_t one = mfn(m.n + i);
+
+        if (!frame_get(one, d->id))
+            continue;
+        arch_m2p_set(one, known ? first_gfn + i : UINT64_MAX);
+        frame_put(one);
+    }
+}
+
 /* Takes an extent; `populate` says that the list names the guest frames it is to be. */
 static bool increase_one(const struct request *r, uint64_t i, bool populate)
 {
-    uint64_t first_gfn = 0;
+    uint64_t first_gfn = 0, count = UINT64_C(1) << r->order;
     mfn_t m;
 
     if (populate && copy_from_guest(&first_gfn, entry_at(r, i), sizeof(first_gfn)))
         return false;
     if (account_alloc(&r->d->account, r->order, r->heap_flags, &m))
         return false;
-    for (uint64_t j = 0; j < UINT64_C(1) << r->order; j++)
-        arch_m2p_set(mfn(m.n + j), populate ? first_gfn + j : UINT64_MAX);
-    if (copy_to_guest(entry_at(r, i), &m.n, sizeof(m.n))) {
-        BUG_ON(!release(r->d, m, UINT64_C(1) << r->order));
-        return false;
-    }
-    return true;
+    name_frames(r->d, m, count, first_gfn, populate);
+    if (copy_to_guest(entry_at(r, i), &m.n, sizeof(m.n)) == 0)
+        return true;
+    for (uint64_t j = 0; j < count; j++)
+        (void)release_frame(r->d, mfn(m.n + j)); /* false: as above */
+    return false;
 }
 
 static bool one_extent(const struct request *r, unsigned op, uint64_t i)
@@ -112,8 +127,7 @@ static int decode(guest_ptr_t arg, struct request *r)
                           .count = in.nr_extents,
                           .order = in.extent_order,
                           .heap_flags = address_bits && address_bits <= 32 ? HEAP_LOW : HEAP_ANY};
-    if (address_bits && address_bits < 32)
-        return -XEN_EINVAL; /* no zone is that low */
+    r->too_low = address_bits && address_bits < 32;
     if (in.nr_extents > UINT64_MAX / sizeof(uint64_t) ||
         !guest_range_ok(r->list, in.nr_extents * sizeof(uint64_t)))
         return -XEN_EFAULT;
@@ -128,7 +142,9 @@ int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *ag
 
     if (rc)
         return rc;
-    if (r.order > GUEST_ORDER_MAX)
+    if (done > r.count)
+        return -XEN_EINVAL;
+    if (r.order > GUEST_ORDER_MAX || (r.too_low && op != XENMEM_decrease_reservation))
         return (int64_t)done;
     for (i = done; i < r.count; i++) {
         if (i > done && arch_preempt_pending()) {

@@ -13,11 +13,14 @@
 
 #include "xen/domain.h"
 #include "xen/guest_access.h"
+#include "arch_current.h"
 #include "arch_inline.h"
 
 typedef int64_t (*hypercall_fn)(const struct hypercall_args *args);
 
-static const hypercall_fn hypercalls[] = {
+#define HYPERCALL_SLOTS 64 /* a power of two: find_hypercall() */
+
+static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_set_trap_table] = hcall_set_trap_table,
     [__HYPERVISOR_mmu_update] = hcall_mmu_update,
     [__HYPERVISOR_set_gdt] = hcall_set_gdt,
@@ -45,14 +48,16 @@ static const hypercall_fn hypercalls[] = {
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
 };
 
-/* The number, or 0xffffffff past the end: a processor that guesses the branch wrong reads nothing
- * either. */
+/* A processor may guess past the check of the number, so the index is cut to the table's size: in a
+ * copy of the number of which the compiler does not know that it has been checked. */
 static hypercall_fn find_hypercall(uint64_t nr)
 {
-    uint64_t bounded = nr < ARRAY_SIZE(hypercalls) ? nr : 0;
+    uint64_t index = nr;
 
-    __asm__ volatile("" : "+r"(bounded));
-    return nr < ARRAY_SIZE(hypercalls) ? hypercalls[bounded] : NULL;
+    if (unlikely(nr >= HYPERCALL_SLOTS))
+        return NULL;
+    __asm__ volatile("" : "+r"(index));
+    return hypercalls[index & (HYPERCALL_SLOTS - 1)];
 }
 
 int64_t hypercall_call(uint64_t nr, const struct hypercall_args *args)
@@ -75,32 +80,39 @@ int64_t hypercall_continue(const struct hypercall_args *args)
 
 #define CALLED_IRET 1
 
+/* struct multicall_entry, with the arguments as decoders take them. */
+struct call {
+    uint64_t op;
+    int64_t result;
+    struct hypercall_args args;
+};
+STATIC_ASSERT(sizeof(struct call) == sizeof(struct multicall_entry));
+STATIC_ASSERT(offsetof(struct call, result) == offsetof(struct multicall_entry, result));
+STATIC_ASSERT(offsetof(struct call, args) == offsetof(struct multicall_entry, args));
+
 /* Calls the entry at `where`, from a fresh copy of it. 0: done; -XEN_ERESTART: the entry, whose
  * arguments in guest memory now hold its cursor, must be called again. CALLED_IRET: the registers
  * are those of where the iret led, RAX being *iret_result; nothing after it is run. */
 static int call_entry(struct vcpu *v, guest_ptr_t where, int64_t *iret_result)
 {
-    struct multicall_entry entry;
-    struct hypercall_args args;
+    struct call call;
     int64_t result;
 
-    if (copy_from_guest(&entry, where, sizeof(entry)))
+    if (copy_from_guest(&call, where, sizeof(call)))
         return -XEN_EFAULT;
-    for (unsigned i = 0; i < ARRAY_SIZE(args.a); i++)
-        args.a[i] = entry.args[i];
-    result = entry.op == __HYPERVISOR_multicall ? -XEN_EINVAL : hypercall_call(entry.op, &args);
-    if (v->hypercall.restart) {
+    result = call.op == __HYPERVISOR_multicall ? -XEN_EINVAL : hypercall_call(call.op, &call.args);
+    if (unlikely(v->hypercall.restart)) {
         v->hypercall.restart = false;
-        if (copy_to_guest(guest_ptr_add(where, offsetof(struct multicall_entry, args)),
-                          v->hypercall.args.a, sizeof(args.a)))
+        if (copy_to_guest(guest_ptr_add(where, offsetof(struct call, args)), &v->hypercall.args,
+                          sizeof(call.args)))
             return -XEN_EFAULT;
         return -XEN_ERESTART;
     }
-    if (entry.op == __HYPERVISOR_iret) {
+    if (unlikely(call.op == __HYPERVISOR_iret)) {
         *iret_result = result;
         return CALLED_IRET;
     }
-    return copy_to_guest(guest_ptr_add(where, offsetof(struct multicall_entry, result)), &result,
+    return copy_to_guest(guest_ptr_add(where, offsetof(struct call, result)), &result,
                          sizeof(result));
 }
 

@@ -11,9 +11,9 @@
  * accept: the part that follows just starts a line of its own where the other one has ended.
  *
  * INV-LOG-1: end - oldest <= LOG_RING_BYTES; the byte with index i is ring[i % LOG_RING_BYTES].
- * Indices wrap at 2^32, a multiple of the ring's size. INV-LOG-2: the ring and the console change
- * only under log.lock, or after log_enter_crash(), when the other CPUs are on their way to a halt
- * and a torn line is the lesser evil.
+ *            Indices wrap at 2^32, a multiple of the ring's size.
+ * INV-LOG-2: the ring and the console change only under log.lock, or after log_enter_crash(), when
+ *            the other CPUs are on their way to a halt and a torn line is the lesser evil.
  */
 #include <lagan/lock.h>
 #include <lagan/string.h>

@@ -24,8 +24,6 @@ void options_default(struct options *o)
         .smep = true,
         .smap = true,
         .umip = true,
-        .bootscrub = true,
         .watchdog_timeout = 5,
-        .sched_ratelimit_us = UINT_MAX,
     };
 }

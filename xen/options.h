@@ -54,12 +54,10 @@ struct options {
     uint64_t mem;     /* bytes of RAM to use at most; 0: all */
     bool smt;         /* use sibling threads */
     bool x2apic, xsave, smep, smap, umip;
-    bool bootscrub;
     bool watchdog;
     unsigned watchdog_timeout;         /* seconds */
     char clocksource[OPTION_TEXT_MAX]; /* "": the best there is */
     unsigned sched_slice_ms;           /* sched_credit_tslice_ms=; 0: the scheduler's own */
-    unsigned sched_ratelimit_us;       /* UINT_MAX: the scheduler's own */
 };
 
 /* The values that hold when the command line is silent. */

@@ -22,7 +22,7 @@ static uint32_t bit(enum softirq nr)
 
 void softirq_raise(enum softirq nr)
 {
-    atomic_fetch_or(arch_softirq_word(arch_cpu()), bit(nr));
+    atomic_fetch_or(arch_own_softirqs(), bit(nr));
 }
 
 void softirq_raise_on(unsigned cpu, enum softirq nr)
@@ -39,11 +39,6 @@ void softirq_raise_mask(cpumask_t cpus, enum softirq nr)
 
     for_each_cpu (cpu, cpus)
         softirq_raise_on(cpu, nr);
-}
-
-bool softirq_pending(void)
-{
-    return atomic_load(arch_softirq_word(arch_cpu())) != 0;
 }
 
 static void dispatch(enum softirq nr)
@@ -68,7 +63,7 @@ static void dispatch(enum softirq nr)
 
 void softirq_run(void)
 {
-    _Atomic uint32_t *word = arch_softirq_word(arch_cpu());
+    _Atomic uint32_t *word = arch_own_softirqs();
     uint32_t pending, first;
 
     while ((pending = atomic_load(word)) != 0) {

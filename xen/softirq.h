@@ -6,6 +6,8 @@
 #pragma once
 
 #include <lagan/cpumask.h>
+#include <stdatomic.h>
+#include "arch_inline.h"
 
 enum softirq {
     SOFTIRQ_TIMER,    /* run expired timers */
@@ -21,7 +23,11 @@ void softirq_raise(enum softirq nr);
 void softirq_raise_on(unsigned cpu, enum softirq nr);
 void softirq_raise_mask(cpumask_t cpus, enum softirq nr);
 /* True if any softirq waits on this CPU. The idle loop asks with interrupts off before it halts. */
-bool softirq_pending(void);
+static inline bool softirq_pending(void)
+{
+    return atomic_load(arch_own_softirqs()) != 0;
+}
+
 /* Runs all that wait until none waits: lowest number first, but SOFTIRQ_SCHEDULE after all others,
  * since it may switch vCPU and then does not return (sched.h); so nothing that was pending is left
  * behind to the next visit. No lock held. */
@@ -31,8 +37,7 @@ void softirq_run(void);
 void console_softirq(void);
 void time_softirq(void);
 
-/* Provided by the machine: the CPU's pending bits (bit n: enum softirq n), and an IPI that takes
- * the CPU out of the guest or of its halt, so that it passes softirq_run() and looks for events to
- * deliver. */
-_Atomic uint32_t *arch_softirq_word(unsigned cpu);
+/* Provided by the machine: a CPU's pending bits, arch_softirq_word(cpu), and this CPU's,
+ * arch_own_softirqs() (both inline; bit n: enum softirq n), and an IPI that takes the CPU out of
+ * the guest or of its halt, so that it passes softirq_run() and looks for events to deliver. */
 void arch_poke_cpu(unsigned cpu);

@@ -6,34 +6,38 @@
  *
  *   stop      every vCPU is off its CPU and stays off
  *   events    ports are closed, peers see theirs unbound
- *   vcpus     timers, descriptor tables, page-table base pointers, vcpu_info frames
- *   memory    pins are broken, the allocation's references given up: frames whose last user this
- * was are free dead      the creation reference goes; frames that others still map keep the struct
- * (the account's frames need their owner), so its last reference waits for them
+ *   vcpus     timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
+ *             long of these is left to the next step)
+ *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
+ *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
+ *             reference
  */
 #include <lagan/printk.h>
 
 #include "mm/type.h"
 #include "xen/domain.h"
 #include "xen/vcpu_timer.h"
+#include "arch_current.h"
 #include "arch_inline.h"
 
 enum teardown_step { STEP_STOP, STEP_EVENTS, STEP_VCPUS, STEP_MEMORY, STEP_WAIT, STEP_DONE };
 
-/* If this CPU's own vCPU is the domain's, it must leave first: on the way back to the guest, soon.
- */
+/* A pause of its own keeps the vCPUs off: whoever else unpauses the domain, or brings up a vCPU of
+ * it in a hypercall that has begun, takes nothing of it away. If this CPU's own vCPU is the
+ * domain's, it must leave first: on the way back to the guest, soon. */
 static int stop_vcpus(struct domain *d)
 {
     struct vcpu *v;
     unsigned i;
 
     spin_lock(&d->lock);
-    d->state = DOMAIN_DYING;
-    spin_unlock(&d->lock);
-    for_each_vcpu (d, v, i) {
-        v->down = true;
-        vcpu_sleep(v);
+    if (d->state == DOMAIN_ALIVE) {
+        d->state = DOMAIN_DYING;
+        d->pause_count++;
     }
+    spin_unlock(&d->lock);
+    for_each_vcpu (d, v, i)
+        vcpu_sleep(v);
     if (current_vcpu() && current_vcpu()->domain == d)
         return -XEN_ERESTART;
     for_each_vcpu (d, v, i)
@@ -79,6 +83,8 @@ static int run_step(struct domain *d)
 
 int domain_kill(struct domain *d)
 {
+    if (d->teardown_step == STEP_DONE)
+        return 0; /* others' references keep the struct, its own is given up */
     while (d->teardown_step < STEP_DONE) {
         int rc = run_step(d);
 

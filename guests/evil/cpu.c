@@ -152,6 +152,114 @@ static void leave_state(void)
     (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0);
 }
 
+/* ---- LDT pages that the hypervisor itself is the first to touch ----
+ *
+ * A page becomes part of an LDT when it is first used, and that may take a flush on other CPUs, where
+ * this domain's vCPU 1 spins. Here the first use is by the hypervisor: when it loads DS for a vCPU that
+ * comes back to a CPU, and when its IRETQ loads CS. */
+#define LDT_DATA 0x00cff3000000ffffUL
+#define LDT_CODE 0x00affb000000ffffUL
+
+static uint64_t ldt[512] PAGE_ALIGNED;
+static volatile uint64_t stop_spinning, spinner_left;
+
+static void spin_until_told(void *argument)
+{
+    (void)argument;
+    while (!stop_spinning) {
+        (void)*(volatile uint64_t *)&ldt[0];
+    }
+    spinner_left = 1;
+}
+
+static void use_ldt(unsigned entries)
+{
+    struct mmuext_op op = {.cmd = MMUEXT_SET_LDT};
+
+    op.arg1.linear_addr = (uint64_t)ldt;
+    op.arg2.nr_ents = entries;
+    check_part(hv_mmuext(&op, 1) == 0, "set_ldt");
+}
+
+/* The page was written a moment ago: no CPU may still have it mapped writable. */
+static void renew_ldt(void)
+{
+    use_ldt(0);
+    check_part(page_make_writable(ldt) == 0, "writable");
+    *(volatile uint64_t *)&ldt[1] = LDT_DATA;
+    *(volatile uint64_t *)&ldt[2] = LDT_CODE;
+    check_part(page_make_readonly(ldt) == 0, "readonly");
+    use_ldt(512);
+}
+
+static void stop_in_user_mode(void *argument)
+{
+    (void)argument;
+    __asm__ volatile("ud2");
+}
+
+static void ldt_from_inside(void)
+{
+    struct iret_frame to = {(uint64_t)stop_in_user_mode, 2 * 8 + 7, 0x202, user_stack_top(),
+                            FLAT_USER_SS};
+    struct mmuext_op op = {.cmd = MMUEXT_NEW_USER_BASEPTR};
+
+    op.arg1.mfn = va_to_mfn((void *)kit_start_info->pt_base);
+    check_part(hv_mmuext(&op, 1) == 0, "user base");
+    stop_spinning = spinner_left = 0;
+    (void)time_bind_timer();
+    if (cpu_count() >= 2) {
+        (void)cpu_start(1, spin_until_told, NULL);
+    }
+    trap_set_handler(TRAP_FAILSAFE, go_on);
+    for (unsigned i = 0; i < 20; i++) {
+        struct fault fault;
+        uint16_t ds;
+
+        renew_ldt();
+        fault = guarded_iret(&to, NULL);
+        check_part(fault.vector == 6, "iret: vector %u error %lx", fault.vector, fault.frame.error);
+        renew_ldt();
+        __asm__ volatile("mov %0, %%es" : : "r"((uint16_t)(1 * 8 + 7)));
+        renew_ldt();
+        time_sleep(2 * MS);
+        __asm__ volatile("mov %%es, %0; mov %1, %%es" : "=&r"(ds) : "r"(0));
+        check_part(ds == 1 * 8 + 7, "ES %x", ds);
+        renew_ldt();
+        check_part(hv_set_segment_base(SEGBASE_GS_USER_SEL, 1 * 8 + 7) == 0, "user GS");
+    }
+    stop_spinning = 1;
+    if (cpu_count() >= 2) {
+        (void)wait_for(&spinner_left, 1, 5000 * MS);
+    }
+    trap_set_handler(TRAP_FAILSAFE, NULL);
+    (void)hv_set_segment_base(SEGBASE_GS_USER_SEL, 0);
+    use_ldt(0);
+}
+
+/* Touches the windows of descriptor tables, and addresses like them, as if they were memory. */
+static void read_at(void *argument)
+{
+    __asm__ volatile("movb (%0), %%al" : : "r"(argument) : "rax");
+}
+
+static void touch_windows(void)
+{
+    static const uint64_t windows[] = {
+        0xffff820000000000UL, 0xffff82000000e000UL, 0xffff820000010000UL, 0xffff820000010ff0UL,
+        0xffff820000030000UL, 0xffff828000000000UL, 0xffff830000000000UL,
+    };
+
+    renew_ldt();
+    for (unsigned i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+        struct fault fault = guarded(read_at, (void *)windows[i]);
+
+        check_part(fault.vector == 14 && fault.cr2 == windows[i], "%lx: vector %u cr2 %lx",
+                   windows[i], fault.vector, fault.cr2);
+    }
+    use_ldt(0);
+}
+
 const struct attack evil_cpus[] = {
     {"bad-contexts", bad_contexts, false},
     {"wild-context", wild_context, false},
@@ -159,5 +267,7 @@ const struct attack evil_cpus[] = {
     {"spin", spin, false},
     {"churn", churn, false},
     {"leave-state", leave_state, false},
+    {"ldt-from-inside", ldt_from_inside, false},
+    {"touch-windows", touch_windows, false},
     {NULL, NULL, false},
 };

@@ -55,6 +55,29 @@ static void stack_non_canonical(void)
     fault_with_stack(NON_CANONICAL);
 }
 
+/* The frame would lie across a page boundary, and only its upper page is there. */
+static uint8_t pages[2 * PAGE_SIZE] PAGE_ALIGNED;
+
+static void stack_straddles(void)
+{
+    if (page_unmap(pages) == 0) {
+        fault_with_stack((uint64_t)pages + PAGE_SIZE + 32);
+    }
+}
+
+/* As above, and it is there but cannot be written. */
+static void stack_straddles_readonly(void)
+{
+    if (page_make_readonly(pages) == 0) {
+        fault_with_stack((uint64_t)pages + PAGE_SIZE + 32);
+    }
+}
+
+static void stack_wraps(void)
+{
+    fault_with_stack(16);
+}
+
 static void stack_unmapped(void)
 {
     fault_with_stack(0x2000);
@@ -139,6 +162,9 @@ const struct attack evil_crashes[] = {
     {"stack-in-hypervisor", stack_in_hypervisor, true},
     {"stack-non-canonical", stack_non_canonical, true},
     {"stack-unmapped", stack_unmapped, true},
+    {"stack-straddles", stack_straddles, true},
+    {"stack-straddles-readonly", stack_straddles_readonly, true},
+    {"stack-wraps", stack_wraps, true},
     {"stack-zero", stack_zero, true},
     {"stack-at-border", stack_at_border, true},
     {"stack-in-m2p", stack_in_m2p, true},

@@ -153,10 +153,16 @@ kit_leave: /* RSP: a struct trap_frame to go back to */
     syscall
     ud2
 
-/* The failsafe frame has DS, ES, FS, GS between R11 and RIP. They are dropped (null them), and the
- * rest is handled as vector 259. */
+/* The failsafe frame has DS, ES, FS, GS between R11 and RIP. They are noted, the registers made null, and the rest is
+ * handled as vector 259. */
     .globl kit_failsafe
 kit_failsafe:
+    .set i, 0
+    .rept 4
+    mov (16 + 8 * i)(%rsp), %rcx
+    mov %rcx, (kit_failsafe_selectors + 8 * i)(%rip)
+    .set i, i + 1
+    .endr
     mov (%rsp), %rcx
     mov 8(%rsp), %r11
     movq $0, 40(%rsp)
@@ -205,6 +211,13 @@ kit_guard_recover:
     cld
     mov $1, %eax
     jmp 1b
+
+    .pushsection .bss
+    .globl kit_failsafe_selectors
+    .p2align 3
+kit_failsafe_selectors:
+    .skip 32
+    .popsection
 
 /* The hypervisor fills this with its stubs before the guest starts. */
     .pushsection .text.hypercall_page, "ax"

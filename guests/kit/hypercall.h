@@ -104,6 +104,13 @@ static inline long hv_update_va_mapping(const void *va, uint64_t entry, unsigned
     return hypercall3(__HYPERVISOR_update_va_mapping, ptr_arg(va), entry, flags);
 }
 
+/* *done gets how many of them were carried out; it may be NULL. */
+static inline long hv_mmu_update(struct mmu_update *updates, unsigned int count, unsigned int *done,
+                                 unsigned int domain)
+{
+    return hypercall5(__HYPERVISOR_mmu_update, ptr_arg(updates), count, ptr_arg(done), domain, 0);
+}
+
 static inline long hv_mmuext(struct mmuext_op *op, unsigned int count)
 {
     return hypercall5(__HYPERVISOR_mmuext_op, ptr_arg(op), count, 0, DOMID_SELF, 0);

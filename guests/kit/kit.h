@@ -14,6 +14,8 @@
 #include "kit/event.h"
 #include "kit/hypercall.h"
 #include "kit/page.h"
+#include "kit/space.h"
+#include "kit/table.h"
 #include "kit/time.h"
 #include "kit/trap.h"
 

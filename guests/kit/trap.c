@@ -126,6 +126,9 @@ void kit_trap(struct trap_frame *frame)
     }
     if (frame->vector == TRAP_NMI) {
         cpu->nmis++;
+        if (handler != NULL) {
+            (void)handler(frame);
+        }
         return;
     }
     if (frame->vector == TRAP_FAILSAFE) {

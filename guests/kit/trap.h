@@ -63,6 +63,9 @@ uint64_t user_stack_top(void);
 typedef bool trap_handler(struct trap_frame *frame);
 void trap_set_handler(unsigned vector, trap_handler *handler);
 
+/* DS, ES, FS and GS as the last failsafe callback's frame had them. */
+extern uint64_t kit_failsafe_selectors[4];
+
 /* The kit's trap table, for tests that put it back. */
 const struct trap_info *trap_table(void);
 void trap_init(void);

@@ -39,7 +39,7 @@ static const struct descriptor_case {
     {"trap-gate", 0x0000ef00e0330000, 0},
 };
 
-static uint64_t entry_address(const uint64_t *table, unsigned slot)
+static uint64_t descriptor_address(const uint64_t *table, unsigned slot)
 {
     return va_to_mfn(table) * PAGE_SIZE + slot * sizeof(*table);
 }
@@ -61,8 +61,8 @@ static void check_case(const struct descriptor_case *c)
 
     (void)kit_snprintf(name, sizeof(name), "descriptor-%s", c->name);
     check_begin(name);
-    (void)hv_update_descriptor(entry_address(gdt, 20), 0);
-    rc = hv_update_descriptor(entry_address(gdt, 20), c->given);
+    (void)hv_update_descriptor(descriptor_address(gdt, 20), 0);
+    rc = hv_update_descriptor(descriptor_address(gdt, 20), c->given);
     check_part(rc == want, "update: result %ld, expected %ld", rc, want);
     check_part(*seen == c->stored, "update: stored as %016lx", *seen);
 
@@ -91,12 +91,12 @@ static void check_table_use(void)
     check_result("gdt-no-frame", hv_set_gdt(frames, 513), -XEN_EINVAL);
     frames[1] = tables;
     check_result("gdt-page-table", hv_set_gdt(frames, 513), -XEN_EINVAL);
-    check_result("update-unaligned", hv_update_descriptor(entry_address(gdt, 20) + 4, 0),
+    check_result("update-unaligned", hv_update_descriptor(descriptor_address(gdt, 20) + 4, 0),
                  -XEN_EINVAL);
     check_result("update-page-table", hv_update_descriptor(tables * PAGE_SIZE, 0), -XEN_EINVAL);
     check_result("update-no-frame", hv_update_descriptor(1UL << 50, 0), -XEN_EINVAL);
     check_begin("update-plain-page");
-    check_part(hv_update_descriptor(entry_address(ldt, 9), DATA) == 0, "refused");
+    check_part(hv_update_descriptor(descriptor_address(ldt, 9), DATA) == 0, "refused");
     check_part(*(volatile uint64_t *)&ldt[9] == DATA, "not written");
     check_end();
     ldt[9] = 0;
@@ -147,9 +147,9 @@ static void null_segments(void)
 
 static void check_loads(void)
 {
-    (void)hv_update_descriptor(entry_address(gdt, ABSENT / 8), 0x00cf73000000ffff);
-    (void)hv_update_descriptor(entry_address(gdt, PRESENT / 8), DATA);
-    (void)hv_update_descriptor(entry_address(gdt, CODE / 8), 0x00affb000000ffff);
+    (void)hv_update_descriptor(descriptor_address(gdt, ABSENT / 8), 0x00cf73000000ffff);
+    (void)hv_update_descriptor(descriptor_address(gdt, PRESENT / 8), DATA);
+    (void)hv_update_descriptor(descriptor_address(gdt, CODE / 8), 0x00affb000000ffff);
     for (unsigned i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
         const struct load_case *c = &loads[i];
         char name[48];
@@ -185,12 +185,12 @@ static void check_call_gate(void)
 {
     struct fault fault;
 
-    (void)hv_update_descriptor(entry_address(gdt, 30), 0x0000ec00e0330000);
-    (void)hv_update_descriptor(entry_address(gdt, 31), 0);
+    (void)hv_update_descriptor(descriptor_address(gdt, 30), 0x0000ec00e0330000);
+    (void)hv_update_descriptor(descriptor_address(gdt, 31), 0);
     fault = guarded_user(far_call, (void *)(30 * 8 + 3));
     check_true("call-gate-closed", fault.vector == 13, "vector %u error %lx", fault.vector,
                fault.frame.error);
-    (void)hv_update_descriptor(entry_address(gdt, 30), 0);
+    (void)hv_update_descriptor(descriptor_address(gdt, 30), 0);
 }
 
 /* ---- LDT ---- */

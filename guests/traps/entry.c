@@ -166,6 +166,59 @@ static void check_bad_irets(void)
     bad_iret("iret-cs-ldt", (struct iret_frame){rip, 0x7, 0x202, rsp, ss});
 }
 
+/* ---- page tables of user mode ----
+ *
+ * Tables that lack one slot of the kernel's, that of the frame list: user mode must not see it. The
+ * kernel must, in a handler and afterwards. */
+static uint64_t user_l4[512] PAGE_ALIGNED;
+
+static void read_word(void *argument)
+{
+    __asm__ volatile("mov (%0), %%rax" : : "r"(argument) : "rax");
+}
+
+static long set_user_base(const void *l4)
+{
+    struct mmuext_op op = {.cmd = MMUEXT_NEW_USER_BASEPTR};
+
+    op.arg1.mfn = va_to_mfn(l4);
+    return hv_mmuext(&op, 1);
+}
+
+static bool hypervisor_slot(unsigned slot)
+{
+    return slot >= 256 && slot < 272;
+}
+
+static void check_user_tables(void)
+{
+    const uint64_t *l4 = (const uint64_t *)kit_start_info->pt_base;
+    const volatile uint64_t *list = (const volatile uint64_t *)kit_start_info->mfn_list;
+    unsigned slot = (unsigned)((uint64_t)list >> 39) & 511;
+    struct fault fault;
+
+    if (slot == 511) {
+        check_skip("user-tables", "the frame list lies beside the image");
+        return;
+    }
+    for (unsigned i = 0; i < 512; i++) {
+        user_l4[i] = hypervisor_slot(i) || i == slot ? 0 : l4[i];
+    }
+    (void)page_make_readonly(user_l4);
+    check_begin("user-tables");
+    check_part(set_user_base(user_l4) == 0, "refused");
+    fault = guarded_user(read_word, (void *)(uint64_t)list);
+    check_part(fault.vector == 14 && fault.cr2 == (uint64_t)list, "user: vector %u cr2 %lx",
+               fault.vector, fault.cr2);
+    check_part(list[0] != 0, "the list is gone");
+    fault = guarded_user(user_syscall, NULL);
+    check_part(fault.vector == TRAP_SYSCALL && list[0] != 0, "vector %u", fault.vector);
+    fault = guarded_user(stop_here, NULL);
+    check_part(fault.vector == 6 && list[0] != 0, "vector %u", fault.vector);
+    check_part(set_user_base((void *)kit_start_info->pt_base) == 0, "set back");
+    check_end();
+}
+
 /* ---- events and user mode ---- */
 
 static volatile uint64_t spins;
@@ -231,6 +284,7 @@ void check_entries(void)
     check_all_registers();
     check_iret_flags();
     check_bad_irets();
+    check_user_tables();
     check_user_upcalls();
     check_nested();
 }

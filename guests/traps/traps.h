@@ -9,4 +9,6 @@ void check_entries(void);     /* entry.c: system calls, software interrupts, ire
 void check_descriptors(void); /* descriptor.c: GDT, LDT, selector loads */
 void check_emulation(void);   /* emulate.c: privileged instructions */
 void check_registers(void);   /* hypercall.c: debug registers, segment bases, FPU, multicall */
+void check_flags(void);       /* flags.c: RFLAGS at each entry, single steps, failsafe */
+void check_nmis(void);        /* nmi.c: NMIs from VCPUOP_send_nmi and their masking */
 void check_pointers(void);    /* pointer.c: bad pointers, unknown numbers */

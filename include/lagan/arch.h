@@ -33,8 +33,8 @@ LAGAN_NORETURN void arch_panic(const char *fmt, ...) LAGAN_PRINTF(1, 2);
 
 /* One more than the highest RAM frame. Constant after boot. */
 uint64_t arch_max_mfn(void);
-/* True if the frame table has an entry for the frame (i.e. it is RAM that we may hand out). */
-bool arch_mfn_valid(mfn_t m);
+/* bool arch_mfn_valid(mfn_t m): true if the frame table has an entry for the frame (i.e. it is RAM
+ * that we may hand out). [inline] */
 
 void arch_clear_page(void *page);
 void arch_copy_page(void *dst, const void *src);

@@ -9,9 +9,12 @@
 
 struct arch_vcpu {
     bool kernel_mode;
+    bool nmi_pending;
     uint64_t kicks; /* how often a test's machine was asked to make the vCPU notice something */
+    mfn_t l4;       /* with a reference and an L4 type reference; MFN_INVALID: none */
+    void *page;     /* stands for what the machine allocates for a vCPU */
 };
 
 struct arch_domain {
-    uint64_t unused;
+    void *page; /* likewise for a domain */
 };

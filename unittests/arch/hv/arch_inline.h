@@ -16,9 +16,19 @@ extern struct frame *host_frame_table;
 
 #define ARCH_FRAME_TABLE host_frame_table
 
+bool arch_mfn_valid(mfn_t m);
+
+/* Of the simulated machine that a test brings (sim_sched.c). */
+_Atomic uint32_t *arch_softirq_word(unsigned cpu);
+
 static inline unsigned arch_cpu(void)
 {
     return host_this_cpu;
+}
+
+static inline _Atomic uint32_t *arch_own_softirqs(void)
+{
+    return arch_softirq_word(arch_cpu());
 }
 
 /* Test threads outnumber the host's processors, so a spinning one gives way. */

@@ -69,6 +69,9 @@ boot_start:
         cli
         mov     %eax, %ebp              /* the magic number */
         mov     %ebx, %esi              /* the information */
+        rdtsc                           /* every CPU with long mode has it, and 32-bit ones since 1993 */
+        mov     %eax, PHYS(boot_tsc)
+        mov     %edx, PHYS(boot_tsc + 4)
 
         /* Not every loader clears what the file does not fill. */
         mov     $image_load_end_phys, %edi
@@ -207,6 +210,14 @@ boot_gdtr:
         .long   0
 no_long_mode_text:
         .asciz  "Lagan needs a 64-bit CPU with no-execute pages.\r\n"
+
+/* The time stamp counter when the loader handed over. */
+        .section .data, "aw", @progbits
+        .balign 8
+        .globl  boot_tsc
+        .hidden boot_tsc
+boot_tsc:
+        .quad   0
 
         .section .bss.page_aligned, "aw", @nobits
         .balign 4096

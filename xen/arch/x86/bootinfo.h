@@ -4,8 +4,9 @@
  * sane.
  *
  * INV-BOOT-1: after bootinfo_sanitise() the map is sorted, its ranges do not overlap, none is
- * empty, and every BOOT_RAM range begins and ends on a page boundary. INV-BOOT-2: an address that
- * any entry of the loader's map calls something other than RAM is not in a BOOT_RAM range.
+ *             empty, and every BOOT_RAM range begins and ends on a page boundary.
+ * INV-BOOT-2: an address that any entry of the loader's map calls something other than RAM is not
+ *             in a BOOT_RAM range.
  * INV-BOOT-3: all strings are NUL-terminated and lie in `text`.
  */
 #pragma once

@@ -49,11 +49,6 @@ bool arch_preempt_pending(void)
     return softirq_pending();
 }
 
-_Atomic uint32_t *arch_softirq_word(unsigned cpu)
-{
-    return &cpu_info_of(cpu)->softirq_pending;
-}
-
 void arch_poke_cpu(unsigned cpu)
 {
     apic_send_ipi(cpu, VECTOR_EVENT_CHECK);

@@ -85,6 +85,28 @@ static void load_address_space(struct vcpu *v)
     pv_load_ldt(v);
 }
 
+/* Writing CR4 serialises, reading it costs nothing, and most vCPUs want the same. */
+static void load_cr4(uint64_t value)
+{
+    if (read_cr4() != value)
+        write_cr4(value);
+}
+
+/* The record of run states lies at an address of the guest kernel's, which user mode's page tables
+ * need not map, or map elsewhere. */
+static void update_runstate(struct vcpu *v)
+{
+    bool user = !v->arch.kernel_mode;
+
+    if (!v->runstate_area.va)
+        return;
+    if (user)
+        write_cr3(v->arch.l4_kernel.n << PAGE_SHIFT);
+    vcpu_runstate_update_area(v);
+    if (user)
+        write_cr3(v->arch.l4_user.n << PAGE_SHIFT);
+}
+
 static void load_vcpu(struct vcpu *v)
 {
     struct cpu_info *info = cpu_info();
@@ -93,14 +115,14 @@ static void load_vcpu(struct vcpu *v)
     info->current = v; /* an LDT page may be needed while segments are loaded */
     load_address_space(v);
     segments_ok = load_segments(v);
-    write_cr4(pv_real_cr4(v));
+    load_cr4(pv_real_cr4(v));
     fpu_restore(v);
     pv_debugreg_restore(v);
     if (cpu_has_rdtscp())
         wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
     info->guest_regs = v->arch.regs;
     pv_update_time(v);
-    vcpu_runstate_update_area(v);
+    update_runstate(v);
     if (!segments_ok && v->arch.failsafe.address)
         pv_inject_failsafe(&info->guest_regs);
 }

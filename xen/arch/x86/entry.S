@@ -11,7 +11,7 @@
  * SYSRET. SYSRET is used when the guest came by SYSCALL (it may lose RCX and R11) and everything it would
  * load is what it can load; its RIP must be canonical, since SYSRET checks that in ring 0 on some CPUs. IRETQ
  * may fault on what a guest asked for: guest_iretq is in the exception table, and the fault becomes the
- * guest's (iret_fault).
+ * guest's (iret_fault), as if the target had raised it.
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/extable.h"
@@ -170,12 +170,13 @@ guest_iretq:
         jmp     .Lrestore
 
 /* IRETQ to the guest faulted: its registers are live again but for the five that IRETQ would have loaded,
- * which are still in place above RSP. The guest is told (pv_iret_fault). */
+ * which are still in place above RSP; vector and error code of the fault lie below them (trap_hv.c). The
+ * guest is told (pv_iret_fault). */
 iret_fault:
-        cli
-        push    $0
+        sub     $8, %rsp
         push_gprs
         mov     %rsp, %rdi
+        mov     %cr2, %rsi              /* if it was a page fault */
         xor     %ebp, %ebp
         sti
         call    pv_iret_fault

@@ -25,6 +25,7 @@
 #include "arch_inline.h"
 #include "mm/heap.h"
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/msr.h"
 
 #define FCW_DEFAULT     0x037f
@@ -87,6 +88,7 @@ void fpu_init(void)
     BUG_ON(!probe);
     fpu.allowed = cpuid_policy_xcr0(machine);
     fpu.xsave = fpu.allowed != 0;
+    BUG_ON(fpu.xsave != cpu_has_xsave()); /* the policy is there, and CR4.OSXSAVE as it says */
     fpu.xsaveopt = fpu.xsave && (machine->xsave[1].a & CPUID_BIT(XSAVEOPT));
     fpu.restores_pointers =
         !cpuid_policy_is_amd(machine) || (machine->extended[8].b & CPUID_BIT(RSTR_FP_ERR_PTRS));

@@ -3,8 +3,13 @@
  * Access to the current guest's memory by its own addresses (xen/guest_access.h).
  *
  * While a vCPU runs, its page tables are loaded, so its addresses can be used as they are once they
- * are known to lie outside the hypervisor's slots. A speculated access past that check is stopped
- * by making the address depend on it (the mask below is all ones exactly for acceptable ranges).
+ * are known to be canonical and to lie outside the hypervisor's slots. Non-canonical ones are not
+ * left to the processor: some look up the lower 48 bits before they notice.
+ *
+ * The check is a branch, which a processor may guess past. So the address that is used is computed
+ * from a comparison that the compiler cannot see through, without a branch: it is 0 for addresses of
+ * the hypervisor's. The length needs no such care: copies go upwards, and the hole of non-canonical
+ * addresses lies between the guest's lower part and ours.
  */
 #include "xen/guest_access.h"
 
@@ -17,36 +22,42 @@ bool guest_range_ok(guest_ptr_t p, uint64_t bytes)
 
     if (add_overflows(p.va, bytes, &end))
         return false;
-    return end <= VA_HV_START || p.va >= VA_HV_END;
+    return end <= VA_LOW_END || p.va >= VA_HV_END;
 }
 
-/* The address itself when the range is the guest's, else 0: a value the processor cannot guess
- * past. */
-static uint64_t checked_address(guest_ptr_t p, uint64_t bytes)
+/* All ones if a < b, else 0. */
+static uint64_t mask_below(uint64_t a, uint64_t b)
 {
-    uint64_t mask = guest_range_ok(p, bytes) ? UINT64_MAX : 0;
+    uint64_t mask;
 
-    __asm__ volatile("" : "+r"(mask));
-    return p.va & mask;
+    __asm__ volatile("cmp %2, %1; sbb %0, %0" : "=r"(mask) : "r"(a), "r"(b) : "cc");
+    return mask;
+}
+
+/* The address itself if it is the guest's, else 0. What is the guest's is one piece if addresses are
+ * counted from VA_HV_END and wrap around: its upper part, then its lower. */
+static uint64_t safe_address(guest_ptr_t p)
+{
+    return p.va & mask_below(p.va - VA_HV_END, VA_LOW_END - VA_HV_END);
 }
 
 int copy_from_guest(void *dst, guest_ptr_t src, size_t bytes)
 {
     if (!guest_range_ok(src, bytes))
         return -XEN_EFAULT;
-    return usercopy(dst, (const void *)checked_address(src, bytes), bytes) ? -XEN_EFAULT : 0;
+    return usercopy(dst, (const void *)safe_address(src), bytes) ? -XEN_EFAULT : 0;
 }
 
 int copy_to_guest(guest_ptr_t dst, const void *src, size_t bytes)
 {
     if (!guest_range_ok(dst, bytes))
         return -XEN_EFAULT;
-    return usercopy((void *)checked_address(dst, bytes), src, bytes) ? -XEN_EFAULT : 0;
+    return usercopy((void *)safe_address(dst), src, bytes) ? -XEN_EFAULT : 0;
 }
 
 int clear_guest(guest_ptr_t dst, size_t bytes)
 {
     if (!guest_range_ok(dst, bytes))
         return -XEN_EFAULT;
-    return userclear((void *)checked_address(dst, bytes), bytes) ? -XEN_EFAULT : 0;
+    return userclear((void *)safe_address(dst), bytes) ? -XEN_EFAULT : 0;
 }

@@ -8,9 +8,10 @@
  * the switch.
  *
  * INV-MAP-1: no page is writable and executable, at any of its addresses: the image's code and
- * constants are read-only in the direct map too. INV-MAP-2: every leaf is global; no leaf but those
- * of the M2P is accessible from ring 3. INV-MAP-3: the L3 tables of slots 256..271, but 260, are
- * final after hvmap_init(): L4 tables hold copies of the entries that lead to them.
+ *            constants are read-only in the direct map too.
+ * INV-MAP-2: every leaf is global; no leaf but those of the M2P is accessible from ring 3.
+ * INV-MAP-3: the L3 tables of slots 256..271, but 260, are final after hvmap_init(): L4 tables
+ *            hold copies of the entries that lead to them.
  */
 #include <lagan/string.h>
 

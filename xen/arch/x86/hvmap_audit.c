@@ -12,6 +12,7 @@
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/hvmap_int.h"
 #include "xen/arch/x86/pte.h"
+#include "arch_inline.h"
 #include "xen/arch/x86/sections.h"
 
 /* Rights that add up on the way down: a permission needs every level, a prohibition one. */

@@ -30,17 +30,14 @@
 
 STATIC_ASSERT(M2P_CHUNK_FRAMES << PAGE_SHIFT == SIZE_1G);
 
-struct frames_range {
-    uint64_t start, end; /* frame numbers */
-};
-
 static struct {
     unsigned count;
-    struct frames_range ram[BOOT_MAP_MAX]; /* ascending */
-    unsigned largest;                      /* which of them is the largest: asked first */
+    struct arch_ram ram[BOOT_MAP_MAX]; /* ascending */
     uint64_t max_mfn;
     uint64_t m2p_frames; /* frames with an M2P entry that can be read */
 } frames;
+
+struct arch_ram arch_largest_ram; /* a copy of one of frames.ram[]: asked first */
 
 static void fill64(uint64_t *to, uint64_t value, uint64_t count)
 {
@@ -50,13 +47,12 @@ static void fill64(uint64_t *to, uint64_t value, uint64_t count)
 static void note_ram(const struct boot_info *bi)
 {
     for (unsigned i = 0; i < bi->map_count; i++) {
-        struct frames_range r = {bi->map[i].start >> PAGE_SHIFT, bi->map[i].end >> PAGE_SHIFT};
-        const struct frames_range *l = &frames.ram[frames.largest];
+        struct arch_ram r = {bi->map[i].start >> PAGE_SHIFT, bi->map[i].end >> PAGE_SHIFT};
 
         if (bi->map[i].type != BOOT_RAM)
             continue;
-        if (r.end - r.start > l->end - l->start)
-            frames.largest = frames.count;
+        if (r.end - r.start > arch_largest_ram.end - arch_largest_ram.start)
+            arch_largest_ram = r;
         frames.ram[frames.count++] = r;
         frames.max_mfn = r.end;
     }
@@ -78,9 +74,9 @@ static uint64_t ram_within(uint64_t start, uint64_t end)
 }
 
 /* The pages of the frame table that ram[i] needs and the range before it did not. */
-static struct frames_range table_of(unsigned i)
+static struct arch_ram table_of(unsigned i)
 {
-    struct frames_range t;
+    struct arch_ram t;
 
     t.start = (VA_FRAMES + frames.ram[i].start * sizeof(struct frame)) & PAGE_MASK;
     t.end = (VA_FRAMES + frames.ram[i].end * sizeof(struct frame) + PAGE_SIZE - 1) & PAGE_MASK;
@@ -95,7 +91,7 @@ static struct frames_range table_of(unsigned i)
 static void map_frame_table(struct bootmem *bm)
 {
     for (unsigned i = 0; i < frames.count; i++) {
-        struct frames_range t = table_of(i);
+        struct arch_ram t = table_of(i);
 
         while (t.start < t.end) {
             bool large = (t.start & (SIZE_2M - 1)) == 0 && t.end - t.start >= SIZE_2M;
@@ -176,7 +172,7 @@ static void fill_m2p(void)
 void frames_fill(void)
 {
     for (unsigned i = 0; i < frames.count; i++) {
-        struct frames_range t = table_of(i);
+        struct arch_ram t = table_of(i);
 
         fill64((uint64_t *)t.start, 0, (t.end - t.start) / 8);
     }
@@ -188,12 +184,8 @@ uint64_t arch_max_mfn(void)
     return frames.max_mfn;
 }
 
-bool arch_mfn_valid(mfn_t m)
+bool arch_mfn_valid_elsewhere(mfn_t m)
 {
-    const struct frames_range *l = &frames.ram[frames.largest];
-
-    if (m.n >= l->start && m.n < l->end)
-        return true;
     for (unsigned i = 0; i < frames.count; i++)
         if (m.n >= frames.ram[i].start && m.n < frames.ram[i].end)
             return true;

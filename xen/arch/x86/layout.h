@@ -30,6 +30,7 @@
 #define VA_STACKS    0xffff828040000000
 #define VA_DEVICES   0xffff828080000000
 #define VA_DIRECT    0xffff830000000000
+#define VA_LOW_END   0x0000800000000000 /* canonical addresses: below here, or from VA_HV_START */
 #define VA_HV_START  0xffff800000000000
 #define VA_HV_END    0xffff880000000000
 

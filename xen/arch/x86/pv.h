@@ -32,7 +32,7 @@ int pv_new_user_baseptr(struct vcpu *v, mfn_t l4) LAGAN_MUST_CHECK;
 /* ---- pv_emul.c: instructions that fault in ring 3 ---- */
 
 enum emul_result {
-    EMUL_DONE,      /* emulated; RIP is past the instruction */
+    EMUL_DONE,      /* emulated; RIP is past the instruction, or on it to run it once more */
     EMUL_INJECTED,  /* an exception other than the original was injected */
     EMUL_UNHANDLED, /* not ours: deliver the fault that happened to the guest */
 };

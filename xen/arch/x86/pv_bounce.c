@@ -24,7 +24,7 @@
 #include "xen/guest_access.h"
 
 /* RCX, R11, four selectors, error code, and the five of IRET. */
-#define BOUNCE_WORDS_MAX 12
+#define BOUNCE_WORDS 12
 
 struct bounce {
     uint64_t handler;
@@ -56,23 +56,24 @@ static uint64_t flags_image(const struct vcpu *v, uint64_t rflags, uint8_t saved
     return rflags;
 }
 
-static unsigned failsafe_selectors(uint64_t *frame, const struct cpu_user_regs *regs)
+/* What lies below the error code of a failsafe frame, whose lowest word is *at. */
+static uint64_t *failsafe_selectors(uint64_t *at, const struct cpu_user_regs *regs)
 {
-    frame[0] = regs->ds;
-    frame[1] = regs->es;
-    frame[2] = regs->fs;
-    frame[3] = regs->gs;
-    return 4;
+    *--at = regs->gs;
+    *--at = regs->fs;
+    *--at = regs->es;
+    *--at = regs->ds;
+    return at;
 }
 
 /* Pushes the frame and points regs at the handler. */
 static void bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)
 {
-    uint64_t frame[BOUNCE_WORDS_MAX];
+    uint64_t frame[BOUNCE_WORDS],
+        *at = frame + BOUNCE_WORDS; /* filled from its end, as a push does */
     bool from_user = !v->arch.kernel_mode;
     uint8_t saved_mask = v->info->evtchn_upcall_mask;
-    unsigned n = 0;
-    uint64_t sp;
+    uint64_t bytes, sp;
 
     if (!is_canonical(b->handler)) {
         domain_crash(v->domain, "handler at non-canonical address %#lx", b->handler);
@@ -80,20 +81,21 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct boun
     }
     if (from_user)
         pv_toggle_mode(v);
-    frame[n++] = regs->rcx;
-    frame[n++] = regs->r11;
-    if (b->failsafe)
-        n += failsafe_selectors(frame + n, regs);
+    *--at = regs->ss;
+    *--at = regs->rsp;
+    *--at = flags_image(v, regs->rflags, saved_mask);
+    *--at = (regs->cs & ~3u) | (from_user ? 3u : 0u) | (uint64_t)saved_mask << 32;
+    *--at = regs->rip;
     if (b->has_error_code)
-        frame[n++] = b->error_code;
-    frame[n++] = regs->rip;
-    frame[n++] = (regs->cs & ~3u) | (from_user ? 3u : 0u) | (uint64_t)saved_mask << 32;
-    frame[n++] = flags_image(v, regs->rflags, saved_mask);
-    frame[n++] = regs->rsp;
-    frame[n++] = regs->ss;
+        *--at = b->error_code;
+    if (unlikely(b->failsafe))
+        at = failsafe_selectors(at, regs);
+    *--at = regs->r11;
+    *--at = regs->rcx;
 
-    sp = ((from_user ? v->arch.kernel_sp : regs->rsp) & ~UINT64_C(15)) - n * sizeof(frame[0]);
-    if (copy_to_guest(guest_ptr(sp), frame, n * sizeof(frame[0]))) {
+    bytes = (uint64_t)((char *)(frame + BOUNCE_WORDS) - (char *)at);
+    sp = ((from_user ? v->arch.kernel_sp : regs->rsp) & ~UINT64_C(15)) - bytes;
+    if (copy_to_guest(guest_ptr(sp), at, bytes)) {
         domain_crash(v->domain, "cannot write the kernel stack at %#lx", sp);
         return;
     }
@@ -182,11 +184,6 @@ void pv_inject_failsafe(struct cpu_user_regs *regs)
                        .mask_events = v->arch.failsafe.mask_events,
                        .failsafe = true};
 
-    if (!b.handler) {
-        domain_crash(v->domain, "bad return state at %#lx and no failsafe callback",
-                     (uint64_t)regs->rip);
-        return;
-    }
     bounce(v, regs, &b);
 }
 
@@ -194,7 +191,7 @@ static void inject_syscall(struct cpu_user_regs *regs, const struct pv_callback 
 {
     struct vcpu *v = current_vcpu();
 
-    if (v->arch.kernel_mode || !callback->address) {
+    if (!callback->address) {
         regs->rip -= 2; /* #UD points at the instruction */
         pv_inject_exception(regs, 6, 0);
         return;

@@ -33,8 +33,8 @@ static inline bool is_canonical(uint64_t address)
 
 void pv_inject_event(struct cpu_user_regs *regs);
 void pv_inject_nmi(struct cpu_user_regs *regs);
-/* The registers cannot be loaded as they are; regs->ds, es, fs and gs hold the selectors that the
- * guest meant to have. */
+/* Some of DS, ES, FS, GS could not be loaded when the vCPU came back to a CPU; they are null, and
+ * regs->ds, es, fs and gs hold the selectors that the guest meant to have. */
 void pv_inject_failsafe(struct cpu_user_regs *regs);
 /* SYSCALL by 64-bit guest user mode: the registered callback, else #UD. */
 void pv_inject_syscall(struct cpu_user_regs *regs);

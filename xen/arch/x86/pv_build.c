@@ -155,7 +155,10 @@ static int write_start_info(const struct builder *b)
         si->first_p2m_pfn = l->p2m_gfn;
         si->nr_p2m_frames = l->p2m_count + l->p2m_tables_count;
     }
-    strlcpy((char *)si->cmd_line, b->image->command_line, sizeof(si->cmd_line));
+    if (strlcpy((char *)si->cmd_line, b->image->command_line, sizeof(si->cmd_line)) >=
+        sizeof(si->cmd_line))
+        log_warn("domain %s: its command line is cut to %zu bytes\n", b->d->name,
+                 sizeof(si->cmd_line) - 1);
     write_modules(b, si);
     return write_services(b, si);
 }
@@ -237,14 +240,19 @@ static int compute_layout(struct builder *b, uint64_t pages)
 int pv_build(struct domain *d, const struct pv_image *image, uint64_t pages, const char **why)
 {
     struct builder b = {.image = image, .d = d};
-    unsigned order = order_of_bytes(pages * sizeof(mfn_t));
+    unsigned order;
     int rc = compute_layout(&b, pages);
 
     *why = rc == -XEN_ENOMEM ? "too little memory for kernel, ramdisk and tables"
                              : "its addresses do not fit a PV domain";
     if (rc)
         return rc;
+    /* Said at once, and not after all memory was cleared and given back. */
+    *why = "not enough free memory";
+    if (pages > heap_free_pages())
+        return -XEN_ENOMEM;
     *why = "no memory for building it";
+    order = order_of_bytes(pages * sizeof(mfn_t));
     b.p2m.mfn = page_alloc(order, 0);
     if (!b.p2m.mfn)
         return -XEN_ENOMEM;

@@ -66,7 +66,7 @@ int pv_set_debugreg(struct vcpu *v, unsigned reg, uint64_t value)
                     : debugreg_dr7_fix(&value, de);
     if (rc)
         return rc;
-    v->arch.debugreg[reg] = value;
+    v->arch.debugreg[reg & 7] = value; /* & 7: for a processor that guesses past the check */
     if (reg != 6 && v == current_vcpu())
         reload(v, was_armed);
     return 0;
@@ -83,7 +83,7 @@ int pv_get_debugreg(const struct vcpu *v, unsigned reg, uint64_t *value)
         return -XEN_EINVAL;
     *value = reg == 6   ? v->arch.debugreg[6] | DR6_ONES
              : reg == 7 ? v->arch.debugreg[7] | DR7_ONES
-                        : v->arch.debugreg[reg];
+                        : v->arch.debugreg[reg & 7];
     return 0;
 }
 

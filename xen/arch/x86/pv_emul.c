@@ -194,7 +194,8 @@ static bool write_xcr(struct vcpu *v, const struct cpu_user_regs *regs)
     return regs->ecx == 0 && fpu_set_xcr0(v, (uint64_t)regs->edx << 32 | regs->eax) == 0;
 }
 
-/* Preempted, the instruction is begun again: RIP still points to it. */
+/* MOV to CR3. Accepting a table may take longer than one may keep others waiting: then the
+ * instruction runs once more. */
 static enum emul_result load_cr3(struct vcpu *v, struct cpu_user_regs *regs,
                                  const struct pv_insn *insn)
 {
@@ -284,17 +285,18 @@ enum emul_result pv_emulate_privileged(struct cpu_user_regs *regs)
 
 enum emul_result pv_emulate_forced_cpuid(struct cpu_user_regs *regs)
 {
-    static const uint8_t prefixed[] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
-    uint8_t bytes[sizeof(prefixed)];
+    /* ud2; "xen"; cpuid: 0f 0b 78 65 6e 0f a2. Every #UD comes here, so it is compared as a number. */
+    const uint64_t prefixed = UINT64_C(0xa20f6e65780b0f);
+    const unsigned length = 7;
+    uint64_t bytes = 0;
     struct cpuid_leaf leaf;
 
-    if (copy_from_guest(bytes, guest_ptr(regs->rip), sizeof(bytes)) ||
-        memcmp(bytes, prefixed, sizeof(bytes)) != 0)
+    if (copy_from_guest(&bytes, guest_ptr(regs->rip), length) || bytes != prefixed)
         return EMUL_UNHANDLED;
     leaf = pv_cpuid(current_vcpu(), regs->eax, regs->ecx);
     regs->rax = leaf.a;
     regs->rbx = leaf.b;
     regs->rcx = leaf.c;
     regs->rdx = leaf.d;
-    return emul_retire(regs, sizeof(prefixed));
+    return emul_retire(regs, length);
 }

@@ -15,8 +15,8 @@
 #include "xen/guest_access.h"
 #include "xen/hypercall.h"
 
-#define FLAGS_GUEST_MAY_LOAD \
-    (~(uint64_t)(X86_EFLAGS_IOPL | X86_EFLAGS_VM | X86_EFLAGS_VIF | X86_EFLAGS_VIP))
+/* All but IOPL, VM, VIF, VIP and what is reserved. */
+#define FLAGS_GUEST_MAY_LOAD UINT64_C(0x254dd5)
 
 uint64_t pv_real_flags(uint64_t rflags)
 {
@@ -37,6 +37,8 @@ static void load_frame(struct vcpu *v, struct cpu_user_regs *regs, const struct 
         regs->r11 = iret->r11;
         regs->rcx = iret->rcx;
     }
+    if (v->domain->vm_assist & (UINT64_C(1) << VMASST_TYPE_architectural_iopl))
+        v->arch.iopl = (uint8_t)(iret->rflags >> 12 & 3);
     v->info->evtchn_upcall_mask = !(iret->rflags & X86_EFLAGS_IF);
 }
 

@@ -111,20 +111,17 @@ bool pv_ldt_fault(struct vcpu *v, uint64_t address)
 }
 
 /* User GS is the one that SWAPGS brings in. RPL 3 keeps the hypervisor's own segments out of reach;
- * a selector that cannot be loaded becomes null, as the ABI asks. Interrupts stay off while the
- * guest's GS bases are exchanged: a context switch in between would save them the wrong way round.
+ * a selector that cannot be loaded becomes null, as the ABI asks. Interrupts stay on, as a page of
+ * the LDT may have to be mapped: their handlers use no GS, and no vCPU is switched here.
  */
 void pv_load_user_gs(uint16_t selector)
 {
     uint32_t wanted = selector > 3 ? selector | 3U : 0, null = 0;
 
-    __asm__ volatile("pushfq\n\t"
-                     "cli\n\t"
-                     "swapgs\n"
+    __asm__ volatile("swapgs\n"
                      "1:\tmov %w0, %%gs\n"
                      "2:\tmfence\n\t"
                      "swapgs\n\t"
-                     "popfq\n\t"
                      ".pushsection .text.unlikely\n"
                      "3:\tmov %w1, %%gs\n\t"
                      "jmp 2b\n\t"

@@ -17,7 +17,6 @@
 #include "xen/arch/x86/pv_bounce.h"
 #include "xen/arch/x86/pv_ptwr.h"
 #include "xen/arch/x86/pv_trap.h"
-#include "xen/arch/x86/segment.h"
 #include "xen/guest_access.h"
 #include "xen/softirq.h"
 
@@ -77,11 +76,14 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject_exception(regs, VECTOR_GP, regs->error_code);
 }
 
+/* A selector load reads the LDT with the rights of ring 0, which tells it from a guest that touches
+ * the hypervisor's part by itself. */
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
     uint64_t ldt_offset = address - pv_ldt_va(v);
 
-    if (unlikely(ldt_offset < v->arch.ldt_entry_count * UINT64_C(8))) {
+    if (unlikely(ldt_offset < v->arch.ldt_entry_count * UINT64_C(8)) &&
+        !(regs->error_code & PF_USER)) {
         if (pv_ldt_fault(v, address))
             return;
         address = v->arch.ldt_base + ldt_offset; /* where the guest has its table */
@@ -146,21 +148,27 @@ void guest_trap(struct cpu_user_regs *regs)
     guest_exception(current_vcpu(), regs, vector, cr2);
 }
 
-void pv_iret_fault(struct cpu_user_regs *regs)
+/* A page fault can only come from the LDT: if its page can be mapped now, the IRETQ is tried again.
+ */
+void pv_iret_fault(struct cpu_user_regs *regs, uint64_t cr2)
 {
-    regs->ds = read_ds();
-    regs->es = read_es();
-    regs->fs = read_fs();
-    regs->gs = read_gs();
-    pv_inject_failsafe(regs);
+    unsigned vector = regs->entry_vector;
+
+    regs->entry_vector = 0;
+    if (vector == VECTOR_PF)
+        page_fault(current_vcpu(), regs, cr2);
+    else
+        pv_inject_exception(regs, vector, regs->error_code);
 }
 
+/* exit_work goes first: who sends an NMI from here on sets it once more. If one is pending while
+ * they are masked, the iret that unmasks them sets it again. */
 static void deliver_nmi(struct vcpu *v, struct cpu_user_regs *regs)
 {
+    v->exit_work = 0;
     if (!v->arch.nmi_pending || v->arch.nmi_masked)
         return;
     v->arch.nmi_pending = false;
-    v->exit_work = 0;
     pv_inject_nmi(regs);
 }
 
@@ -171,7 +179,8 @@ void guest_exit_work(void)
 
     do {
         interrupts_on();
-        softirq_run();
+        if (softirq_pending())
+            softirq_run();
         if (v->exit_work)
             deliver_nmi(v, &info->guest_regs);
         if (event_upcall_due(v->info) && v->arch.event.address)

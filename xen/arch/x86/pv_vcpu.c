@@ -137,6 +137,12 @@ static int check_context(const struct vcpu_guest_context *c)
     return 0;
 }
 
+/* DS, ES, FS and GS are loaded by ring 0, which could load its own descriptors: not with RPL 3. */
+static uint16_t safe_selector(uint16_t selector)
+{
+    return selector >> 3 >= FIRST_HV_GDT_ENTRY && !(selector & 4) ? selector | 3 : selector;
+}
+
 static void take_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct cpu_user_regs *regs = &v->arch.regs;
@@ -144,6 +150,10 @@ static void take_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     *regs = c->user_regs;
     regs->cs |= 3;
     regs->ss |= 3;
+    regs->ds = safe_selector(regs->ds);
+    regs->es = safe_selector(regs->es);
+    regs->fs = safe_selector(regs->fs);
+    regs->gs = safe_selector(regs->gs);
     regs->error_code = 0;
     regs->entry_vector = 0;
     v->arch.iopl = (uint8_t)(c->user_regs.rflags >> 12 & 3);
@@ -155,6 +165,8 @@ static void take_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     v->arch.gs_base_inactive = c->gs_base_user;
     v->arch.ctrlreg[0] = c->ctrlreg[0];
     v->arch.ctrlreg[4] = c->ctrlreg[4] & pv_cr4_guest_settable();
+    if (c->flags & VGCF_i387_valid)
+        fpu_load_image(v, &c->fpu_ctxt);
 }
 
 static void take_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
@@ -182,28 +194,51 @@ static int claim_gdt(struct vcpu *v, const struct vcpu_guest_context *c)
     return pv_set_gdt(v, frames, (unsigned)c->gdt_ents);
 }
 
-int arch_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c)
+/* CR3, and in CR1's place the table of user mode (0: none). */
+static int claim_tables(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-    mfn_t l4 = mfn(c->ctrlreg[3] >> PAGE_SHIFT);
-    int rc = check_context(c);
+    mfn_t kernel = mfn(c->ctrlreg[3] >> PAGE_SHIFT), user = mfn(c->ctrlreg[1] >> PAGE_SHIFT);
+    int rc = pv_take_l4(v->domain, kernel);
 
     if (rc)
         return rc;
-    rc = pv_take_l4(v->domain, l4);
+    if (user.n && (rc = pv_take_l4(v->domain, user)) != 0) {
+        drop_table(&kernel);
+        return rc;
+    }
+    v->arch.l4_kernel = kernel;
+    v->arch.l4_user = user.n ? user : MFN_INVALID;
+    return 0;
+}
+
+/* All that can fail: nothing is kept then. */
+static int claim_all(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    int rc = claim_tables(v, c);
+
     if (rc)
         return rc;
     rc = claim_gdt(v, c);
-    if (rc) {
-        drop_table(&l4);
-        return rc;
+    if (rc == 0) {
+        rc = pv_set_ldt(v, c->ldt_base, (unsigned)c->ldt_ents);
+        if (rc)
+            pv_destroy_gdt(v);
     }
-    rc = pv_set_ldt(v, c->ldt_base, (unsigned)c->ldt_ents);
     if (rc) {
-        pv_destroy_gdt(v);
-        drop_table(&l4);
-        return rc;
+        drop_table(&v->arch.l4_kernel);
+        drop_table(&v->arch.l4_user);
     }
-    v->arch.l4_kernel = l4;
+    return rc;
+}
+
+int arch_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    int rc = check_context(c);
+
+    if (!rc)
+        rc = claim_all(v, c);
+    if (rc)
+        return rc;
     v->arch.kernel_mode = true;
     take_registers(v, c);
     take_callbacks(v, c);

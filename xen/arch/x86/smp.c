@@ -198,6 +198,15 @@ static bool start_one(struct ap_data *data, unsigned cpu, uint32_t id)
     return true;
 }
 
+/* With smt=0: true for all but the first CPU of each core. */
+static bool left_out(unsigned index)
+{
+    for (unsigned i = 0; !options.smt && i < index; i++)
+        if (topology_siblings(cpuid, acpi_info.cpu[i].apic_id, acpi_info.cpu[index].apic_id))
+            return true;
+    return false;
+}
+
 void smp_start_others(void)
 {
     unsigned limit = options.maxcpus ? options.maxcpus : MAX_CPUS;
@@ -212,7 +221,7 @@ void smp_start_others(void)
     }
     data = place_trampoline();
     for (unsigned i = 1; i < acpi_info.cpu_count && cpu < limit && cpu < MAX_CPUS; i++)
-        if (start_one(data, cpu, acpi_info.cpu[i].apic_id))
+        if (!left_out(i) && start_one(data, cpu, acpi_info.cpu[i].apic_id))
             cpu++;
     log_info("%u of %u CPUs are running\n", cpu, acpi_info.cpu_count);
 }

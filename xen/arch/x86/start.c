@@ -27,7 +27,6 @@
 #include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/idt.h"
-#include "xen/arch/x86/ioapic.h"
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/ioapic.h"
 #include "xen/arch/x86/mce.h"
@@ -70,15 +69,18 @@ static void read_loader_information(uint32_t magic, uint64_t info)
         crash_early(boot_info.complaint);
     options_default(&options);
     (void)cmdline_parse(&options, boot_info.cmdline);
+    log_set_thresholds(options.loglvl, options.guest_loglvl);
 }
 
 /* ---- 2 ---- */
 
 static void start_console(void)
 {
-    int com1 = uart_init(UART_COM1, &options.com1), com2 = 0;
+    int com1 = 0, com2 = 0;
 
-    if (options.com2.given)
+    if (options.console & CONSOLE_COM1)
+        com1 = uart_init(UART_COM1, &options.com1);
+    if (options.console & CONSOLE_COM2)
         com2 = uart_init(UART_COM2, &options.com2);
     log_console_ready();
     if (com1 || com2)
@@ -152,12 +154,15 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     tlb_init();
     time_init();
     apic_timer_init();
-    fpu_init();
     pv_cpuid_init();
+    fpu_init();
     pv_desc_init();
     watchdog_init();
     console_init(&options);
     version_set_command_line(boot_info.cmdline);
+    if (options.sched_slice_ms && sched_set_slice(options.sched_slice_ms))
+        log_warn("sched_credit_tslice_ms=%u: not a length that is possible, ignored\n",
+                 options.sched_slice_ms);
     cpu_begin();
 
     __asm__ volatile("sti");

@@ -10,6 +10,9 @@
 /* Filled before xen_main(): modules, memory map, where ACPI and EFI tables are. */
 extern struct boot_info boot_info;
 
+/* The time stamp counter at boot.S's first instructions. */
+extern const uint64_t boot_tsc;
+
 /* Called by boot.S with what the loader left in EAX and EBX. */
 LAGAN_NORETURN void x86_start(uint32_t magic, uint64_t info);
 

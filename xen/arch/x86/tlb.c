@@ -93,14 +93,12 @@ static uint32_t ask(unsigned cpu, uint64_t wish)
     return atomic_fetch_add(&box->asked, 1) + 1;
 }
 
-static void flush(cpumask_t cpus, uint64_t wish)
+static LAGAN_NOINLINE void flush_others(cpumask_t others, bool self, uint64_t wish)
 {
-    unsigned self = arch_cpu(), cpu;
     uint32_t ticket[MAX_CPUS];
-    cpumask_t others;
+    unsigned cpu;
 
-    cpus = cpumask_and(cpus, arch_online_cpus());
-    others = cpumask_without(cpus, cpumask_of(self));
+    others = cpumask_and(others, arch_online_cpus());
     for_each_cpu (cpu, others)
         ticket[cpu] = ask(cpu, wish);
     if (!cpumask_empty(others)) {
@@ -108,11 +106,23 @@ static void flush(cpumask_t cpus, uint64_t wish)
         ASSERT(read_flags() & FLAGS_IF);
         apic_send_ipi_mask(others, VECTOR_FLUSH);
     }
-    if (cpumask_test(cpus, self))
+    if (self)
         carry_out(wish);
     for_each_cpu (cpu, others)
         while ((int32_t)(atomic_load(&mailbox[cpu].done) - ticket[cpu]) < 0)
             arch_relax();
+}
+
+/* Most flushes concern this CPU alone. */
+static void flush(cpumask_t cpus, uint64_t wish)
+{
+    cpumask_t here = cpumask_of(arch_cpu()), others = cpumask_without(cpus, here);
+    bool self = !cpumask_empty(cpumask_and(cpus, here));
+
+    if (unlikely(!cpumask_empty(others)))
+        flush_others(others, self, wish);
+    else if (self)
+        carry_out(wish);
 }
 
 void arch_tlb_flush(cpumask_t cpus)

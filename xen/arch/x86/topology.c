@@ -128,6 +128,13 @@ struct cpu_place topology_decode(cpuid_reader *read)
     };
 }
 
+bool topology_siblings(cpuid_reader *read, uint32_t id, uint32_t other)
+{
+    unsigned bits = find_layout(read).thread_bits;
+
+    return above(id, bits) == above(other, bits);
+}
+
 void topology_cpu_init(unsigned cpu)
 {
     cpu_place[cpu] = topology_decode(cpuid);

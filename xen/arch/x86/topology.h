@@ -14,3 +14,6 @@ void topology_cpu_init(unsigned cpu);
  * that a test can play any CPU.) */
 typedef struct cpuid_regs cpuid_reader(uint32_t leaf, uint32_t subleaf);
 struct cpu_place topology_decode(cpuid_reader *read);
+
+/* Are two APIC ids, of CPUs as `read` describes its own, sibling threads of one core? */
+bool topology_siblings(cpuid_reader *read, uint32_t id, uint32_t other);

@@ -15,6 +15,7 @@
 #include <lagan/printk.h>
 
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/cpuctl.h"
 #include "xen/arch/x86/crash.h"
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/mce.h"
@@ -25,11 +26,14 @@
 
 enum vector { TRAP_DB = 1, TRAP_NMI = 2, TRAP_DF = 8, TRAP_PF = 14, TRAP_MC = 18 };
 
+#define FLAGS_TF UINT64_C(0x100)
+
 struct ex_entry {
     int32_t fault, fixup; /* each relative to itself */
 };
 
 extern const struct ex_entry ex_table_start[], ex_table_end[];
+extern const char guest_iretq[]; /* entry.S */
 
 const char *trap_name(unsigned vector)
 {
@@ -75,31 +79,55 @@ bool trap_fixup(struct cpu_user_regs *regs)
     return false;
 }
 
-/* Debug exceptions of ours come from breakpoints that a guest set: they are not for us. */
-static void ignore_debug(void)
+/* Debug exceptions of ours come from breakpoints that a guest set, or from its trap flag: they are
+ * not for us. */
+static void ignore_debug(struct cpu_user_regs *regs)
 {
-    __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0UL));
+    write_dr6(DR6_DEFAULT);
+    regs->rflags &= ~FLAGS_TF;
 }
 
+/* Mapping a page may make other CPUs drop translations, and wait for them: that takes interrupts.
+ * Where they are off we only get from guest_iretq, whose fix-up turns them on and looks itself. */
 static bool guest_ldt_fault(const struct cpu_user_regs *regs, uint64_t address)
 {
-    (void)regs;
-    return address >> 39 == VA_PERDOMAIN >> 39 && current_vcpu() &&
-           pv_ldt_fault(current_vcpu(), address);
+    struct vcpu *v = current_vcpu();
+    bool mapped;
+
+    if (address >> 39 != VA_PERDOMAIN >> 39 || !v || !(regs->rflags & FLAGS_IF))
+        return false;
+    interrupts_on();
+    mapped = pv_ldt_fault(v, address);
+    interrupts_off();
+    return mapped;
+}
+
+/* The exception's frame was pushed below guest_regs.rip, where RSP is at guest_iretq, but for the word
+ * that aligns the stack: there guest_regs has vector and error code, and iret_fault finds them. */
+static void note_iret_fault(const struct cpu_user_regs *regs, uint64_t from)
+{
+    struct cpu_user_regs *guest = &cpu_info()->guest_regs;
+
+    if (from != (uint64_t)guest_iretq)
+        return;
+    guest->entry_vector = regs->entry_vector;
+    guest->error_code = regs->error_code;
 }
 
 void hv_trap(struct cpu_user_regs *regs)
 {
-    uint64_t cr2 = read_cr2();
+    uint64_t cr2 = read_cr2(), from = regs->rip;
 
     if (regs->entry_vector == TRAP_DB) {
-        ignore_debug();
+        ignore_debug(regs);
         return;
     }
     if (regs->entry_vector == TRAP_PF && guest_ldt_fault(regs, cr2))
         return;
-    if (trap_fixup(regs))
+    if (trap_fixup(regs)) {
+        note_iret_fault(regs, from);
         return;
+    }
     crash_trap(regs, cr2);
 }
 

@@ -8,7 +8,8 @@
  *
  * Four vectors have small stacks (desc.h). #DB of ring 3 is an ordinary guest exception, so its
  * frame is copied to guest_regs first; NMI, #MC and #DF are handled right there, whoever was
- * interrupted.
+ * interrupted. If that was ring 3 the way back is the ordinary one all the same: another vCPU of the
+ * guest may have changed the descriptor of CS or SS meanwhile, and only guest_iretq may fault.
  *
  * Interrupts are off throughout (all are interrupt gates); IRETQ puts them back.
  */
@@ -54,6 +55,18 @@
         pop     %rdx
         pop     %rsi
         pop     %rdi
+        .endm
+
+/* Copies the frame at RSP on a small stack to guest_regs, and makes RSP point there. */
+        .macro  move_to_guest_regs
+        mov     %rsp, %rsi
+        mov     %rsp, %rdi
+        or      $(STACK_SIZE - 1), %rdi
+        sub     $(CPUINFO_SIZE - 1), %rdi
+        mov     %rdi, %rax
+        mov     $(REGS_es / 8), %ecx
+        rep movsq
+        mov     %rax, %rsp
         .endm
 
         .section .text, "ax", @progbits
@@ -107,21 +120,26 @@ trap_small_stack:
         mov     %rsp, %rdi
         sub     $8, %rsp
         call    hv_trap_small_stack
-        jmp     trap_return
+        testb   $3, (8 + REGS_cs)(%rsp)
+        jz      trap_return
+        add     $8, %rsp
+        move_to_guest_regs
+        /* NMIs are held back until an IRETQ, and the guest may be left by SYSRET: here is one. */
+        mov     %rsp, %rax
+        push    $HV_DS
+        push    %rax
+        pushf
+        push    $HV_CS
+        lea     guest_return(%rip), %rax
+        push    %rax
+        iretq
 
 trap_debug:
         push_gprs
         cld
         testb   $3, REGS_cs(%rsp)
         jz      trap_hypervisor
-        mov     %rsp, %rsi
-        mov     %rsp, %rdi
-        or      $(STACK_SIZE - 1), %rdi
-        sub     $(CPUINFO_SIZE - 1), %rdi
-        mov     %rdi, %rax
-        mov     $(REGS_es / 8), %ecx
-        rep movsq
-        mov     %rax, %rsp
+        move_to_guest_regs
         jmp     guest_trap_entry
 
         .section .note.GNU-stack, "", @progbits

@@ -15,6 +15,29 @@ static inline unsigned arch_cpu(void)
     return cpu_info()->cpu;
 }
 
+static inline _Atomic uint32_t *arch_softirq_word(unsigned cpu)
+{
+    return &cpu_info_of(cpu)->softirq_pending;
+}
+
+static inline _Atomic uint32_t *arch_own_softirqs(void)
+{
+    return &cpu_info()->softirq_pending;
+}
+
+/* hvmap_frames.c: the largest piece of RAM, in frame numbers, and all the others. Constant after
+ * boot. */
+extern struct arch_ram {
+    uint64_t start, end;
+} arch_largest_ram;
+bool arch_mfn_valid_elsewhere(mfn_t m);
+
+static inline bool arch_mfn_valid(mfn_t m)
+{
+    return likely(m.n >= arch_largest_ram.start && m.n < arch_largest_ram.end) ||
+           arch_mfn_valid_elsewhere(m);
+}
+
 static inline void arch_relax(void)
 {
     __builtin_ia32_pause();

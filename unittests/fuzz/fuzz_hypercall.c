@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Streams of hypercalls by two domains with two vCPUs each, through the real dispatch: any number,
+ * any arguments, structures in guest memory that are mostly well-formed and then spoilt. After each
+ * call everything is audited; at the end every page must be back.
+ *
+ * Each call is: which vCPU, a template (what the guest's memory says), the spoiling, the call. The
+ * templates only make sure that the depths of each decoder are reached.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <lagan/types.h>
+#include <xen/memory.h>
+#include <xen/version.h>
+
+#include "mm/frame.h"
+#include "unittests/core_world.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { PAGES = 700, DOMAINS = 2, LIST = 512, CALLS_MAX = 60 };
+
+struct input {
+    const uint8_t *next;
+    size_t left;
+};
+
+static struct domain *dom[DOMAINS];
+
+static unsigned byte(struct input *in)
+{
+    if (in->left == 0)
+        return 0;
+    in->left--;
+    return *in->next++;
+}
+
+/* Mostly small, sometimes the address of something, sometimes wild. */
+static uint64_t number(struct input *in)
+{
+    static const uint64_t wild[] = {
+        CORE_VA,    CORE_VA + LIST, CORE_READONLY,           CORE_BAD,           CORE_HV,
+        UINT64_MAX, UINT32_MAX,     UINT64_C(1) << 63,       0x8000000000000000, 0x7ff0,
+        DOMID_SELF, 1ULL << 32,     CORE_VA + CORE_BYTES - 4};
+    unsigned b = byte(in);
+
+    if (b < 160)
+        return b % 20;
+    if (b < 250)
+        return wild[b % ARRAY_SIZE(wild)];
+    return (uint64_t)b << byte(in) % 64;
+}
+
+/* A frame of one of the domains, or any number. */
+static uint64_t frame(struct input *in)
+{
+    unsigned b = byte(in);
+    struct domain *d = dom[b % DOMAINS];
+    uint64_t m = d->account.first;
+
+    for (unsigned i = b / 4 % 16; i > 0 && m; i--)
+        m = frame_of(mfn(m))->next;
+    if (b >= 250)
+        return number(in);
+    return b % 16 == 3 ? arch_frame_of(d->shared_info).n : m;
+}
+
+static void fill_reservation(struct input *in)
+{
+    struct xen_memory_reservation *r = core_at(0);
+    uint64_t *list = core_at(LIST);
+
+    memset(r, 0, sizeof(*r));
+    r->extent_start.p = (void *)core_va(LIST);
+    r->nr_extents = byte(in) % 24;
+    r->extent_order = byte(in) % 4 ? 0 : byte(in) % 12;
+    r->domid = byte(in) < 250 ? DOMID_SELF : 1;
+    for (unsigned i = 0; i < 24; i++)
+        list[i] = frame(in);
+}
+
+static void fill_context(struct input *in)
+{
+    struct vcpu_guest_context *c = core_at(0);
+
+    memset(c, 0, sizeof(*c));
+    c->flags = VGCF_in_kernel;
+    c->ctrlreg[3] = frame(in) << PAGE_SHIFT;
+}
+
+/* Leaves the arguments of a likely call behind and returns its number. */
+static uint64_t template(struct input *in, struct hypercall_args *args)
+{
+    uint32_t *word = core_at(0);
+
+    args->a[1] = core_va(0);
+    for (unsigned i = 0; i < 8; i++)
+        word[i] = (uint32_t)number(in);
+    switch (byte(in) % 8) {
+    case 0:
+        args->a[0] = byte(in) % 16;
+        if (byte(in) % 4 == 0)
+            *(uint64_t *)core_at(0) = frame(in);
+        return __HYPERVISOR_event_channel_op;
+    case 1:
+        fill_reservation(in);
+        args->a[0] = (uint64_t[]){0, 1, 6, 6, 3, 4, 2, 12}[byte(in) % 8];
+        return __HYPERVISOR_memory_op;
+    case 2:
+        fill_context(in);
+        *args = (struct hypercall_args){{byte(in) % 2 * VCPUOP_up, byte(in) % 3, core_va(0)}};
+        return __HYPERVISOR_vcpu_op;
+    case 3:
+        *(struct vcpu_register_vcpu_info *)core_at(0) =
+            (struct vcpu_register_vcpu_info){.mfn = frame(in), .offset = byte(in) % 64 * 64};
+        *args = (struct hypercall_args){{byte(in) % 14, byte(in) % 3, core_va(0)}};
+        return __HYPERVISOR_vcpu_op;
+    case 4:
+        *(struct sched_poll *)core_at(0) = (struct sched_poll){
+            .ports.p = (void *)core_va(LIST), .nr_ports = byte(in) % 4, .timeout = number(in)};
+        args->a[0] = byte(in) % 5;
+        return __HYPERVISOR_sched_op;
+    case 5:
+        args->a[0] = byte(in) % 14;
+        return __HYPERVISOR_xen_version;
+    case 6:
+        *args = (struct hypercall_args){{byte(in) % 3, number(in), core_va(byte(in))}};
+        return byte(in) % 2 ? __HYPERVISOR_console_io : __HYPERVISOR_vm_assist;
+    default:
+        for (unsigned i = 0; i < 6; i++)
+            args->a[i] = number(in);
+        return byte(in) % 64;
+    }
+}
+
+/* The call itself, or that call as one of the entries of a multicall. */
+static void one_call(struct input *in, struct vcpu *v)
+{
+    struct hypercall_args args = {{0}};
+    uint64_t nr = template(in, &args);
+    unsigned spoil = byte(in);
+
+    if (spoil >= 200)
+        args.a[spoil % 6] = number(in);
+    if (spoil >= 230)
+        core_memory[number(in) % 1024] = (uint8_t)byte(in);
+    if (byte(in) % 4 == 0) {
+        struct multicall_entry *entry = core_at(2048);
+
+        for (unsigned i = 0; i < 3; i++) {
+            entry[i] = (struct multicall_entry){.op = i == 1 ? nr : byte(in) % 64};
+            memcpy(entry[i].args, args.a, sizeof(args.a));
+        }
+        args = (struct hypercall_args){{core_va(2048), byte(in) % 4}};
+        nr = __HYPERVISOR_multicall;
+    }
+    (void)core_call(v, nr, &args);
+}
+
+static struct domain *new_domain(bool privileged)
+{
+    struct domain *d = core_domain(2, 200);
+
+    d->privileged = privileged;
+    for (unsigned i = 0; i < 6; i++)
+        (void)core_frame(d);
+    return d;
+}
+
+/* A domain that has ended is replaced, as a toolstack would. */
+static void replace_dead(unsigned i)
+{
+    bool privileged = dom[i]->privileged;
+
+    core_kill(dom[i]);
+    dom[i] = new_domain(privileged);
+}
+
+static void step(struct input *in)
+{
+    unsigned who = byte(in), i = who % DOMAINS;
+    struct vcpu *v = dom[i]->vcpu[who / 2 % 2];
+
+    if (dom[i]->shutting_down || who >= 254)
+        replace_dead(i);
+    else if (who >= 244)
+        core_pass((uint64_t)byte(in) * 100000);
+    else if (!core_runs(v) && who >= 200)
+        event_mark_pending(v);
+    else if (core_runs(v))
+        one_call(in, v);
+    core_settle();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = {data, size};
+
+    core_start(PAGES);
+    dom[0] = new_domain(true);
+    dom[1] = new_domain(false);
+    host_preempt_every(3);
+    for (unsigned n = 0; in.left > 0 && n < CALLS_MAX; n++) {
+        step(&in);
+        host_preempt_every(0);
+        core_audit();
+        host_preempt_every(3);
+    }
+    host_preempt_every(0);
+    core_kill(dom[0]);
+    core_kill(dom[1]);
+    if (!core_gone())
+        abort();
+    return 0;
+}
