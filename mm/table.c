@@ -118,7 +118,7 @@ static int update_memory(mfn_t m, unsigned index, const struct table_change *c)
     int rc = c->exact ? -XEN_EINVAL : type_get(m, TYPE_WRITABLE);
 
     if (rc)
-        return rc;
+        return rc == -XEN_EBUSY ? -XEN_EINVAL : rc;
     pte_store((uint64_t *)arch_map_frame(m) + index, c->entry);
     type_put(m);
     return 0;

@@ -170,7 +170,5 @@ int64_t hcall_mmuext_op(const struct hypercall_args *args)
         i++;
     }
     mmu_put_domain(v, d);
-    if (rc == -XEN_EBUSY) /* a frame in use as something else: as Xen says it */
-        rc = -XEN_EINVAL;
     return mmu_end_round(args, sizeof(struct mmuext_op), i, rc);
 }
