@@ -102,10 +102,10 @@ static int update_table(struct account *a, mfn_t table, enum frame_type type, un
     if (rc)
         return rc;
     /* Only now can the table not be taken out of use any more (INV-TYPE-4). */
-    word = frame_lock(f);
-    usable = word_type(word) == type && (word & TYPE_VALID);
+    usable = frame_lock_valid(f, type, &word);
     done = usable && exchange(entry, c, &new, &old);
-    frame_unlock(f, word);
+    if (usable)
+        frame_unlock(f, word);
     release(a, c, type, done ? old : new);
     if (!done)
         return usable ? -XEN_EAGAIN : -XEN_EINVAL;

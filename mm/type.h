@@ -9,7 +9,8 @@
  * type L1..L4 or SEGDESC has no writable mapping by any guest. INV-TYPE-3: a validated table holds,
  * for each present entry, the references that entry needs; a partial one for the entries below its
  * cursor; any other none. INV-TYPE-4: a table's entries change only while it is validated, under
- * its bit lock, or while exactly one CPU validates it.
+ * its bit lock, or while exactly one CPU validates it. INV-TYPE-5: the bit lock is not taken while a
+ * frame is busy (claimed, validated or torn down).
  */
 #pragma once
 
