@@ -67,13 +67,13 @@ uint32_t frame_lock(struct frame *f)
 {
     uint32_t word = word_load(f);
 
-    lock_trace_push(LK_FRAME, true);
     do
         while ((word & TYPE_LOCKED) || is_busy(word)) {
             arch_relax();
             word = word_load(f);
         }
     while (!word_cas(f, &word, word | TYPE_LOCKED));
+    lock_trace_push(LK_FRAME, true);
     return word;
 }
 

@@ -13,7 +13,7 @@
 #include "mm/type_state.h"
 #include "unittests/mm_kit.h"
 
-enum { FRAMES = 16, ROUNDS = 40, STEPS = 400, DUELS = 300000 };
+enum { FRAMES = 16, ROUNDS = 40, STEPS = 400, DUELS = 20000 };
 
 static struct {
     pthread_barrier_t barrier;
@@ -192,7 +192,7 @@ static void test_locked_word(void)
     kit_end();
 }
 
-/* One CPU pins and unpins a full L1 table, others change its entries meanwhile: an update that meets
+/* One CPU pins and unpins an L2 table, others change its entries meanwhile: an update that meets
  * the teardown leaves the table's state alone. */
 static struct {
     mfn_t table, data;
@@ -221,15 +221,17 @@ static void test_update_meets_teardown(void)
     duel.table = kit_frame(&kit_a);
     duel.data = kit_frame(&kit_a);
     atomic_store(&duel.over, false);
+    host_set_noise(true);
     for (unsigned i = 0; i < 8; i++)
-        *kit_entry(duel.table, i) = kit_pte(duel.data, KIT_RW);
+        *kit_entry(duel.table, i) = kit_pte(kit_frame(&kit_a), KIT_RW);
     for (uintptr_t i = 0; i < 2; i++)
         CU_ASSERT_EQUAL_FATAL(pthread_create(&thread[i], NULL, run_updates, (void *)(i + 1)), 0);
     for (unsigned i = 0; i < DUELS; i++) {
-        if (to_the_end_pin(duel.table, 1) == 0) /* else it is being written as memory */
+        if (to_the_end_pin(duel.table, 2) == 0) /* else it is being written as memory */
             unpin(duel.table);
     }
     atomic_store(&duel.over, true);
+    host_set_noise(false);
     for (unsigned i = 0; i < 2; i++)
         pthread_join(thread[i], NULL);
     kit_check(0);
