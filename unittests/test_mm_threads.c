@@ -6,12 +6,14 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+
+#include <lagan/assert.h>
 #include <unistd.h>
 
 #include "mm/type_state.h"
 #include "unittests/mm_kit.h"
 
-enum { FRAMES = 16, ROUNDS = 40, STEPS = 400 };
+enum { FRAMES = 16, ROUNDS = 40, STEPS = 400, DUELS = 20000 };
 
 static struct {
     pthread_barrier_t barrier;
@@ -190,6 +192,52 @@ static void test_locked_word(void)
     kit_end();
 }
 
+/* One CPU pins and unpins an L2 table, others change its entries meanwhile: an update that meets
+ * the teardown leaves the table's state alone. */
+static struct {
+    mfn_t table, data;
+    _Atomic bool over;
+} duel;
+
+static void *run_updates(void *arg)
+{
+    uint64_t r = kit_seed(300 + (uintptr_t)arg);
+
+    host_enter_cpu((unsigned)(uintptr_t)arg);
+    while (!atomic_load(&duel.over)) {
+        int rc = table_set(&kit_a, duel.table, 511,
+                           kit_random(&r) % 2 ? kit_pte(duel.data, KIT_RW) : 0, false);
+
+        BUG_ON(rc != 0 && rc != -XEN_EINVAL);
+    }
+    return NULL;
+}
+
+static void test_update_meets_teardown(void)
+{
+    pthread_t thread[2];
+
+    kit_start(128);
+    duel.table = kit_frame(&kit_a);
+    duel.data = kit_frame(&kit_a);
+    atomic_store(&duel.over, false);
+    host_set_noise(true);
+    for (unsigned i = 0; i < 8; i++)
+        *kit_entry(duel.table, i) = kit_pte(kit_frame(&kit_a), KIT_RW);
+    for (uintptr_t i = 0; i < 2; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&thread[i], NULL, run_updates, (void *)(i + 1)), 0);
+    for (unsigned i = 0; i < DUELS; i++) {
+        if (to_the_end_pin(duel.table, 2) == 0) /* else it is being written as memory */
+            unpin(duel.table);
+    }
+    atomic_store(&duel.over, true);
+    host_set_noise(false);
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    kit_check(0);
+    kit_end();
+}
+
 /* Each CPU allocates, fills, checks and frees pages and small objects. */
 static void *run_heap(void *arg)
 {
@@ -241,6 +289,7 @@ static void test_heap(void)
 }
 
 static const struct test_case cases[] = {
+    {"an update meets a teardown", test_update_meets_teardown},
     {"four CPUs on one account", test_four_cpus},
     {"four CPUs on the heap", test_heap},
     {"a locked word", test_locked_word},

@@ -160,6 +160,36 @@ static void test_writes(void)
     end();
 }
 
+/* Ways to say where the entry is. */
+static void test_addresses(void)
+{
+    uint64_t va = WINDOW + 100 * 8;
+
+    start();
+    regs.rax = 0x10;
+    regs.rcx = 5;
+    regs.r9 = va - 40 + 128;
+    code_bytes = 5;
+    memcpy(code, "\x49\x89\x44\xc9\x80", code_bytes); /* mov %rax,-128(%r9,%rcx,8) */
+    CU_ASSERT_TRUE(pv_ptwr_fault(&vcpu, &regs, va));
+    CU_ASSERT_EQUAL(*kit_entry(s.l1[0], 100), 0x10);
+    code_bytes = 7;
+    memcpy(code, "\x48\x89\x0d\0\0\0\0", code_bytes); /* mov %rcx,x(%rip) */
+    regs.rip = CODE;
+    *(int32_t *)(void *)(code + 3) = (int32_t)(va - (CODE + 7));
+    regs.rcx = 0x20;
+    CU_ASSERT_TRUE(pv_ptwr_fault(&vcpu, &regs, va));
+    CU_ASSERT_EQUAL(*kit_entry(s.l1[0], 100), 0x20);
+    regs.rax = 0x30;
+    regs.rdi = va | UINT64_C(1) << 40;
+    code_bytes = 4;
+    memcpy(code, "\x67\x48\x89\x07", code_bytes); /* mov %rax,(%edi) */
+    regs.rip = CODE;
+    CU_ASSERT_TRUE(pv_ptwr_fault(&vcpu, &regs, va));
+    CU_ASSERT_EQUAL(*kit_entry(s.l1[0], 100), 0x30);
+    end();
+}
+
 /* Small register results leave the rest of the register alone, 32-bit ones clear it. */
 static void test_registers(void)
 {
@@ -316,6 +346,7 @@ static void test_atomic(void)
 
 static const struct test_case cases[] = {
     {"writes", test_writes},
+    {"addresses", test_addresses},
     {"registers", test_registers},
     {"refused", test_refused},
     {"other frames", test_other_frames},

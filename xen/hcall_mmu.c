@@ -118,6 +118,7 @@ static int batch_begin(struct batch *b, uint32_t domains)
 {
     domid_t frames = (domid_t)domains;
     int rc = 0;
+
     *b = (struct batch){.v = current_vcpu()};
     b->tables = b->v->domain;
     if (domains >> TABLES_OF_SHIFT)
@@ -157,9 +158,6 @@ static int update_entry(struct batch *b, uint64_t address, uint64_t entry, bool 
 
     b->v->arch.old_table = c.old_table;
     b->flush |= c.upper;
-    /* As Xen does: a frame that is in use as something else is "busy" to an L1 entry only. */
-    if (rc == -XEN_EBUSY && type_of(mfn(address >> PAGE_SHIFT)) != TYPE_L1)
-        rc = -XEN_EINVAL;
     return rc;
 }
 

@@ -30,7 +30,7 @@ static int flush(const struct vcpu *v, const struct mmuext_op *op)
     else if (op->cmd == MMUEXT_TLB_FLUSH_MULTI || op->cmd == MMUEXT_INVLPG_MULTI)
         rc = mmu_vcpu_cpus(v, guest_ptr((uint64_t)op->arg2.vcpumask.p), &cpus);
     if (rc)
-        return -XEN_EINVAL; /* not -XEN_EFAULT: as Xen answers for a bitmap that is not there */
+        return -XEN_EINVAL; /* what Xen says to a bad bitmap here; in update_va_mapping -XEN_EFAULT */
     if (!page)
         arch_tlb_flush(cpus);
     else if (guest_range_ok(guest_ptr(op->arg1.linear_addr), 1))
@@ -170,7 +170,5 @@ int64_t hcall_mmuext_op(const struct hypercall_args *args)
         i++;
     }
     mmu_put_domain(v, d);
-    if (rc == -XEN_EBUSY) /* a frame in use as something else: as Xen says it */
-        rc = -XEN_EINVAL;
     return mmu_end_round(args, sizeof(struct mmuext_op), i, rc);
 }

@@ -58,6 +58,7 @@ static _Thread_local bool fail_injected;
 static _Thread_local struct arch_spinlock *held[LOCK_TRACE_DEPTH];
 static _Thread_local unsigned held_count;
 
+static _Atomic bool noise;
 static _Atomic unsigned cache_flushes;
 static uint64_t l1tf_limit;
 
@@ -171,6 +172,10 @@ const char *host_log(void)
 
 struct lock_trace *arch_lock_trace(void)
 {
+    static _Thread_local unsigned calls;
+
+    if (atomic_load_explicit(&noise, memory_order_relaxed) && ++calls % 16 == 0)
+        sched_yield();
     return &trace;
 }
 
@@ -181,6 +186,8 @@ cpumask_t arch_online_cpus(void)
 
 bool arch_preempt_pending(void)
 {
+    if (atomic_load_explicit(&noise, memory_order_relaxed))
+        sched_yield();
     if (preempt_period == 0 || --preempt_countdown > 0)
         return false;
     preempt_countdown = preempt_period;
@@ -345,6 +352,11 @@ void arch_cache_flush_frame(mfn_t m)
 void arch_cache_flush(void)
 {
     cache_flushes++;
+}
+
+void host_set_noise(bool on)
+{
+    atomic_store(&noise, on);
 }
 
 unsigned host_cache_flush_count(void)

@@ -40,6 +40,9 @@ unsigned host_preempt_count(void);
  * HOST_MAX_MFN are devices that may be. */
 #define HOST_OWN_DEVICE  0x200000UL
 #define HOST_SEEN_DEVICE 0x200010UL
+/* While it is on, threads give way now and then just after they have taken a lock,
+ * and wherever they could be preempted. */
+void host_set_noise(bool on);
 /* Frames written back from the caches, since the program's start. */
 unsigned host_cache_flush_count(void);
 /* What arch_l1tf_limit() says; 0 (nothing at risk) at the start. */
