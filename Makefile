@@ -48,7 +48,7 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
-               pit.o rtc.o uart.o watchdog.o topology.o power.o)
+               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
@@ -203,6 +203,11 @@ check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under Thre
 mutants-mm: ## break mm/ in some 65 places, one at a time: each must be caught
 	unittests/mutate_mm.sh
 
+.PHONY: model
+model: ## explore the models of the page types' and the flushes' protocol to the end (minutes)
+	tools/install-packages model
+	nice unittests/spin/run
+
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
@@ -248,7 +253,7 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps isolate evil bench mmubench mmu evil_mmu
+GUESTS := hello ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu
 BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
@@ -256,7 +261,7 @@ GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.
 GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
-            evil_mmu/context.o
+            evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o lib.o page.o \
             space.o table.o time.o trap.o
@@ -296,7 +301,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-qemu-all test-xen bench
+.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -307,6 +312,9 @@ test-runner: ## test the judge of the QEMU runs
 test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
 	tools/install-packages qemu disc
 	tools/qemu-tests
+
+test-failures: $(B)/lagan guests ## crash dumps, the watchdog, debug keys, console input, bad modules
+	tools/qemu-failures
 
 test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, each attack by itself
 	tools/install-packages qemu disc
@@ -324,7 +332,7 @@ bench: guests ## boot cost, sizes, instruction counts of frequent services, besi
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/*
+SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/* unittests/*.sh unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
@@ -403,6 +411,7 @@ test-parts:
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-runner
+	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-qemu
 
@@ -416,6 +425,7 @@ test-all-parts:
 	+$(SUB) test-host
 	+$(SUB) test-reproducible
 	+$(SUB) test-runner
+	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-xen
 	+$(SUB) test-qemu-all

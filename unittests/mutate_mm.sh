@@ -5,7 +5,7 @@
 # Usage: unittests/mutate_mm.sh [number of one mutation]
 # A mutation is FILE @@ sed expression @@ what it breaks (mutations_mm.txt).
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 cp -r Makefile include mm unittests xen "$tree"/
