@@ -68,11 +68,13 @@ int mmu_vcpu_cpus(const struct vcpu *v, guest_ptr_t bitmap, cpumask_t *cpus)
     uint64_t word;
     int rc = copy_from_guest(&word, bitmap, sizeof(word));
 
+    if (rc)
+        return rc;
     *cpus = cpumask_none();
     for (unsigned i = 0; i < d->vcpu_count; i++)
         if ((word >> i & 1) && atomic_load(&d->vcpu[i]->sched.unit.on_cpu))
             *cpus = cpumask_or(*cpus, cpumask_of(d->vcpu[i]->sched.cpu));
-    return rc;
+    return 0;
 }
 
 STATIC_ASSERT(MAX_VCPUS <= 64);
