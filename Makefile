@@ -188,7 +188,7 @@ run-$(1)-$(2): $(B)/host-$(if $(VARIANT_$(1)),$(1),plain)/test_$(2)
 	status=0; $(RUN_$(1)) ./$$< >$(B)/run-$(1)-$(2).log 2>&1 || status=$$$$?; cat $(B)/run-$(1)-$(2).log; exit $$$$status
 endef
 RUN_plain    :=
-RUN_valgrind := valgrind -q --error-exitcode=9 --leak-check=full
+RUN_valgrind := valgrind -q --fair-sched=yes --error-exitcode=9 --leak-check=full
 RUN_asan     :=
 RUN_tsan     := TSAN_OPTIONS=halt_on_error=1
 $(foreach v,plain valgrind asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call host_run,$(v),$(p)))))
