@@ -48,7 +48,7 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
-               pit.o rtc.o uart.o watchdog.o topology.o power.o)
+               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
@@ -161,7 +161,8 @@ CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT
             hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o elf.o elf_notes.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
-TEST_core := $(CORE_WORLD) $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o)
+TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o pv_build.o bootdomains.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -197,7 +198,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm core) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -248,11 +249,19 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 	    { cat $(B)/fuzz-$*.log; exit 1; }
 	echo "fuzz $*: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$*.log) inputs, no fault"
 
+# The long forms of the tests that have one. SOAK_MINUTES are divided among them.
+SOAK_MINUTES ?= 60
+.PHONY: soak
+soak: $(foreach p,mm event,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
+      $(B)/host-tsan/test_sched $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) $(B)/lagan guests ## random tests, fuzzers, threads and guests, over and over for SOAK_MINUTES (60)
+	tools/install-packages test qemu
+	nice tools/soak $(SOAK_MINUTES) $(FUZZERS)
+
 # ---------------------------------------------------------------------------------------------------
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps isolate evil bench mmubench mmu evil_mmu
+GUESTS := hello ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu
 BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
@@ -260,7 +269,7 @@ GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.
 GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
-            evil_mmu/context.o
+            evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o lib.o page.o \
             space.o table.o time.o trap.o
@@ -300,7 +309,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-qemu-all test-xen bench
+.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -311,6 +320,9 @@ test-runner: ## test the judge of the QEMU runs
 test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
 	tools/install-packages qemu disc
 	tools/qemu-tests
+
+test-failures: $(B)/lagan guests ## crash dumps, the watchdog, debug keys, console input, bad modules
+	tools/qemu-failures
 
 test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, each attack by itself
 	tools/install-packages qemu disc
@@ -407,6 +419,7 @@ test-parts:
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-runner
+	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-qemu
 
@@ -420,6 +433,7 @@ test-all-parts:
 	+$(SUB) test-host
 	+$(SUB) test-reproducible
 	+$(SUB) test-runner
+	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-xen
 	+$(SUB) test-qemu-all

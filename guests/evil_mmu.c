@@ -11,7 +11,8 @@
 const char guest_name[] = "evil_mmu";
 
 static const struct attack *const tables[] = {evil_mmu_entries, evil_mmu_linear, evil_mmu_leaks,
-                                              evil_mmu_frames,  evil_mmu_races,  evil_mmu_contexts};
+                                              evil_mmu_frames,  evil_mmu_races,  evil_mmu_frees,
+                                              evil_mmu_contexts};
 
 volatile uint64_t evil_page[TABLE_SLOTS] PAGE_ALIGNED;
 

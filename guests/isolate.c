@@ -28,8 +28,9 @@ static struct tenant {
     uint64_t target[2];
     uint16_t es, fs, gs;
     bool avx, aux;
+    uint64_t xcr0; /* 0: there is none */
     volatile uint64_t done, rounds, switches;
-    uint64_t user_loops;
+    volatile uint64_t hits;
     char what[64];
     uint64_t got, wanted;
 } tenants[KIT_CPUS_MAX];
@@ -56,16 +57,32 @@ static uint64_t of(const struct tenant *t, unsigned n)
 
 /* ---- floating point ---- */
 
-static void enable_avx(void *argument)
+static void set_xcr0(void *argument)
 {
-    (void)argument;
     __asm__ volatile("mov %%cr4, %%rax; or $0x40000, %%eax; mov %%rax, %%cr4;"
-                     "xor %%ecx, %%ecx; xor %%edx, %%edx; mov $7, %%eax; xsetbv;"
-                     "vpxor %%xmm0, %%xmm0, %%xmm0"
+                     "xor %%ecx, %%ecx; xor %%edx, %%edx; mov %0, %%rax; xsetbv"
                      :
-                     :
+                     : "r"(argument)
                      : "rax", "rcx", "rdx");
 }
+
+#define FILL_YMM(n) __asm__ volatile("vmovdqu %0, %%ymm" #n : : "m"(t->wide[n]))
+#define FILL_XMM(n) __asm__ volatile("movdqu %0, %%xmm" #n : : "m"(t->wide[n]))
+#define READ_YMM(n) __asm__ volatile("vmovdqu %%ymm" #n ", %0" : "=m"(t->wide_later[n]))
+#define EACH_OF_4(what, a, b, c, d) \
+    do {                            \
+        what(a);                    \
+        what(b);                    \
+        what(c);                    \
+        what(d);                    \
+    } while (0)
+#define EACH_OF_16(what)                 \
+    do {                                 \
+        EACH_OF_4(what, 0, 1, 2, 3);     \
+        EACH_OF_4(what, 4, 5, 6, 7);     \
+        EACH_OF_4(what, 8, 9, 10, 11);   \
+        EACH_OF_4(what, 12, 13, 14, 15); \
+    } while (0)
 
 static void fill_fpu(struct tenant *t)
 {
@@ -83,16 +100,12 @@ static void fill_fpu(struct tenant *t)
             t->wide[i][j] = of(t, 16 + 4 * i + j);
         }
     }
-#define FILL(n)                                                       \
-    if (t->avx) {                                                     \
-        __asm__ volatile("vmovdqu %0, %%ymm" #n : : "m"(t->wide[n])); \
-    } else {                                                          \
-        __asm__ volatile("movdqu %0, %%xmm" #n : : "m"(t->wide[n]));  \
+    if (t->avx) {
+        EACH_OF_16(FILL_YMM);
+    } else {
+        EACH_OF_16(FILL_XMM);
     }
-    FILL(0)
-    FILL(1) FILL(2) FILL(3) FILL(4) FILL(5) FILL(6) FILL(7) FILL(8) FILL(9) FILL(10) FILL(11)
-        FILL(12) FILL(13) FILL(14) FILL(15) __asm__ volatile("fxsave64 %0"
-                                                             : "=m"(t->first));
+    __asm__ volatile("fxsave64 %0" : "=m"(t->first));
 }
 
 static uint64_t xcr0(void)
@@ -113,15 +126,14 @@ static void look_at_fpu(struct tenant *t)
         (void)wrong(t, "xmm pattern", memcmp(&t->later[XMM_FIRST + 16 * i], t->wide[i], 16) != 0,
                     0);
     }
+    if (t->xcr0 != 0) {
+        (void)wrong(t, "xcr0", xcr0(), t->xcr0);
+    }
     if (!t->avx) {
         return;
     }
-#define LOOK(n) __asm__ volatile("vmovdqu %%ymm" #n ", %0" : "=m"(t->wide_later[n]));
-    LOOK(0)
-    LOOK(1) LOOK(2) LOOK(3) LOOK(4) LOOK(5) LOOK(6) LOOK(7) LOOK(8) LOOK(9) LOOK(10) LOOK(11)
-        LOOK(12) LOOK(13) LOOK(14) LOOK(15)(void)
-            wrong(t, "ymm", memcmp(t->wide, t->wide_later, sizeof(t->wide)) != 0, 0);
-    (void)wrong(t, "xcr0", xcr0(), 7);
+    EACH_OF_16(READ_YMM);
+    (void)wrong(t, "ymm", memcmp(t->wide, t->wide_later, sizeof(t->wide)) != 0, 0);
 }
 
 /* ---- segments ---- */
@@ -193,7 +205,7 @@ static void read_aux_once(void *argument)
     *(uint32_t *)argument = read_aux();
 }
 
-/* Every other tenant watches the bait and leaves it alone; the others touch it, and watch nothing. It is
+/* Every other tenant watches its own part of the bait; the others watch nothing, and touch all of it. It is
  * at the same address in each domain. Every third has RDTSC trap in user mode. */
 static volatile uint64_t bait[KIT_CPUS_MAX * 4];
 
@@ -220,7 +232,10 @@ static uint64_t watched(const struct tenant *t, unsigned i)
 
 static bool watchpoint_hit(struct trap_frame *frame)
 {
-    (void)wrong(&tenants[this_cpu()->id], "watchpoint", frame->rip, 0);
+    struct tenant *t = &tenants[this_cpu()->id];
+
+    (void)wrong(t, "watchpoint", watches(t) ? 0 : frame->rip, 0);
+    t->hits++;
     return true;
 }
 
@@ -243,12 +258,19 @@ static void fill_others(struct tenant *t)
 
 static void look_at_others(struct tenant *t)
 {
+    uint64_t before;
+
     for (unsigned i = 0; i < 4; i++) {
         (void)wrong(t, "debug register", (uint64_t)hypercall1(__HYPERVISOR_get_debugreg, i),
                     watched(t, i));
     }
     (void)wrong(t, "dr7", (uint64_t)hypercall1(__HYPERVISOR_get_debugreg, 7) & 0xffff00ff,
                 watches(t) ? DR7_WRITES : 0);
+    if (watches(t)) {
+        before = t->hits;
+        *(volatile uint64_t *)watched(t, t->rounds % 4) = 0;
+        (void)wrong(t, "hits of the watchpoint", t->hits - before, 1);
+    }
     for (unsigned i = 0; i < KIT_CPUS_MAX * 4 && !watches(t); i++) {
         bait[i]++;
     }
@@ -325,7 +347,8 @@ static void live(void *argument)
     op.arg1.mfn = va_to_mfn((void *)kit_start_info->pt_base);
     (void)wrong(t, "user base", (uint64_t)hv_mmuext(&op, 1), 0);
     /* Not on all: the others must not find it in their registers nor in XCR0. */
-    t->avx = t->value % 3 != 0 && guarded(enable_avx, NULL).vector == TRAP_NONE;
+    t->avx = t->value % 3 != 0 && guarded(set_xcr0, (void *)7).vector == TRAP_NONE;
+    t->xcr0 = t->avx ? 7 : guarded(set_xcr0, (void *)3).vector == TRAP_NONE ? 3 : 0;
     fill_segments(t, id);
     fill_others(t);
     fill_fpu(t);

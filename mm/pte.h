@@ -35,6 +35,12 @@ static inline unsigned pte_index(uint64_t va, unsigned level)
     return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) & (TABLE_ENTRIES - 1);
 }
 
+/* Which entry of its table lies at this address. */
+static inline unsigned pte_slot(uint64_t address)
+{
+    return (unsigned)(address & ~PAGE_MASK) >> 3;
+}
+
 static inline bool pte_slot_is_hv(unsigned level, unsigned index)
 {
     return level == 4 && index >= L4_HV_FIRST && index <= L4_HV_LAST;

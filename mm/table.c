@@ -42,6 +42,8 @@ int table_pin(struct account *a, mfn_t m, unsigned level)
     }
     if (rc)
         frame_put(m);
+    if (rc == -XEN_EBUSY)
+        rc = -XEN_EINVAL; /* what the ABI says of tables */
     return rc ? rc : check_alive(a, m);
 }
 
@@ -100,10 +102,10 @@ static int update_table(struct account *a, mfn_t table, enum frame_type type, un
     if (rc)
         return rc;
     /* Only now can the table not be taken out of use any more (INV-TYPE-4). */
-    word = frame_lock(f);
-    usable = word_type(word) == type && (word & TYPE_VALID);
+    usable = frame_lock_valid(f, type, &word);
     done = usable && exchange(entry, c, &new, &old);
-    frame_unlock(f, word);
+    if (usable)
+        frame_unlock(f, word);
     release(a, c, type, done ? old : new);
     if (!done)
         return usable ? -XEN_EAGAIN : -XEN_EINVAL;
@@ -116,7 +118,7 @@ static int update_memory(mfn_t m, unsigned index, const struct table_change *c)
     int rc = c->exact ? -XEN_EINVAL : type_get(m, TYPE_WRITABLE);
 
     if (rc)
-        return rc;
+        return rc == -XEN_EBUSY ? -XEN_EINVAL : rc;
     pte_store((uint64_t *)arch_map_frame(m) + index, c->entry);
     type_put(m);
     return 0;

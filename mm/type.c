@@ -23,7 +23,9 @@
  * own, and an operation that is never taken up again harms nobody but the frame's owner.
  *
  * Who may change the word: anybody, by compare-and-swap from a word without LOCKED; the holder of
- * LOCKED, by a store. In state busy the worker has one of the counts. A last put takes LOCKED
+ * LOCKED, by a store; in state busy, the worker as it likes, for nobody takes LOCKED then
+ * (INV-TYPE-5): a store of either would undo what the other did. The worker has one of the counts.
+ * A last put takes LOCKED
  * before it reads the clock: with a plain compare-and-swap from count 1 to 0, a getter and putter
  * that come in between would make the same word 1 again with a later end of use than the stamp
  * says, and a CPU that flushed between the two would count as clean:
@@ -65,14 +67,29 @@ uint32_t frame_lock(struct frame *f)
 {
     uint32_t word = word_load(f);
 
-    lock_trace_push(LK_FRAME, true);
     do
-        while (word & TYPE_LOCKED) {
+        while ((word & TYPE_LOCKED) || is_busy(word)) {
             arch_relax();
             word = word_load(f);
         }
     while (!word_cas(f, &word, word | TYPE_LOCKED));
+    lock_trace_push(LK_FRAME, true);
     return word;
+}
+
+bool frame_lock_valid(struct frame *f, enum frame_type type, uint32_t *word)
+{
+    *word = word_load(f);
+    for (;;) {
+        if (word_type(*word) != type || !(*word & TYPE_VALID))
+            return false;
+        if (!(*word & TYPE_LOCKED) && word_cas(f, word, *word | TYPE_LOCKED))
+            break;
+        arch_relax();
+        *word = word_load(f);
+    }
+    lock_trace_push(LK_FRAME, true);
+    return true;
 }
 
 void frame_unlock(struct frame *f, uint32_t word)

@@ -9,7 +9,8 @@
  * type L1..L4 or SEGDESC has no writable mapping by any guest. INV-TYPE-3: a validated table holds,
  * for each present entry, the references that entry needs; a partial one for the entries below its
  * cursor; any other none. INV-TYPE-4: a table's entries change only while it is validated, under
- * its bit lock, or while exactly one CPU validates it.
+ * its bit lock, or while exactly one CPU validates it. INV-TYPE-5: the bit lock is not taken while a
+ * frame is busy (claimed, validated or torn down).
  */
 #pragma once
 
@@ -69,7 +70,8 @@ struct table_change {
  * new value; the old entry's references are dropped, or end in old_table where that takes long. A
  * frame in use as nothing or as memory gets a plain store. No flush is done: safety is kept by
  * stamps (INV-TYPE-1), the guest's view is the caller's care. -XEN_EAGAIN: not the expected one;
- * -XEN_EPERM: not RAM, and the account may not map it; -XEN_EINVAL and like type_get(). */
+ * -XEN_EPERM: not RAM, and the account may not map it; -XEN_EBUSY: an L1 entry would make writable
+ * what is in use as something else; -XEN_EINVAL for all other conflicts of types; -XEN_ERESTART. */
 int table_update(struct account *a, mfn_t table, unsigned index,
                  struct table_change *c) LAGAN_MUST_CHECK;
 /* Drops the type and general reference of *table, unless it is MFN_INVALID, and makes it that.

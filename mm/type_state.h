@@ -41,8 +41,11 @@ static inline bool type_is_table(enum frame_type type)
 }
 
 /* Takes the bit lock; from now on the word is the holder's until frame_unlock() stores the new one.
- * Held for a few instructions only; nothing else may be taken meanwhile. */
+ * Held for a few instructions only; nothing else may be taken meanwhile. Waits while
+ * the frame is busy. */
 uint32_t frame_lock(struct frame *f);
+/* As above, for a frame that is valid as `type`; else false, at once, and it is not locked. */
+bool frame_lock_valid(struct frame *f, enum frame_type type, uint32_t *word) LAGAN_MUST_CHECK;
 void frame_unlock(struct frame *f, uint32_t word);
 
 /* As type_put(), in preemptible steps: -XEN_ERESTART, and the reference is still the caller's,

@@ -55,7 +55,12 @@ static uint64_t as_stored(const struct account *a, unsigned level, uint64_t e)
 {
     if (level > 1)
         return e | PTE_US;
-    return (e | PTE_US) & ~(a->maps_io ? PTE_G : PTE_G | CACHE_BITS);
+    if (!a->maps_io)
+        return (e | PTE_US) & ~(PTE_G | CACHE_BITS);
+    if ((e & PTE_RW) && !arch_mfn_valid(pte_frame(e)) &&
+        arch_io_access(pte_frame(e)) == IO_READ_ONLY)
+        e &= ~PTE_RW;
+    return (e | PTE_US) & ~PTE_G;
 }
 
 /* Addresses in non-present entries are acceptable unless address - 1 is below this. */
@@ -82,7 +87,7 @@ static int get_table(const struct account *a, mfn_t m, enum frame_type type)
     rc = type_get(m, type);
     if (rc)
         frame_put(m);
-    return rc;
+    return rc == -XEN_EBUSY ? -XEN_EINVAL : rc; /* what the ABI says of tables */
 }
 
 static int get_memory(const struct account *a, domid_t from, uint64_t e)
@@ -107,7 +112,7 @@ static int get_memory(const struct account *a, domid_t from, uint64_t e)
 
 static int get_io(const struct account *a, mfn_t m)
 {
-    return a->maps_io && arch_io_frame_ok(m) ? 0 : -XEN_EPERM;
+    return a->maps_io && arch_io_access(m) != IO_NONE ? 0 : -XEN_EPERM;
 }
 
 int entry_get(const struct account *a, domid_t from, unsigned level, uint64_t *e)

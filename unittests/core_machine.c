@@ -17,11 +17,14 @@ struct pv_start core_started;
 int64_t (*core_stub)(const struct hypercall_args *args);
 jmp_buf *core_power_off;
 int core_exit_status;
+void (*core_during_create)(struct domain *d);
 
 /* ---- domains and vCPUs ---- */
 
 int arch_domain_init(struct domain *d)
 {
+    if (core_during_create)
+        core_during_create(d);
     d->arch.page = page_alloc(0, HEAP_CLEAR);
     return d->arch.page ? 0 : -XEN_ENOMEM;
 }

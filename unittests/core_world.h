@@ -64,6 +64,9 @@ extern unsigned core_restarts;
 /* Called in the middle of the next copy to or from the guest, once: what another CPU does then. */
 extern void (*core_during_copy)(void);
 
+/* Called in the middle of domain_create(): what another CPU does then. */
+extern void (*core_during_create)(struct domain *d);
+
 /* What stands for physdev_op: tests make it behave as they need. NULL: -XEN_ENOSYS. */
 extern int64_t (*core_stub)(const struct hypercall_args *args);
 /* What the stand-in for iret returns. */

@@ -12,6 +12,7 @@
 #include "mm/frame.h"
 #include "mm/pte.h"
 #include "mm/type.h"
+#include "unittests/arch/host.h"
 
 enum { MODEL_FRAMES = 26, MODEL_SLOTS = 9 };
 
@@ -23,6 +24,7 @@ struct model_frame {
     domid_t owner;
     bool allocated;
     unsigned pin;           /* level, 0: none */
+    bool fresh;             /* was no table before the operation that is being tried */
     unsigned writable, seg; /* held by the test, with a general reference each */
     /* derived by model_walk(): */
     unsigned refs, types;
@@ -44,14 +46,26 @@ static inline struct model_frame *model_find(struct model *md, mfn_t m)
 
 static inline void model_use(struct model *md, struct model_frame *f, enum frame_type type);
 
+/* Account 2 has devices. Those above the RAM are anybody's whom they are given to. */
+static inline bool model_is_device(const struct model_frame *table, unsigned level, uint64_t e)
+{
+    uint64_t n = (e & PTE_FRAME) >> 12;
+
+    return table->owner == 2 && level == 1 && n >= HOST_MAX_MFN && n < UINT64_C(1) << 28 &&
+           n != HOST_OWN_DEVICE;
+}
+
+/* `from`: whose frames an L1 entry may map; 0: it has been accepted already, anybody's. */
 static inline void model_entry(struct model *md, const struct model_frame *table, unsigned level,
-                               uint64_t e)
+                               uint64_t e, domid_t from)
 {
     struct model_frame *target = model_find(md, mfn((e & PTE_FRAME) >> 12));
 
-    if (!(e & 1))
+    if (!(e & 1) || model_is_device(table, level, e))
         return;
-    if (!target || target->owner != table->owner || (e >> 40 & 0xfff) ||
+    if (level > 1)
+        from = table->owner;
+    if (!target || (from && target->owner != from) || (e >> 40 & 0xfff) ||
         (level > 1 && (e & (PTE_PWT | PTE_PCD | PTE_PSE | PTE_G)))) {
         md->bad = true;
         return;
@@ -87,15 +101,17 @@ static inline void model_use(struct model *md, struct model_frame *f, enum frame
         return;
     for (unsigned i = 0; i < MODEL_SLOTS; i++)
         if (type != TYPE_L4 || model_slot[i] != 256)
-            model_entry(md, f, type, table[model_slot[i]]);
+            model_entry(md, f, type, table[model_slot[i]], f->fresh ? f->owner : 0);
 }
 
 /* Derives everything anew; false when it does not fit together. */
 static inline bool model_walk(struct model *md)
 {
     md->bad = false;
-    for (unsigned i = 0; i < MODEL_FRAMES; i++)
+    for (unsigned i = 0; i < MODEL_FRAMES; i++) {
         md->f[i].refs = md->f[i].types = 0;
+        md->f[i].fresh = false;
+    }
     for (unsigned i = 0; i < MODEL_FRAMES; i++) {
         struct model_frame *f = &md->f[i];
 
@@ -110,10 +126,19 @@ static inline bool model_walk(struct model *md)
     return !md->bad;
 }
 
+/* What is no table now may become one: its entries are then judged as new ones. */
+static inline void model_note_fresh(struct model *md)
+{
+    for (unsigned i = 0; i < MODEL_FRAMES; i++)
+        md->f[i].fresh = md->f[i].types == 0;
+}
+
 /* Would one more use of f be acceptable? */
 static inline bool model_may_use(struct model *md, struct model_frame *f, enum frame_type type)
 {
     bool ok = model_walk(md);
+
+    model_note_fresh(md);
 
     model_use(md, f, type);
     ok = ok && !md->bad;
@@ -123,15 +148,17 @@ static inline bool model_may_use(struct model *md, struct model_frame *f, enum f
 
 /* Would the entry be acceptable in the table, beside the old one? */
 static inline bool model_may_set(struct model *md, struct model_frame *table, unsigned slot,
-                                 uint64_t e)
+                                 uint64_t e, domid_t from)
 {
     bool ok = model_walk(md);
+
+    model_note_fresh(md);
 
     if (!table->types || table->type == TYPE_WRITABLE)
         return true;
     if (table->type == TYPE_SEGDESC || (table->type == TYPE_L4 && slot == 256))
         return false;
-    model_entry(md, table, table->type, e);
+    model_entry(md, table, table->type, e, from);
     ok = ok && !md->bad;
     model_walk(md);
     return ok;

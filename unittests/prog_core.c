@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tests of the core: domains from creation to the end, hypercalls and their dispatch, reservations.
+ * Tests of the core: domains from creation to the end, hypercalls and their dispatch, reservations,
+ * the domain builder, domains that come with the boot.
  */
 #include "suite.h"
 
-extern const struct suite suite_domain, suite_hypercall, suite_vcpu_op, suite_reservation;
+extern const struct suite suite_domain, suite_hypercall, suite_vcpu_op, suite_reservation,
+    suite_pv_build, suite_bootdomains;
 
-const struct suite *const suites[] = {&suite_domain, &suite_hypercall, &suite_vcpu_op,
-                                      &suite_reservation, NULL};
+const struct suite *const suites[] = {&suite_domain,
+                                      &suite_hypercall,
+                                      &suite_vcpu_op,
+                                      &suite_reservation,
+                                      &suite_pv_build,
+                                      &suite_bootdomains,
+                                      NULL};

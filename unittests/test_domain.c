@@ -140,12 +140,29 @@ static void every_allocation_fails(void)
     CU_ASSERT(n > 8);
 }
 
-/* Whoever looks while a domain is being made does not get hold of it. */
+/* Whoever looks while a domain is being made does not get hold of it, nor of its id. */
+static void look_for_it(struct domain *d)
+{
+    struct domain_config same = usual;
+    struct domain *other;
+
+    core_during_create = NULL;
+    CU_ASSERT(d->id == 1 && domain_count() == 1);
+    CU_ASSERT_PTR_NULL(domain_find(1));
+    CU_ASSERT_PTR_NULL(domain_find_next(0));
+    same.id = 1;
+    CU_ASSERT_EQUAL(domain_create(&same, &other), -XEN_EEXIST);
+}
+
 static void not_found_half_made(void)
 {
     struct domain *d;
 
     core_start(PAGES);
+    core_during_create = look_for_it;
+    CU_ASSERT_EQUAL_FATAL(domain_create(&usual, &d), 0);
+    CU_ASSERT_PTR_NULL(core_during_create);
+    core_kill(d);
     for (unsigned n = 2; n < 8; n++) {
         host_fail_after(n);
         CU_ASSERT_EQUAL(domain_create(&usual, &d), -XEN_ENOMEM);

@@ -44,6 +44,8 @@ static uint64_t random_entry(void)
                                      0,      KIT_RW | PTE_A, KIT_RW | PTE_PSE, KIT_RO | PTE_NX};
     uint64_t e = kit_pte(md.f[pick(MODEL_FRAMES)].m, flags[pick(ARRAY_SIZE(flags))]);
 
+    if (pick(20) == 0)
+        e = kit_pte(mfn(HOST_OWN_DEVICE + pick(3)), flags[pick(ARRAY_SIZE(flags))]);
     if (pick(100) == 0)
         e |= UINT64_C(1) << (40 + pick(12));
     if (pick(100) == 0)
@@ -82,11 +84,23 @@ static void step_unpin(struct model_frame *f)
 static void step_update(struct model_frame *f)
 {
     unsigned slot = model_slot[pick(MODEL_SLOTS)];
-    uint64_t e = random_entry();
-    bool may = model_may_set(&md, f, slot, e);
-    int rc = TO_THE_END(table_set(account_of(f), f->m, slot, e, pick(2)));
+    struct table_change c = {.entry = random_entry(),
+                             .from = (domid_t)(pick(3) ? f->owner : 1 + pick(2)),
+                             .preserve_ad = pick(2),
+                             .exact = pick(4) == 0,
+                             .expected = *kit_entry(f->m, slot)};
+    bool may = model_may_set(&md, f, slot, c.entry, c.from);
+    int rc;
 
+    if (c.exact && (!f->types || f->type > TYPE_L4 || pick(4) == 0)) {
+        c.expected ^= UINT64_C(1) << pick(64);
+        may = false;
+    }
+    rc = TO_THE_END(table_update(account_of(f), f->m, slot, &c));
     CU_ASSERT_EQUAL(rc == 0, may);
+    if (c.old_table.n != MFN_INVALID.n)
+        while (table_drop(&c.old_table) != 0)
+            ;
 }
 
 static void step_hold(struct model_frame *f)
@@ -216,6 +230,7 @@ static void test_model(void)
 
     rnd = kit_seed(3);
     kit_start(128);
+    kit_b.maps_io = true;
     for (unsigned i = 0; i < MODEL_FRAMES; i++)
         renew(&md.f[i]);
     for (unsigned n = 0; n < steps; n++) {

@@ -4,7 +4,10 @@
  * entry, the registers and the instruction pointer. The page tables are real (mm/), the guest's
  * code is a buffer.
  */
+#include <pthread.h>
 #include <string.h>
+
+#include <lagan/assert.h>
 
 #include "unittests/mm_kit.h"
 #include "unittests/pv_host.h"
@@ -20,7 +23,7 @@ static struct cpu_user_regs regs;
 static uint8_t code[PV_INSN_MAX];
 static size_t code_bytes;
 static bool is_64bit;
-static unsigned retired;
+static _Atomic unsigned retired;
 static struct kit_space s;
 static mfn_t extra;
 
@@ -44,7 +47,7 @@ static void (*during_fetch)(void);
 
 size_t emul_fetch(const struct cpu_user_regs *r, uint8_t bytes[PV_INSN_MAX])
 {
-    CU_ASSERT_EQUAL(r->rip, CODE);
+    BUG_ON(r->rip != CODE);
     memcpy(bytes, code, code_bytes);
     if (during_fetch)
         during_fetch();
@@ -154,6 +157,36 @@ static void test_writes(void)
     CU_ASSERT_TRUE(WRITE(2, 0, "\xc7\x07\0\0\0\0"));
     CU_ASSERT_EQUAL(*kit_entry(s.l1[0], 2), kit_pte(extra, 0) >> 32 << 32);
     CU_ASSERT_EQUAL(frame_refs(frame_of(extra)), 1);
+    end();
+}
+
+/* Ways to say where the entry is. */
+static void test_addresses(void)
+{
+    uint64_t va = WINDOW + 100 * 8;
+
+    start();
+    regs.rax = 0x10;
+    regs.rcx = 5;
+    regs.r9 = va - 40 + 128;
+    code_bytes = 5;
+    memcpy(code, "\x49\x89\x44\xc9\x80", code_bytes); /* mov %rax,-128(%r9,%rcx,8) */
+    CU_ASSERT_TRUE(pv_ptwr_fault(&vcpu, &regs, va));
+    CU_ASSERT_EQUAL(*kit_entry(s.l1[0], 100), 0x10);
+    code_bytes = 7;
+    memcpy(code, "\x48\x89\x0d\0\0\0\0", code_bytes); /* mov %rcx,x(%rip) */
+    regs.rip = CODE;
+    *(int32_t *)(void *)(code + 3) = (int32_t)(va - (CODE + 7));
+    regs.rcx = 0x20;
+    CU_ASSERT_TRUE(pv_ptwr_fault(&vcpu, &regs, va));
+    CU_ASSERT_EQUAL(*kit_entry(s.l1[0], 100), 0x20);
+    regs.rax = 0x30;
+    regs.rdi = va | UINT64_C(1) << 40;
+    code_bytes = 4;
+    memcpy(code, "\x67\x48\x89\x07", code_bytes); /* mov %rax,(%edi) */
+    regs.rip = CODE;
+    CU_ASSERT_TRUE(pv_ptwr_fault(&vcpu, &regs, va));
+    CU_ASSERT_EQUAL(*kit_entry(s.l1[0], 100), 0x30);
     end();
 }
 
@@ -272,9 +305,53 @@ static void test_race(void)
     end();
 }
 
+/* lock xadd %rax,(%rdi) by several vCPUs on one entry that is not present: no addition is lost,
+ * though many writes find the entry changed and are made again. */
+enum { ADDERS = 3, ADDITIONS = 20000, COUNTER = 200 };
+
+static void *add_many(void *arg)
+{
+    struct cpu_user_regs r = regs;
+    struct vcpu v = vcpu;
+
+    host_enter_cpu((unsigned)(uintptr_t)arg);
+    for (unsigned i = 0; i < ADDITIONS; i++) {
+        r.rip = CODE;
+        r.rax = 2;
+        r.rdi = WINDOW + COUNTER * 8;
+        while (r.rip == CODE)
+            if (!pv_ptwr_fault(&v, &r, r.rdi))
+                return NULL;
+    }
+    return arg;
+}
+
+static void test_atomic(void)
+{
+    pthread_t thread[ADDERS];
+    void *done;
+
+    start();
+    code_bytes = 5;
+    memcpy(code, "\xf0\x48\x0f\xc1\x07", code_bytes);
+    for (uintptr_t i = 0; i < ADDERS; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&thread[i], NULL, add_many, (void *)(i + 1)), 0);
+    for (uintptr_t i = 0; i < ADDERS; i++) {
+        pthread_join(thread[i], &done);
+        CU_ASSERT_EQUAL((uintptr_t)done, i + 1);
+    }
+    CU_ASSERT_EQUAL(*kit_entry(s.l1[0], COUNTER), 2UL * ADDERS * ADDITIONS);
+    end();
+}
+
 static const struct test_case cases[] = {
-    {"writes", test_writes},   {"registers", test_registers},
-    {"refused", test_refused}, {"other frames", test_other_frames},
-    {"a race", test_race},     {0},
+    {"writes", test_writes},
+    {"addresses", test_addresses},
+    {"registers", test_registers},
+    {"refused", test_refused},
+    {"other frames", test_other_frames},
+    {"a race", test_race},
+    {"several vCPUs on one entry", test_atomic},
+    {0},
 };
 const struct suite suite_ptwr = {"ptwr", cases, NULL, NULL};

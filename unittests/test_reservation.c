@@ -62,9 +62,12 @@ static void populate_and_decrease(void)
     for (unsigned i = 0; i < 10; i++)
         CU_ASSERT_EQUAL(arch_m2p_get(mfn(list()[i])), 500 + i);
     m = mfn(list()[3]);
+    CU_ASSERT(frame_get(m, d->id)); /* still mapped somewhere: it is charged, but has no name */
     CU_ASSERT_EQUAL(op(XENMEM_decrease_reservation), 10);
-    CU_ASSERT_EQUAL(d->account.pages, 0);
+    CU_ASSERT_EQUAL(d->account.pages, 1);
     CU_ASSERT_EQUAL(arch_m2p_get(m), UINT64_MAX);
+    frame_put(m);
+    CU_ASSERT_EQUAL(d->account.pages, 0);
     CU_ASSERT_EQUAL(op(XENMEM_decrease_reservation), 0); /* not its own any more */
     core_audit();
     end();

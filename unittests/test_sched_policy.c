@@ -136,6 +136,37 @@ static void leases(void)
     CU_ASSERT_EQUAL(q.turn_end, now + 13 * MS); /* 15 - 2 - 10 */
 }
 
+/* A CPU that came to its timer late has let a domain run for much longer than a period's budget. The
+ * domain waits for as many periods as pay for that, and no longer. */
+static void debts_are_paid(void)
+{
+    const uint64_t period = POLICY_PERIOD_NS;
+    uint64_t now = 100 * period;
+    unsigned waited = 0;
+
+    setup();
+    CU_ASSERT_EQUAL(policy_group_set(&group[0], 256, 50), 0); /* 15 ms in each */
+    policy_wake(&q, &unit[0]);
+    CU_ASSERT_PTR_EQUAL(policy_pick(&q, now), &unit[0]);
+    now += 4 * period; /* 120 ms: 105 ms too many */
+    policy_leave(&q, LEAVE_TURN, now);
+    for (; !policy_pick(&q, now) && waited < 100; waited++) {
+        CU_ASSERT_EQUAL(policy_next_event(&q), now + period);
+        now += period;
+    }
+    /* Four periods of it have gone by while it ran: 45 ms are left to pay, at 15 each. */
+    CU_ASSERT_EQUAL(waited, 4);
+    policy_leave(&q, LEAVE_BLOCKED, now);
+    /* The same, but nobody looks meanwhile: the time counts all the same. */
+    policy_wake(&q, &unit[0]);
+    CU_ASSERT_PTR_EQUAL(policy_pick(&q, now), &unit[0]);
+    policy_leave(&q, LEAVE_BLOCKED, now + 10 * period);
+    policy_wake(&q, &unit[0]);
+    CU_ASSERT_PTR_EQUAL(policy_pick(&q, now + 40 * period), &unit[0]);
+    CU_ASSERT_EQUAL(q.turn_end, now + 40 * period + SLICE);
+    policy_audit(&q);
+}
+
 static void moves_and_clocks(void)
 {
     setup();
@@ -217,6 +248,7 @@ static const struct test_case cases[] = {
     {"ageing by weight", ageing_by_weight},
     {"sleeper preempts within bounds", sleeper_preempts_within_bounds},
     {"leases", leases},
+    {"debts are paid", debts_are_paid},
     {"moves and clocks", moves_and_clocks},
     {"looks near first", looks_near_first},
     {"first CPUs spread", first_cpus_spread},

@@ -53,7 +53,7 @@ static void test_foreign(void)
     CU_ASSERT_EQUAL(frame_of(other)->use & FRAME_ABROAD, FRAME_ABROAD);
     kit_check(0);
     /* While it is mapped writable elsewhere it is no table, and it stays when its owner lets go. */
-    CU_ASSERT_EQUAL(table_pin(&kit_b, other, 1), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(table_pin(&kit_b, other, 1), -XEN_EINVAL);
     CU_ASSERT_EQUAL(account_release(&kit_b, other), 0);
     CU_ASSERT_EQUAL(kit_b.pages, 2);
     kit_check(0);
@@ -113,6 +113,8 @@ static void test_devices(void)
     CU_ASSERT_EQUAL(map(2, kit_pte(mfn(HOST_OWN_DEVICE), KIT_RO), 1), -XEN_EPERM);
     CU_ASSERT_EQUAL(map(2, kit_pte(mfn(UINT64_C(1) << 28), KIT_RO), 1), -XEN_EPERM);
     CU_ASSERT_EQUAL(map(2, kit_pte(mfn(DEVICE), KIT_RO | 1ULL << 51), 1), -XEN_EPERM);
+    CU_ASSERT_EQUAL(map(3, kit_pte(mfn(HOST_SEEN_DEVICE), KIT_RW | PTE_PCD), 1), 0);
+    CU_ASSERT_EQUAL(*kit_entry(l1, 3), kit_pte(mfn(HOST_SEEN_DEVICE), KIT_RO | PTE_PCD));
     upper = kit_frame(&kit_a);
     CU_ASSERT_EQUAL(table_pin(&kit_a, upper, 2), 0);
     CU_ASSERT_EQUAL(table_set(&kit_a, upper, 0, kit_pte(mfn(DEVICE), KIT_RW), false), -XEN_EINVAL);
@@ -121,7 +123,9 @@ static void test_devices(void)
     table = kit_frame(&kit_a);
     *kit_entry(table, 5) = kit_pte(mfn(DEVICE), KIT_RW | PTE_PCD | PTE_PWT);
     *kit_entry(table, 6) = kit_pte(upper, KIT_RO);
+    *kit_entry(table, 7) = kit_pte(mfn(HOST_SEEN_DEVICE), KIT_RW);
     CU_ASSERT_EQUAL(table_pin(&kit_a, table, 1), 0);
+    CU_ASSERT_EQUAL(*kit_entry(table, 7), kit_pte(mfn(HOST_SEEN_DEVICE), KIT_RO));
     CU_ASSERT_EQUAL(*kit_entry(table, 5), kit_pte(mfn(DEVICE), KIT_RW | PTE_PCD | PTE_PWT));
     kit_check(0);
     CU_ASSERT_EQUAL(table_unpin(&kit_a, table), 0);

@@ -284,6 +284,8 @@ static void reap(struct timer *t)
         finish_host();
 }
 
+/* On any CPU, several at a time. The reaper on CPU 0 sees `dying` at the latest when the timer that
+ * is set after it fires; it cannot take the domain apart before its vCPU that is here has left. */
 void bootdomains_ended(struct domain *d)
 {
     int reason = d->shutdown_reason;

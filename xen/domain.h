@@ -3,9 +3,11 @@
  * Domains and vCPUs: create, find, pause, destroy.
  *
  * INV-DOM-1: a domain in the list has its creation reference; domain_kill() drops it once teardown
- * has given everything back. INV-DOM-2: domain_get()/domain_find() references keep the struct and
- * its id; a dying domain is still found until its last reference goes. INV-DOM-3: a domain is found
- * only when it is whole: not before domain_create() is through, not after the last reference went.
+ *            has given everything back.
+ * INV-DOM-2: domain_get()/domain_find() references keep the struct and its id; a dying domain is
+ *            still found until its last reference goes.
+ * INV-DOM-3: a domain is found only when it is whole: not before domain_create() is through, not
+ *            after the last reference went.
  */
 #pragma once
 
@@ -33,7 +35,8 @@ struct vcpu {
 
     _Atomic bool down;    /* not brought up, or taken down */
     _Atomic bool blocked; /* in SCHEDOP_block or SCHEDOP_poll */
-    _Atomic bool polling; /* in SCHEDOP_poll: a masked port wakes it too */
+    _Atomic bool
+        polling; /* its last sleep is or was SCHEDOP_poll: a masked port wakes it too; [own] */
     _Atomic int pause_count;
     _Atomic bool initialised; /* has registers to start with */
 

@@ -43,6 +43,18 @@ void mmu_put_domain(struct vcpu *v, struct domain *d)
         domain_put(d);
 }
 
+/* As above for the owner of what is mapped; NULL: not RAM at all. The control domain may name
+ * devices, and hypervisor pages, and map its own memory so. */
+static int get_frames_domain(struct vcpu *v, domid_t id, struct domain **d)
+{
+    *d = NULL;
+    if (id != DOMID_IO && id != DOMID_XEN)
+        return mmu_get_domain(v, id, d);
+    if (v->domain->privileged)
+        *d = v->domain;
+    return 0;
+}
+
 cpumask_t mmu_domain_cpus(const struct domain *d)
 {
     return (cpumask_t){atomic_load(&((struct domain *)d)->account.tlb_cpus)};
@@ -111,9 +123,9 @@ static int batch_begin(struct batch *b, uint32_t domains)
     b->tables = b->v->domain;
     if (domains >> TABLES_OF_SHIFT)
         rc = mmu_get_domain(b->v, (domid_t)((domains >> TABLES_OF_SHIFT) - 1), &b->tables);
-    if (rc || frames == DOMID_IO)
+    if (rc)
         return rc;
-    rc = mmu_get_domain(b->v, frames, &b->frames);
+    rc = get_frames_domain(b->v, frames, &b->frames);
     if (rc) {
         b->frames = NULL;
         mmu_put_domain(b->v, b->tables);
@@ -142,8 +154,7 @@ static int update_entry(struct batch *b, uint64_t address, uint64_t entry, bool 
 {
     struct table_change c = {
         .entry = entry, .from = b->frames ? b->frames->id : DOMID_IO, .preserve_ad = preserve_ad};
-    int rc = table_update(&b->tables->account, mfn(address >> PAGE_SHIFT),
-                          (unsigned)(address & ~PAGE_MASK) / sizeof(uint64_t), &c);
+    int rc = table_update(&b->tables->account, mfn(address >> PAGE_SHIFT), pte_slot(address), &c);
 
     b->v->arch.old_table = c.old_table;
     b->flush |= c.upper;
@@ -258,10 +269,9 @@ int64_t hcall_update_va_mapping(const struct hypercall_args *args)
 int64_t hcall_update_va_mapping_otherdomain(const struct hypercall_args *args)
 {
     struct vcpu *v = current_vcpu();
-    domid_t id = (domid_t)args->a[3];
-    struct domain *d = NULL;
+    struct domain *d;
     int64_t result;
-    int rc = id == DOMID_IO ? 0 : mmu_get_domain(v, id, &d);
+    int rc = get_frames_domain(v, (domid_t)args->a[3], &d);
 
     if (rc)
         return rc;

@@ -30,7 +30,7 @@ static int flush(const struct vcpu *v, const struct mmuext_op *op)
     else if (op->cmd == MMUEXT_TLB_FLUSH_MULTI || op->cmd == MMUEXT_INVLPG_MULTI)
         rc = mmu_vcpu_cpus(v, guest_ptr((uint64_t)op->arg2.vcpumask.p), &cpus);
     if (rc)
-        return rc;
+        return -XEN_EINVAL; /* what Xen says to a bad bitmap here; in update_va_mapping -XEN_EFAULT */
     if (!page)
         arch_tlb_flush(cpus);
     else if (guest_range_ok(guest_ptr(op->arg1.linear_addr), 1))

@@ -10,6 +10,7 @@
 #include "xen/arch/x86/ctx.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
+#include "xen/arch/x86/stuck.h"
 #include "xen/bootdomains.h"
 #include "xen/console.h"
 #include "xen/domain.h"
@@ -27,7 +28,13 @@ static void crash_on_purpose(void)
     arch_panic("asked for by a debug key");
 }
 
-const struct debug_key debug_keys[] = {{'q', "domains", domain_dump_all},
+#ifdef LAGAN_DEBUG
+#define DEBUG_BUILD_KEYS {'S', "the last CPU gets stuck, to see the watchdog", stuck_cpu},
+#else
+#define DEBUG_BUILD_KEYS
+#endif
+
+const struct debug_key debug_keys[] = {DEBUG_BUILD_KEYS{'q', "domains", domain_dump_all},
                                        {'r', "run queues", sched_dump},
                                        {'m', "memory", dump_memory},
                                        {'C', "crash the host, to see the dump", crash_on_purpose},

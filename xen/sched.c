@@ -8,14 +8,16 @@
  * together only to move a vCPU between them, the lower CPU's taken first, or the second by trylock.
  *
  * INV-SCHED-1: a runnable vCPU is in exactly one queue (waiting, parked or running), or is
- * `displaced` and still on a CPU, or a vcpu_wake() for it is under way. INV-SCHED-2: a vCPU on a
- * CPU (unit.on_cpu) belongs to that CPU's queue. So a vCPU that wakes while its registers are not
- * yet saved is queued there, no other CPU takes it before sched_switch_done(), and no CPU ever
- * waits for another one to save registers: such waits could form a ring. INV-SCHED-3: no CPU idles
- * while a vCPU that may run there waits elsewhere, but for the moment that an IPI takes.
+ *              `displaced` and still on a CPU, or a vcpu_wake() for it is under way.
+ * INV-SCHED-2: a vCPU on a CPU (unit.on_cpu) belongs to that CPU's queue. So a vCPU that wakes
+ *              while its registers are not yet saved is queued there, no other CPU takes it before
+ *              sched_switch_done(), and no CPU ever waits for another one to save registers: such
+ *              waits could form a ring.
+ * INV-SCHED-3: no CPU idles while a vCPU that may run there waits elsewhere, but for the moment
+ *              that an IPI takes.
  * INV-SCHED-4: v's condition changes before vcpu_wake() or vcpu_sleep() is called; both look at
  *              vcpu_runnable() under the lock, so the last one to get the lock sees the final
- * state.
+ *              state.
  *
  * A wake-up is not lost. Blocking sets v->blocked and then looks for events; an event sets its bits
  * and then looks at v->blocked (all sequentially consistent): at least one of the two sees the
@@ -24,9 +26,10 @@
  *      vCPU on CPU 0, SCHEDOP_block             CPU 1, event for v
  *      blocked = true                           sets upcall_pending
  *      upcall_pending set? then blocked = false vcpu_kick: takes `blocked`; if it was set,
- * vcpu_wake(v) raises SCHEDULE sched_softirq: lock                      vcpu_wake: lock not
- * runnable: leaves the queue           running: nothing to do, sched_softirq will look again (or
- * runnable again: goes on)             or absent: queues it
+ *      raises SCHEDULE                            vcpu_wake(v)
+ *      sched_softirq: lock                      vcpu_wake: lock
+ *        not runnable: leaves the queue           running: nothing to do, sched_softirq will look
+ *        (or runnable again: goes on)             again; or absent: queues it
  *
  * A pause is not lost. vcpu_pause_sync() raises pause_count and then looks, under the lock, whether
  * v runs; sched_softirq() looks at pause_count under the lock before v runs. If v runs, its CPU
@@ -34,11 +37,21 @@
  *
  *      pauser                                   CPU 1
  *      pause_count++                            lock: picks v, on_cpu = true, unlock
- *      lock: v runs: raise SCHEDULE on 1        switches to v, sees SCHEDULE before it enters the
- * guest unlock; waits for !on_cpu                sched_softirq: v not runnable; saves it; on_cpu =
- * false
+ *      lock: v runs: raise SCHEDULE on 1        switches to v, sees SCHEDULE before it enters
+ *      unlock; waits for !on_cpu                the guest
+ *                                               sched_softirq: v not runnable; saves it;
+ *                                               on_cpu = false
  *
  *   If the pauser gets the lock first, v is taken off the queue and is not picked.
+ *
+ * A vCPU is not freed under a CPU that leaves it. `on_cpu` tells the one who tears a domain down
+ * that the registers are saved, but sched_switch_done() still looks at `displaced` after it:
+ *
+ *      CPU 1, sched_switch_done(v)              CPU 0, teardown
+ *      leaving = v
+ *      on_cpu = false                           vcpu_sleep_sync() returns
+ *      displaced? then vcpu_wake(v)             sched_vcpu_destroy(): waits for leaving != v, on
+ *      leaving = NULL                           each CPU; then frees v
  *
  * Who finds the work (INV-SCHED-3). A CPU that finds its queue empty sets its bit in `idle` and
  * then looks through the others' waiting_count; whoever makes a vCPU wait (by waking it, by saving
@@ -229,7 +242,6 @@ void vcpu_sleep_sync(struct vcpu *v)
 void vcpu_kick(struct vcpu *v)
 {
     if (atomic_exchange(&v->blocked, false)) {
-        atomic_store_explicit(&v->polling, false, memory_order_relaxed);
         vcpu_wake(v);
     } else if (atomic_load(&v->sched.unit.on_cpu) && sched_cpu_of(v) != arch_cpu()) {
         /* The CPU that is about to enter v looks for events after it has set on_cpu. */
@@ -360,10 +372,11 @@ static void arm(struct runq *rq)
     }
 }
 
-/* prev no longer runs, next (not the same, either may be NULL) does. */
+/* prev no longer runs, next does; either may be NULL. Both may be the same vCPU, if it was woken
+ * while this CPU looked for work elsewhere and had dropped the lock: then it is "runnable" now. */
 static void change_states(struct vcpu *prev, struct vcpu *next, uint64_t now)
 {
-    if (prev) {
+    if (prev && prev != next) {
         bool waits = prev->sched.unit.place != UNIT_ABSENT ||
                      atomic_load_explicit(&prev->sched.displaced, memory_order_relaxed);
 
@@ -408,8 +421,7 @@ void sched_softirq(void)
     arm(rq);
     sched_share(
         rq); /* those that this call has made wait: pushed aside, or back from being parked */
-    if (next != prev)
-        change_states(prev, next, now);
+    change_states(prev, next, now);
     spin_unlock(&rq->lock);
     if (next && unlikely(prodded))
         pass_on(rq);
@@ -423,12 +435,16 @@ void sched_switch_done(struct vcpu *prev) LAGAN_NO_TSA
 
     if (!prev)
         return;
-    /* Whoever sees it false sees the saved registers. From here on other CPUs may take prev. */
+    atomic_store_explicit(&rq->leaving, prev, memory_order_relaxed);
+    /* Whoever sees it false sees the saved registers, and prev in `leaving` as long as it is used
+     * here. From here on other CPUs may take prev. */
     atomic_store(&prev->sched.unit.on_cpu, false);
     if (unlikely(atomic_load(&prev->sched.displaced)) &&
         atomic_exchange(&prev->sched.displaced, false)) {
         vcpu_wake(prev);
-    } else if (atomic_load(&rq->q.waiting_count) && !cpumask_empty(idle_cpus())) {
+    }
+    atomic_store_explicit(&rq->leaving, NULL, memory_order_release);
+    if (atomic_load(&rq->q.waiting_count) && !cpumask_empty(idle_cpus())) {
         /* An idle CPU may have passed over prev while it was on this one. */
         spin_lock(&rq->lock);
         sched_share(rq);
@@ -452,8 +468,9 @@ void sched_block_current(void)
     struct vcpu *v = sched_current();
 
     __atomic_store_n(&v->info->evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
+    atomic_store_explicit(&v->polling, false, memory_order_relaxed);
     atomic_store(&v->blocked, true);
-    if (upcall_pending(v))
+    if (upcall_pending(v) || atomic_load(&v->exit_work))
         atomic_store(&v->blocked, false);
     else
         softirq_raise(SOFTIRQ_SCHEDULE);

@@ -6,7 +6,7 @@
  *
  * A vCPU is runnable when it is not blocked, not down, not paused. The core reads these conditions
  * (vcpu_runnable()) and reacts to vcpu_wake() and vcpu_sleep(); it never changes them but for
- * `blocked` and `polling`, which vcpu_kick(), vcpu_poll_wake() and the poll timer clear.
+ * `blocked`, which vcpu_kick(), vcpu_poll_wake() and the poll timer clear.
  *
  * Unless it says otherwise a function may be called on any CPU with locks below LK_SCHED held.
  */

@@ -98,8 +98,14 @@ void sched_vcpu_init(struct vcpu *v)
 
 void sched_vcpu_destroy(struct vcpu *v) LAGAN_NO_TSA
 {
-    struct runq *rq = runq_lock_of(v);
+    cpumask_t online = sched_online();
+    struct runq *rq;
+    unsigned cpu;
 
+    for_each_cpu (cpu, online)
+        while (atomic_load_explicit(&sched_state.runq[cpu].leaving, memory_order_acquire) == v)
+            arch_relax();
+    rq = runq_lock_of(v);
     ASSERT(v->sched.unit.place == UNIT_ABSENT && !v->sched.unit.on_cpu);
     atomic_fetch_sub_explicit(&rq->home, 1, memory_order_relaxed);
     spin_unlock(&rq->lock);
@@ -180,12 +186,22 @@ void domain_unpause(struct domain *d)
  *      looks at each port's pending bit         polling? then vcpu_poll_wake()
  *
  * As for block, at least one of the two sees the other. A timer of an earlier poll that still runs
- * finds `polling` false, or ends a later poll early, which the ABI allows. */
+ * finds nothing blocked, or ends a later sleep early, which the ABI allows.
+ *
+ * `polling` says what kind of sleep `blocked` is, and is written by the vCPU itself only, before it
+ * sets `blocked`. If those that wake it cleared it, they would have to do so before they clear
+ * `blocked`, when they do not yet know that they will be the one, or after:
+ *
+ *      vCPU                                  CPU 1, vcpu_kick()
+ *                                            takes `blocked`
+ *      sees that it is runnable, goes on
+ *      polls again: polling = blocked = true
+ *                                            polling = false: nobody would ever end that poll
+ */
 
 static void poll_end(struct vcpu *v)
 {
-    atomic_store(&v->polling, false);
-    if (atomic_exchange(&v->blocked, false))
+    if (atomic_load(&v->blocked) && atomic_exchange(&v->blocked, false))
         vcpu_wake(v);
 }
 
@@ -233,8 +249,8 @@ int sched_poll_current(const evtchn_port_t *ports, unsigned count, uint64_t time
     __atomic_store_n(&v->event.polled_port, count == 1 ? ports[0] : 0, __ATOMIC_RELAXED);
     atomic_store(&v->polling, true);
     atomic_store(&v->blocked, true);
-    if (any_pending(v, ports, count) != 0 || event_upcall_due(v->info)) {
-        atomic_store(&v->polling, false);
+    if (any_pending(v, ports, count) != 0 || event_upcall_due(v->info) ||
+        atomic_load(&v->exit_work)) {
         atomic_store(&v->blocked, false);
         return 0;
     }

@@ -13,12 +13,13 @@
 
 /* One CPU's run queue. */
 struct runq {
-    struct spinlock lock;  /* LK_SCHED; lock letter [s] */
-    struct sched_queue q;  /* [s] */
-    struct timer timer;    /* ends turns, and the wait of parked vCPUs */
-    uint64_t alarm;        /* [s] what the timer was set to last */
-    bool idling;           /* [own CPU] it has set its bit in `idle` since it ran somebody */
-    _Atomic unsigned home; /* vCPUs that belong here, runnable or not */
+    struct spinlock lock;         /* LK_SCHED; lock letter [s] */
+    struct sched_queue q;         /* [s] */
+    struct timer timer;           /* ends turns, and the wait of parked vCPUs */
+    uint64_t alarm;               /* [s] what the timer was set to last */
+    bool idling;                  /* [own CPU] it has set its bit in `idle` since it ran somebody */
+    struct vcpu *_Atomic leaving; /* whose registers were saved here, while we still look at it */
+    _Atomic unsigned home;        /* vCPUs that belong here, runnable or not */
     _Atomic unsigned order_count;
     uint8_t order[MAX_CPUS]; /* other CPUs, nearest first; own CPU only, but for init */
 } LAGAN_ALIGNED(64);

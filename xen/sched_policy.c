@@ -97,16 +97,19 @@ static int64_t budget_left(uint64_t budget)
     return (int32_t)(uint32_t)budget;
 }
 
-/* The budget as of `period`: a new period brings a full one, less the debt. CPUs' clocks differ a
- * little, so a period that is behind the recorded one is the recorded one. */
+/* The budget as of `period`: each new period brings a full one, of which debts are paid first;
+ * nothing is saved up. CPUs' clocks differ a little, so a period that is just behind the recorded
+ * one is the recorded one. */
 static uint64_t budget_refresh(uint64_t budget, uint32_t period, uint32_t cap)
 {
     int64_t full = (int64_t)(POLICY_PERIOD_NS / 100 * cap);
+    int64_t elapsed = (int32_t)(period - budget_period(budget));
     int64_t left = budget_left(budget);
 
-    if (period == budget_period(budget) || period + 1 == budget_period(budget))
+    if (elapsed == 0 || elapsed == -1)
         return budget;
-    return budget_pack(period, full + (left < 0 ? left : 0));
+    left = (left < 0 ? left : 0) + (elapsed > 0 ? elapsed : 1) * full;
+    return budget_pack(period, left < full ? left : full);
 }
 
 /* Takes up to `want` ns of the group's budget for u. False if there is none. */
@@ -120,15 +123,16 @@ static bool lease_take(struct sched_unit *u, uint64_t want, uint64_t now)
     u->leased = cap != 0;
     if (!cap)
         return true;
+    /* What is left of a debt is recorded though there is nothing to take: else it would never shrink,
+     * and one that is larger than a period's budget would park the group for ever. */
     do {
         fresh = budget_refresh(old, (uint32_t)(now / POLICY_PERIOD_NS), cap);
-        if (budget_left(fresh) <= 0) {
-            u->leased = false;
-            return false;
-        }
-        taken = min_u64(want, (uint64_t)budget_left(fresh));
+        taken = budget_left(fresh) > 0 ? min_u64(want, (uint64_t)budget_left(fresh)) : 0;
     } while (!atomic_compare_exchange_weak_explicit(&g->budget, &old, fresh - taken,
                                                     memory_order_relaxed, memory_order_relaxed));
+    u->leased = taken > 0;
+    if (!taken)
+        return false;
     u->lease = taken;
     u->lease_period = budget_period(fresh);
     return true;

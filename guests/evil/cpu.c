@@ -152,6 +152,21 @@ static void leave_state(void)
     (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0);
 }
 
+/* Has vCPU 1 run main(), whether or not an earlier attack has used it. */
+static void start_second(void (*main)(void *))
+{
+    long rc;
+
+    for (unsigned i = 0; i < 1000 && hv_vcpu(VCPUOP_is_up, 1, NULL) == 1; i++) {
+        time_sleep(MS);
+    }
+    rc = cpu_start(1, main, NULL);
+    if (rc == -XEN_EEXIST) {
+        rc = hv_vcpu(VCPUOP_up, 1, NULL);
+    }
+    check_part(rc == 0, "vCPU 1: %ld", rc);
+}
+
 /* ---- LDT pages that the hypervisor itself is the first to touch ----
  *
  * A page becomes part of an LDT when it is first used, and that may take a flush on other CPUs, where
@@ -161,11 +176,12 @@ static void leave_state(void)
 #define LDT_CODE 0x00affb000000ffffUL
 
 static uint64_t ldt[512] PAGE_ALIGNED;
-static volatile uint64_t stop_spinning, spinner_left;
+static volatile uint64_t stop_spinning, spinning, spinner_left;
 
 static void spin_until_told(void *argument)
 {
     (void)argument;
+    spinning = 1;
     while (!stop_spinning) {
         (void)*(volatile uint64_t *)&ldt[0];
     }
@@ -206,10 +222,11 @@ static void ldt_from_inside(void)
 
     op.arg1.mfn = va_to_mfn((void *)kit_start_info->pt_base);
     check_part(hv_mmuext(&op, 1) == 0, "user base");
-    stop_spinning = spinner_left = 0;
+    stop_spinning = spinning = spinner_left = 0;
     (void)time_bind_timer();
     if (cpu_count() >= 2) {
-        (void)cpu_start(1, spin_until_told, NULL);
+        start_second(spin_until_told);
+        check_part(wait_for(&spinning, 1, 5000 * MS), "vCPU 1 does not spin");
     }
     trap_set_handler(TRAP_FAILSAFE, go_on);
     for (unsigned i = 0; i < 20; i++) {
@@ -235,6 +252,62 @@ static void ldt_from_inside(void)
     trap_set_handler(TRAP_FAILSAFE, NULL);
     (void)hv_set_segment_base(SEGBASE_GS_USER_SEL, 0);
     use_ldt(0);
+}
+
+/* vCPU 1 runs user mode on a code segment whose descriptor vCPU 0 takes away: whatever interrupts it next,
+ * an NMI of the machine's included, cannot go back there. The guest kernel hears of it. */
+#define STALE_CODE 40
+
+static uint64_t stale_gdt[512] PAGE_ALIGNED;
+static volatile uint64_t on_stale, stale_end, stale_vector;
+
+static void spin_on_flag(void *argument)
+{
+    on_stale = 1;
+    while (*(volatile uint64_t *)argument == 0) {
+    }
+    user_exit(0);
+}
+
+static void run_on_stale(void *argument)
+{
+    struct iret_frame to = {(uint64_t)spin_on_flag, STALE_CODE * 8 + 3, 0x202, user_stack_top(),
+                            FLAT_USER_SS};
+    struct mmuext_op op = {.cmd = MMUEXT_NEW_USER_BASEPTR};
+    unsigned long frames[16] = {va_to_mfn(stale_gdt)};
+
+    op.arg1.mfn = va_to_mfn((void *)kit_start_info->pt_base);
+    (void)hv_mmuext(&op, 1);
+    (void)argument;
+    (void)hv_set_gdt(frames, 512);
+    (void)timer_periodic(5 * MS);
+    stale_vector = guarded_iret(&to, (void *)(uint64_t)&stale_end).vector;
+    (void)timer_stop_periodic();
+    (void)hv_set_gdt(frames, 0);
+    on_stale = 2;
+}
+
+static void stale_segment(void)
+{
+    uint64_t address = va_to_mfn(stale_gdt) * PAGE_SIZE + STALE_CODE * sizeof(uint64_t);
+
+    if (cpu_count() < 2) {
+        return;
+    }
+    (void)time_bind_timer();
+    on_stale = stale_end = 0;
+    stale_gdt[STALE_CODE] = LDT_CODE;
+    check_part(page_make_readonly(stale_gdt) == 0, "readonly");
+    start_second(run_on_stale);
+    check_part(wait_for(&on_stale, 1, 5000 * MS), "vCPU 1 does not start");
+    time_sleep(30 * MS);
+    check_part(on_stale == 1, "vector %lu before", stale_vector);
+    check_part(hv_update_descriptor(address, 0) == 0, "update_descriptor");
+    time_sleep(args_number("ms", 300) * MS);
+    check_part(wait_for(&on_stale, 2, 5000 * MS), "it runs on");
+    check_part(stale_vector == 13 || stale_vector == 11, "vector %lu", stale_vector);
+    stale_end = 1;
+    (void)page_make_writable(stale_gdt);
 }
 
 /* Touches the windows of descriptor tables, and addresses like them, as if they were memory. */
@@ -269,5 +342,6 @@ const struct attack evil_cpus[] = {
     {"leave-state", leave_state, false},
     {"ldt-from-inside", ldt_from_inside, false},
     {"touch-windows", touch_windows, false},
+    {"stale-segment", stale_segment, false},
     {NULL, NULL, false},
 };

@@ -13,6 +13,7 @@ extern const struct attack evil_mmu_entries[];  /* entry.c: entries that a short
 extern const struct attack evil_mmu_linear[];   /* linear.c: tables that map tables */
 extern const struct attack evil_mmu_leaks[];    /* leak.c: half-done work, repeated */
 extern const struct attack evil_mmu_races[];    /* race.c: several vCPUs */
+extern const struct attack evil_mmu_frees[];    /* freed.c: frames that have gone back */
 extern const struct attack evil_mmu_frames[];   /* frame.c: frames in use as something else */
 extern const struct attack evil_mmu_contexts[]; /* context.c: calls in another context */
 
@@ -36,6 +37,17 @@ void give_back_space(struct space *space);
 
 /* A space whose page i is spare frame i, protected but not pinned. */
 void filled_space(struct space *space, unsigned l1_count);
+
+/* Starts (or starts again) all other vCPUs in main(), which has to call others_run() once, and to
+ * return when others_stop is set. False, and none started, with one vCPU. */
+bool others_begin(void (*main)(void *));
+void others_run(void);
+void others_end(void);
+extern volatile uint64_t others_stop;
+
+/* memory_op on one frame: decrease (frame: machine), or populate (frame: ours; *result: machine). The
+ * number of extents done, 0 or 1. */
+long reserve_one(unsigned command, uint64_t frame, uint64_t *result);
 
 /* Numbers for attacks by chance; seed=N on the command line. */
 uint32_t chance(uint32_t below);

@@ -6,29 +6,14 @@
 #include "evil_mmu/evil_mmu.h"
 #include "kit/lib.h"
 
-static long reserve(unsigned command, xen_pfn_t frame, xen_pfn_t *result)
-{
-    static xen_pfn_t extent;
-    struct xen_memory_reservation reservation = {.nr_extents = 1, .domid = DOMID_SELF};
-    long rc;
-
-    extent = frame;
-    set_xen_guest_handle(reservation.extent_start, &extent);
-    rc = hv_memory(command, &reservation);
-    if (result != NULL) {
-        *result = extent;
-    }
-    return rc;
-}
-
 /* A new frame for a page of ours whose frame has been given back. */
 static void replace(const void *va)
 {
     uint64_t pfn = va_to_pfn(va);
-    xen_pfn_t frame = 0;
+    uint64_t frame = 0;
 
     check_part(page_unmap((void *)va) == 0, "not unmapped"); /* which frees the old one */
-    check_part(reserve(XENMEM_populate_physmap, pfn, &frame) == 1, "no new frame");
+    check_part(reserve_one(XENMEM_populate_physmap, pfn, &frame) == 1, "no new frame");
     ((uint64_t *)kit_start_info->mfn_list)[pfn] = frame;
     check_part(page_make_writable((void *)va) == 0, "the new frame cannot be mapped");
 }
@@ -81,14 +66,14 @@ static void give_back_pinned(void)
 
         (void)page_make_readonly(doomed);
         check_part(table_pin(doomed, level) == 0, "pin");
-        rc = reserve(XENMEM_decrease_reservation, frame, NULL);
+        rc = reserve_one(XENMEM_decrease_reservation, frame, NULL);
         if (page_make_writable(doomed) == 0) {
             /* It was unpinned by the way; then it must not be pinned any more. */
             check_part(table_unpin(doomed) < 0, "L%u: pinned and writable", level);
         } else {
             check_part(table_unpin(doomed) == 0, "L%u: unpin", level);
         }
-        check_part(rc == 1 || reserve(XENMEM_decrease_reservation, frame, NULL) == 1,
+        check_part(rc == 1 || reserve_one(XENMEM_decrease_reservation, frame, NULL) == 1,
                    "L%u: not given back", level);
         replace(doomed);
     }
@@ -106,11 +91,11 @@ static void give_back_loaded(void)
     space_protect(&s);
     (void)page_make_readonly(l4);
     check_part(table_op(MMUEXT_NEW_BASEPTR, frame) == 0, "load");
-    rc = reserve(XENMEM_decrease_reservation, frame, NULL);
+    rc = reserve_one(XENMEM_decrease_reservation, frame, NULL);
     check_part(page_make_writable(l4) < 0, "loaded, given back and writable");
     check_part(hv_version(XENVER_version, NULL) > 0, "nothing works");
     check_part(space_load(NULL) == 0, "back");
-    check_part(rc == 1 || reserve(XENMEM_decrease_reservation, frame, NULL) == 1, "%ld", rc);
+    check_part(rc == 1 || reserve_one(XENMEM_decrease_reservation, frame, NULL) == 1, "%ld", rc);
     replace(l4);
     give_back_space(&s);
 }
@@ -187,7 +172,7 @@ static void use_frame(const struct space *s, uint64_t mfn)
     check_part(table_set(&s->l4[9], mfn * PAGE_SIZE | TABLE_LINK) < 0, "%lx as L3", mfn);
     check_part(table_set(space_entry(s, 9), mfn * PAGE_SIZE | PTE_P | PTE_W) < 0, "%lx mapped",
                mfn);
-    check_part(reserve(XENMEM_decrease_reservation, mfn, NULL) < 1, "%lx given back", mfn);
+    check_part(reserve_one(XENMEM_decrease_reservation, mfn, NULL) < 1, "%lx given back", mfn);
 }
 
 /* From 1 MiB on, where no I/O is that a first domain could have. */

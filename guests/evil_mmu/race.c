@@ -7,12 +7,12 @@
 
 static volatile uint64_t *victim;    /* the page as the writers see it */
 static volatile uint64_t evil_entry; /* what they write: write access to an L4 */
-static volatile uint64_t stop, written, faulted, running;
+static volatile uint64_t written, faulted;
 
 static void write_on(void *argument)
 {
     (void)argument;
-    while (stop == 0) {
+    while (others_stop == 0) {
         victim[5] = evil_entry;
         victim[5] = 0;
         written++;
@@ -23,44 +23,10 @@ static void write_on(void *argument)
 static void writer(void *argument)
 {
     (void)argument;
-    __atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
-    while (stop == 0) {
+    others_run();
+    while (others_stop == 0) {
         if (guarded(write_on, NULL).vector == 14) {
             faulted++;
-        }
-    }
-    __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
-}
-
-static bool cpu_begin(unsigned id, void (*main)(void *))
-{
-    cpu_by_id(id)->main = main;
-    return hv_vcpu(VCPUOP_up, id, NULL) == 0 || cpu_start(id, main, NULL) == 0;
-}
-
-static bool others_begin(void (*main)(void *))
-{
-    unsigned count = cpu_count();
-
-    stop = running = written = faulted = 0;
-    for (unsigned id = 1; id < count; id++) {
-        check_part(cpu_begin(id, main), "vCPU %u does not start", id);
-    }
-    return count > 1 && wait_for(&running, count - 1, 5000 * MS);
-}
-
-static void others_end(void)
-{
-    uint64_t end = time_now() + 10000 * MS;
-
-    stop = 1;
-    while (running != 0 && time_now() < end) {
-        (void)hv_sched(SCHEDOP_yield, NULL);
-    }
-    check_part(running == 0, "%lu vCPUs do not stop", running);
-    for (unsigned id = 1; id < cpu_count(); id++) {
-        while (hv_vcpu(VCPUOP_is_up, id, NULL) == 1 && time_now() < end) {
-            (void)hv_sched(SCHEDOP_yield, NULL);
         }
     }
 }
@@ -72,6 +38,12 @@ static bool go_on(uint64_t since, unsigned successes)
     uint64_t taken = time_now() - since, planned = args_number("ms", 400) * MS;
 
     return taken < planned || (successes < 3 && taken < planned + 15000 * MS);
+}
+
+/* Lets the others write, so that they have the translation, with the dirty bit set. */
+static void let_them_write(void)
+{
+    (void)wait_for(&written, written + 2, 20 * MS);
 }
 
 /* Pins the page if it can, and looks whether anybody still writes. Nothing in it may be the evil
@@ -101,12 +73,14 @@ static void flip_between_data_and_table(void)
     unsigned pinned = 0, round = 0;
 
     victim = page;
+    written = faulted = 0;
     evil_entry = entry_of(table_boot(), TABLE_PAGE);
     if (others_begin(writer)) {
         for (; go_on(since, pinned); round++) {
             unsigned long flush = round % 4 == 0 ? UVMF_INVLPG : UVMF_NONE;
             uint64_t readable = entry_of(page, PTE_P | PTE_U | PTE_A);
 
+            let_them_write();
             check_part(hv_update_va_mapping(page, readable, flush) == 0, "protect");
             pinned += watch_pinned(page, round);
             check_part(page_make_writable(page) == 0, "round %u: not released", round);
@@ -127,12 +101,11 @@ static void writer_in_space(void *argument)
 {
     (void)argument;
     check_part(space_load(&shared) == 0, "load");
-    __atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
-    while (stop == 0) {
+    others_run();
+    while (others_stop == 0) {
         (void)guarded(write_on, NULL);
     }
     (void)space_load(NULL);
-    __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
 }
 
 static void unlink_the_mapping(void)
@@ -153,10 +126,7 @@ static void unlink_the_mapping(void)
             volatile uint64_t *seen = page;
 
             check_part(table_set(space_entry(&shared, 9), entry_of(page, TABLE_PAGE)) == 0, "map");
-            (void)hv_sched(SCHEDOP_yield, NULL);
-            for (unsigned i = 0; i < 500; i++) {
-                __asm__ volatile("pause");
-            }
+            let_them_write();
             before = *(volatile uint64_t *)slot;
             check_part(table_set(slot, 0) == 0, "unlink");
             check_part(table_set(space_entry(&shared, 9), 0) == 0, "unmap");
@@ -228,12 +198,11 @@ static uint32_t chance_here(uint32_t below)
 static void changer(void *argument)
 {
     (void)argument;
-    __atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
-    while (stop == 0) {
+    others_run();
+    while (others_stop == 0) {
         one_change(chance_here);
         written++;
     }
-    __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
 }
 
 static void unpin_all(void)
@@ -266,15 +235,14 @@ static void change_from_all_sides(void)
 static void loader(void *argument)
 {
     (void)argument;
-    __atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
-    while (stop == 0) {
+    others_run();
+    while (others_stop == 0) {
         if (space_load(&shared) == 0) {
             loaded++;
             (void)*space_va(1);
             (void)space_load(NULL);
         }
     }
-    __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
 }
 
 static void load_against_unpin(void)

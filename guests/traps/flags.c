@@ -21,7 +21,7 @@
 enum { STUB_INT80 = 32, STUB_EVENT = 34, STUB_SYSCALL };
 extern const uint64_t kit_stubs[];
 
-volatile uint64_t flags_at_entry;
+volatile uint64_t flags_at_entry, stack_at_entry;
 void flags_stub_ud(void);
 void flags_stub_int80(void);
 void flags_stub_event(void);
@@ -30,6 +30,8 @@ void flags_do_ud(void);
 void flags_do_int80(void);
 void flags_do_syscall(void);
 void flags_do_spin(void);
+void flags_do_read(void);
+void flags_do_read_kernel(void);
 void flags_step_syscall(void);
 void flags_step_user(void);
 extern const char flags_step_0[], flags_after_syscall[], flags_step_end[];
@@ -38,12 +40,15 @@ uint64_t flags_next[4];
 #define STUB(name, n)                     \
     ".globl " name "\n" name ": pushfq\n" \
     "popq flags_at_entry(%rip)\n"         \
+    "mov %rsp, stack_at_entry(%rip)\n"    \
     "jmp *(flags_next + 8 * " #n ")(%rip)\n"
 
 __asm__(".text\n" STUB("flags_stub_ud", 0) STUB("flags_stub_int80", 1) STUB("flags_stub_event", 2)
             STUB("flags_stub_syscall", 3) "flags_do_ud: ud2\n"
                                           "flags_do_int80: int $0x80; ud2\n"
                                           "flags_do_syscall: syscall; ud2\n"
+                                          "flags_do_read: pushfq; popq %rax; syscall; ud2\n"
+                                          "flags_do_read_kernel: pushfq; popq %rax; ud2\n"
                                           /* RDI: counter, until it has moved */
                                           "flags_do_spin: mov (%rdi), %rax\n"
                                           "1: cmp (%rdi), %rax; je 1b\n"
@@ -94,7 +99,8 @@ static void check_way(const char *name, void (*code)(void), unsigned vector, boo
     if (!user) {
         to.cs = FLAT_KERNEL_CS & ~3U;
         to.ss = FLAT_KERNEL_SS;
-        to.rsp = (uint64_t)__builtin_frame_address(0) - 2048; /* where the frame goes */
+        to.rsp =
+            ((uint64_t)__builtin_frame_address(0) & ~15UL) - 2048 + 5; /* where the frame goes */
     }
     flags_at_entry = 0;
     fault = guarded_iret(&to, NULL);
@@ -104,6 +110,46 @@ static void check_way(const char *name, void (*code)(void), unsigned vector, boo
                fault.frame.rflags);
     check_part((flags_at_entry & (cleared | 0x23000)) == 0, "at entry %lx", flags_at_entry);
     check_part((flags_at_entry & 0x202) == 0x202, "at entry %lx", flags_at_entry);
+    /* Seven words without an error code, below a multiple of 16. */
+    check_part((stack_at_entry + 56) % 16 == 0, "stack %lx", stack_at_entry);
+    check_part(user || stack_at_entry == to.rsp - 5 - 56, "stack %lx, not below %lx",
+               stack_at_entry, to.rsp);
+    check_end();
+}
+
+/* The interrupt flag of an iret frame is the upcall mask, and comes back in the next frame. */
+static void check_masked(const char *name, void (*code)(void), unsigned vector, bool masked)
+{
+    struct iret_frame to = {(uint64_t)code, FLAT_USER_CS | 3, masked ? 2 : 0x202, user_stack_top(),
+                            FLAT_USER_SS};
+    struct fault fault = guarded_iret(&to, NULL);
+
+    upcalls_unmask();
+    check_begin(name);
+    check_part(fault.vector == vector, "vector %u", fault.vector);
+    check_part(fault.frame.saved_mask == masked, "saved mask %u", fault.frame.saved_mask);
+    check_part((fault.frame.rflags & 0x200) == (masked ? 0 : 0x200), "frame %lx",
+               fault.frame.rflags);
+    check_end();
+}
+
+/* IOPL, VM, VIF and VIP of an iret frame do not reach the CPU: it is asked, not the next frame. */
+static void check_privileged_flags(void)
+{
+    const uint64_t privileged = 0x3000 | 0x20000 | 0x80000 | 0x100000;
+    struct iret_frame to = {(uint64_t)flags_do_read, FLAT_USER_CS | 3, 0x202 | privileged,
+                            user_stack_top(), FLAT_USER_SS};
+    struct fault fault = guarded_iret(&to, NULL);
+
+    check_begin("flags-privileged");
+    check_part(fault.vector == TRAP_SYSCALL, "vector %u", fault.vector);
+    check_part((fault.frame.rax & privileged) == 0, "user %lx", fault.frame.rax);
+    to.rip = (uint64_t)flags_do_read_kernel;
+    to.cs = FLAT_KERNEL_CS & ~3U;
+    to.rsp = (uint64_t)__builtin_frame_address(0) - 2048;
+    fault = guarded_iret(&to, NULL);
+    check_part(fault.vector == 6, "vector %u", fault.vector);
+    check_part((fault.frame.rax & privileged) == 0, "kernel %lx", fault.frame.rax);
     check_end();
 }
 
@@ -182,6 +228,28 @@ static void check_steps(void)
     check_part(step_count == 2, "%u steps", step_count);
     check_end();
     trap_set_handler(1, NULL);
+}
+
+/* ---- the virtual task-switched flag ---- */
+
+static void use_fpu(void *argument)
+{
+    (void)argument;
+    __asm__ volatile("fnop");
+}
+
+/* It stays set while the vCPU sleeps and others run; the first use of the FPU clears it. */
+static void check_task_switched(void)
+{
+    struct fault fault;
+
+    (void)hypercall1(__HYPERVISOR_fpu_taskswitch, 1);
+    time_sleep(10 * MS);
+    fault = guarded(use_fpu, NULL);
+    check_begin("ts-asleep");
+    check_part(fault.vector == 7, "vector %u", fault.vector);
+    check_part(guarded(use_fpu, NULL).vector == TRAP_NONE, "still set");
+    check_end();
 }
 
 /* ---- failsafe ---- */
@@ -304,8 +372,14 @@ void check_flags(void)
     check_way("flags-ud-kernel", flags_do_ud, 6, false);
     check_way("flags-int80-user", flags_do_int80, TRAP_INT80, true);
     check_way("flags-syscall-user", flags_do_syscall, TRAP_SYSCALL, true);
+    check_masked("mask-ud", flags_do_ud, 6, false);
+    check_masked("mask-ud-masked", flags_do_ud, 6, true);
+    check_masked("mask-syscall", flags_do_syscall, TRAP_SYSCALL, false);
+    check_masked("mask-syscall-masked", flags_do_syscall, TRAP_SYSCALL, true);
+    check_privileged_flags();
     check_upcall_flags();
     use_stubs(false);
     check_steps();
+    check_task_switched();
     check_failsafe();
 }

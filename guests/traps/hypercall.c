@@ -33,7 +33,13 @@ static void touch(void *argument)
     *(volatile uint8_t *)watched = 1;
 }
 
-/* A watchpoint of the guest's works. */
+static void step(void *argument)
+{
+    (void)argument;
+    __asm__ volatile("pushf; orq $0x100, (%%rsp); popf; nop" : : : "memory", "cc");
+}
+
+/* A watchpoint of the guest's works, and the next debug exception does not mention it. */
 static void check_watchpoint(void)
 {
     struct fault fault;
@@ -47,6 +53,22 @@ static void check_watchpoint(void)
                hypercall1(__HYPERVISOR_get_debugreg, 6));
     check_end();
     (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0);
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 6, 0xffff0ff0);
+    fault = guarded(step, NULL);
+    check_begin("watchpoint-forgotten");
+    check_part(fault.vector == 1, "vector %u", fault.vector);
+    check_part((hypercall1(__HYPERVISOR_get_debugreg, 6) & 0x400f) == 0x4000, "DR6 %lx",
+               hypercall1(__HYPERVISOR_get_debugreg, 6));
+    check_end();
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 6, 0xffff0ff0);
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0x10002);
+    fault = guarded(touch, NULL);
+    (void)hypercall2(__HYPERVISOR_set_debugreg, 7, 0);
+    check_begin("step-forgotten");
+    check_part(fault.vector == 1, "vector %u", fault.vector);
+    check_part((hypercall1(__HYPERVISOR_get_debugreg, 6) & 0x400f) == 1, "DR6 %lx",
+               hypercall1(__HYPERVISOR_get_debugreg, 6));
+    check_end();
     (void)hypercall2(__HYPERVISOR_set_debugreg, 6, 0xffff0ff0);
     check_true("watchpoint-off", guarded(touch, NULL).vector == TRAP_NONE, "%s", "still there");
 }

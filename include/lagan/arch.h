@@ -63,9 +63,10 @@ uint64_t arch_m2p_get(mfn_t m);
 void arch_l4_fill(uint64_t *table, domid_t owner);
 /* Number of physical address bits of this machine: an entry with a higher bit set is malformed. */
 unsigned arch_phys_bits(void);
-/* True if a frame that is not RAM (arch_mfn_valid() says no) may be mapped by a domain that maps
- * devices: it exists, and none of the devices that the hypervisor keeps to itself is there. */
-bool arch_io_frame_ok(mfn_t m);
+/* How a frame that is not RAM (arch_mfn_valid() says no) may be mapped by a domain that maps
+ * devices; IO_NONE also if there is no such address. Constant after boot. */
+enum io_access { IO_NONE, IO_READ_ONLY, IO_ALL };
+enum io_access arch_io_access(mfn_t m);
 /* Writes back and drops what the processors' caches hold of a frame. */
 void arch_cache_flush_frame(mfn_t m);
 /* The same for all memory, on this CPU. */

@@ -58,6 +58,7 @@ static _Thread_local bool fail_injected;
 static _Thread_local struct arch_spinlock *held[LOCK_TRACE_DEPTH];
 static _Thread_local unsigned held_count;
 
+static _Atomic bool noise;
 static _Atomic unsigned cache_flushes;
 static uint64_t l1tf_limit;
 
@@ -171,6 +172,10 @@ const char *host_log(void)
 
 struct lock_trace *arch_lock_trace(void)
 {
+    static _Thread_local unsigned calls;
+
+    if (atomic_load_explicit(&noise, memory_order_relaxed) && ++calls % 16 == 0)
+        sched_yield();
     return &trace;
 }
 
@@ -181,6 +186,8 @@ cpumask_t arch_online_cpus(void)
 
 bool arch_preempt_pending(void)
 {
+    if (atomic_load_explicit(&noise, memory_order_relaxed))
+        sched_yield();
     if (preempt_period == 0 || --preempt_countdown > 0)
         return false;
     preempt_countdown = preempt_period;
@@ -329,10 +336,11 @@ unsigned arch_phys_bits(void)
     return 40;
 }
 
-/* One page is a device of the hypervisor's own. */
-bool arch_io_frame_ok(mfn_t m)
+enum io_access arch_io_access(mfn_t m)
 {
-    return m.n < UINT64_C(1) << (40 - PAGE_SHIFT) && m.n != HOST_OWN_DEVICE;
+    if (m.n >= UINT64_C(1) << (40 - PAGE_SHIFT) || m.n == HOST_OWN_DEVICE)
+        return IO_NONE;
+    return m.n == HOST_SEEN_DEVICE ? IO_READ_ONLY : IO_ALL;
 }
 
 void arch_cache_flush_frame(mfn_t m)
@@ -344,6 +352,11 @@ void arch_cache_flush_frame(mfn_t m)
 void arch_cache_flush(void)
 {
     cache_flushes++;
+}
+
+void host_set_noise(bool on)
+{
+    atomic_store(&noise, on);
 }
 
 unsigned host_cache_flush_count(void)

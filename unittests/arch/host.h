@@ -36,9 +36,13 @@ void host_preempt_every(unsigned n);
 /* How often it has said yes. */
 unsigned host_preempt_count(void);
 
-/* Frame number that is not RAM and not to be mapped by any guest. Others above HOST_MAX_MFN are
- * devices that may be. */
-#define HOST_OWN_DEVICE 0x200000UL
+/* Frame numbers that are not RAM: not to be mapped by any guest, or only for reading. Others above
+ * HOST_MAX_MFN are devices that may be. */
+#define HOST_OWN_DEVICE  0x200000UL
+#define HOST_SEEN_DEVICE 0x200010UL
+/* While it is on, threads give way now and then just after they have taken a lock,
+ * and wherever they could be preempted. */
+void host_set_noise(bool on);
 /* Frames written back from the caches, since the program's start. */
 unsigned host_cache_flush_count(void);
 /* What arch_l1tf_limit() says; 0 (nothing at risk) at the start. */

@@ -7,13 +7,13 @@
 
 #include <lagan/assert.h>
 #include "mm/segdesc.h"
+#include "arch_inline.h"
 #include "unittests/arch/host.h"
 #include "unittests/arch/host_tlb.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/pte.h"
 #include "mm/type.h"
-#include "unittests/table_set.h"
 
 enum { FRAMES = 16 };
 
@@ -34,6 +34,7 @@ static void start(void)
     accounts_init();
     for (unsigned i = 0; i < 2; i++)
         BUG_ON(account_init(&account[i], (domid_t)(i + 1), FRAMES) != 0);
+    account[1].maps_io = true;
     for (unsigned i = 0; i < FRAMES; i++) {
         BUG_ON(account_alloc(owner_of(i), 0, 0, &frame[i]) != 0);
         released[i] = false;
@@ -48,6 +49,8 @@ static void finish(uint64_t free_before)
     for (unsigned i = 0; i < 2; i++) {
         while (account_relinquish(&account[i]) == -XEN_ERESTART)
             BUG_ON(mm_audit() != 0);
+    }
+    for (unsigned i = 0; i < 2; i++) { /* either may have mapped frames of the other */
         BUG_ON(account[i].pages != 0);
         account_destroy(&account[i]);
     }
@@ -90,6 +93,24 @@ static int guest(unsigned f, const uint8_t *op)
     return 0;
 }
 
+/* The second account has devices. Bit 4: the frames of the other account; bit 3: keep A and D. */
+static int change(struct account *a, unsigned f, unsigned index, const uint8_t *op)
+{
+    struct table_change c = {.entry = entry(op[3], op[3] >> 4),
+                             .from = (domid_t)(op[0] & 0x10 ? 3 - a->id : a->id),
+                             .preserve_ad = op[0] & 8,
+                             .exact = op[2] & 0x40,
+                             .expected = *((uint64_t *)arch_map_frame(frame[f]) + index)};
+    int rc;
+
+    if (op[2] & 0x20)
+        c.entry = (HOST_OWN_DEVICE + (op[3] & 1)) << PAGE_SHIFT | (c.entry & 0xfff);
+    rc = table_update(a, frame[f], index, &c);
+    while (table_drop(&c.old_table) != 0)
+        BUG_ON(mm_audit() != 0);
+    return rc;
+}
+
 static int operate(const uint8_t *op)
 {
     unsigned f = op[1] % FRAMES;
@@ -106,7 +127,7 @@ static int operate(const uint8_t *op)
         return table_unpin(a, frame[f]);
     case 2:
     case 3:
-        return table_set(a, frame[f], index, entry(op[3], op[3] >> 4), op[0] & 8);
+        return change(a, f, index, op);
     case 4:
         return segdesc_update(a, frame[f], index, entry(op[3], op[3] >> 4));
     case 5:

@@ -5,9 +5,10 @@
  * simply started afresh.
  *
  * INV-CTX-1: while a vCPU's translations may be in a CPU's TLB, the CPU is in the account's
- * tlb_cpus: it enters before CR3 is loaded and leaves after another CR3 was. INV-CTX-2: the loaded
- * GDT is mapped at any instruction: it is the CPU's own while CR3 changes. INV-CTX-3: no register
- * holds what another domain left in it (fpu.c, debug registers, segment bases).
+ *            tlb_cpus: it enters before CR3 is loaded and leaves after another CR3 was.
+ * INV-CTX-2: the loaded GDT is mapped at any instruction: it is the CPU's own while CR3 changes.
+ * INV-CTX-3: no register holds what another domain left in it (fpu.c, debug registers, segment
+ *            bases).
  */
 #include <lagan/string.h>
 

@@ -34,10 +34,11 @@ static uint64_t mask_below(uint64_t a, uint64_t b)
     return mask;
 }
 
-/* The address itself if it is the guest's, else 0. */
+/* The address itself if it is the guest's, else 0. What is the guest's is one piece if addresses are
+ * counted from VA_HV_END and wrap around: its upper part, then its lower. */
 static uint64_t safe_address(guest_ptr_t p)
 {
-    return p.va & (mask_below(p.va, VA_LOW_END) | ~mask_below(p.va, VA_HV_END));
+    return p.va & mask_below(p.va - VA_HV_END, VA_LOW_END - VA_HV_END);
 }
 
 int copy_from_guest(void *dst, guest_ptr_t src, size_t bytes)

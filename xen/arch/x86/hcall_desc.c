@@ -81,6 +81,8 @@ int64_t hcall_set_callbacks(const struct hypercall_args *args)
     return 0;
 }
 
+/* SYSENTER is closed (cpu_begin.c): guests are told that there is no callback for it, and use INT 0x80
+ * or SYSCALL in 32-bit code instead. */
 static struct pv_callback *callback_of(struct arch_vcpu *a, unsigned type)
 {
     switch (type) {
@@ -92,8 +94,6 @@ static struct pv_callback *callback_of(struct arch_vcpu *a, unsigned type)
         return &a->syscall;
     case CALLBACKTYPE_syscall32:
         return &a->syscall32;
-    case CALLBACKTYPE_sysenter:
-        return &a->sysenter;
     case CALLBACKTYPE_nmi:
         return &a->nmi;
     default:

@@ -3,9 +3,10 @@
  * Which machine frames that are not RAM a domain with devices may map, and the memory-system facts
  * that page-table checks depend on (lagan/arch.h).
  *
- * Kept back are the interrupt controllers and the timer that the hypervisor drives itself: whoever
- * writes there sends interrupts of any kind to any CPU, or stops our clock. The whole range of
- * interrupt messages counts, not only the page with the local APIC's registers.
+ * Kept back are the interrupt controllers, which the hypervisor drives itself: whoever writes there
+ * sends interrupts of any kind to any CPU. The whole range of interrupt messages counts, not only
+ * the page with the local APIC's registers. A mapping of an IO-APIC is made read-only, whatever was
+ * asked for (as Xen does; control domains map them, and do not write).
  *
  * L1TF: Intel processors of family 6 before the fix read through a not-present entry as if it were
  * present, out of the first-level cache. A processor says that it does not (RDCL_NO); one that
@@ -25,14 +26,14 @@
 #define MSR_ARCH_CAPABILITIES       0x10a
 #define ARCH_CAPABILITIES_RDCL_NO   1
 
-bool arch_io_frame_ok(mfn_t m)
+enum io_access arch_io_access(mfn_t m)
 {
     if (m.n >> (arch_phys_bits() - PAGE_SHIFT) || (m.n >= MESSAGES_FIRST && m.n <= MESSAGES_LAST))
-        return false;
+        return IO_NONE;
     for (unsigned i = 0; i < acpi_info.ioapic_count; i++)
         if (m.n == acpi_info.ioapic[i].address >> PAGE_SHIFT)
-            return false;
-    return !acpi_info.hpet_address || m.n != acpi_info.hpet_address >> PAGE_SHIFT;
+            return IO_READ_ONLY;
+    return IO_ALL;
 }
 
 void arch_cache_flush_frame(mfn_t m)

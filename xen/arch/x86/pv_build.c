@@ -240,7 +240,7 @@ static int compute_layout(struct builder *b, uint64_t pages)
 int pv_build(struct domain *d, const struct pv_image *image, uint64_t pages, const char **why)
 {
     struct builder b = {.image = image, .d = d};
-    unsigned order = order_of_bytes(pages * sizeof(mfn_t));
+    unsigned order;
     int rc = compute_layout(&b, pages);
 
     *why = rc == -XEN_ENOMEM ? "too little memory for kernel, ramdisk and tables"
@@ -252,6 +252,7 @@ int pv_build(struct domain *d, const struct pv_image *image, uint64_t pages, con
     if (pages > heap_free_pages())
         return -XEN_ENOMEM;
     *why = "no memory for building it";
+    order = order_of_bytes(pages * sizeof(mfn_t));
     b.p2m.mfn = page_alloc(order, 0);
     if (!b.p2m.mfn)
         return -XEN_ENOMEM;

@@ -22,9 +22,10 @@
  * are not global). A stale translation elsewhere can be used by nobody: GDTR there points to
  * another window.
  *
- * INV-DESC-1: each guest frame in a window is held by a general and a SEGDESC reference, given back
- * only after the entry is gone from the table and this CPU's TLB. INV-DESC-2: pages 0 to 14 of a
- * window are always mapped. INV-DESC-3: page 14 of a running vCPU's window is that CPU's page.
+ * INV-DESC-1: each guest frame in a window is held by a general and a SEGDESC reference, given
+ *             back only after the entry is gone from the table and this CPU's TLB.
+ * INV-DESC-2: pages 0 to 14 of a window are always mapped.
+ * INV-DESC-3: page 14 of a running vCPU's window is that CPU's page.
  */
 #include "xen/arch/x86/pv_window.h"
 

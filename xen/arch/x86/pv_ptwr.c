@@ -42,8 +42,8 @@ static bool read_entry(mfn_t table, unsigned index, uint64_t *e)
     return *e & PTE_P;
 }
 
-/* The frame that va is mapped to, if it is mapped read-only and is an L1 table of the domain's: a
- * guess that table_update() verifies. */
+/* The frame that va is mapped to, if it is an L1 table of the domain's (no mapping of it is
+ * writable): a guess that table_update() verifies. */
 static bool find_table(const struct vcpu *v, uint64_t va, mfn_t *table)
 {
     uint64_t e;
@@ -52,7 +52,7 @@ static bool find_table(const struct vcpu *v, uint64_t va, mfn_t *table)
     if (table_walk_l1(v->arch.l4_kernel, va, &l1) || !read_entry(l1, pte_index(va, 1), &e))
         return false;
     *table = pte_frame(e);
-    return !(e & PTE_RW) && arch_mfn_valid(*table) && type_of(*table) == TYPE_L1 &&
+    return arch_mfn_valid(*table) && type_of(*table) == TYPE_L1 &&
            frame_owner(frame_of(*table)) == v->domain->id;
 }
 
@@ -93,7 +93,7 @@ static void write_register(uint64_t *reg, unsigned bytes, bool high_byte, uint64
 static int change_entry(struct vcpu *v, mfn_t table, uint64_t address, const struct ptwr_insn *insn,
                         struct cpu_user_regs *regs, struct ptwr_effect *effect)
 {
-    unsigned index = (unsigned)(address & ~PAGE_MASK) / sizeof(uint64_t);
+    unsigned index = pte_slot(address);
     unsigned shift = (unsigned)(address % sizeof(uint64_t)) * 8;
     uint64_t old = pte_load((const uint64_t *)arch_map_frame(table) + index);
     uint64_t mask = (insn->bytes == 8 ? UINT64_MAX : (UINT64_C(1) << insn->bytes * 8) - 1) << shift;

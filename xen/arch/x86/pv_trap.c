@@ -8,6 +8,8 @@
  * our fault: ring 3 cannot make the hypervisor's own code fault but through guest_access and the
  * way back (iret_fault).
  */
+#include <stdatomic.h>
+
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/cpuctl.h"
@@ -161,17 +163,30 @@ void pv_iret_fault(struct cpu_user_regs *regs, uint64_t cr2)
         pv_inject_exception(regs, vector, regs->error_code);
 }
 
-/* exit_work goes first: who sends an NMI from here on sets it once more. If one is pending while
- * they are masked, the iret that unmasks them sets it again. */
+/* A sender sets nmi_pending, then exit_work (hcall_vcpu.c). Cleared here in the other order: an NMI
+ * that comes in between finds exit_work set again. One that is masked waits for iret, which sets
+ * exit_work. */
 static void deliver_nmi(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    v->exit_work = 0;
-    if (!v->arch.nmi_pending || v->arch.nmi_masked)
+    atomic_store(&v->exit_work, 0);
+    if (v->arch.nmi_masked || !atomic_exchange(&v->arch.nmi_pending, false))
         return;
-    v->arch.nmi_pending = false;
     pv_inject_nmi(regs);
 }
 
+static bool event_to_deliver(const struct vcpu *v)
+{
+    return event_upcall_due(v->info) && v->arch.event.address;
+}
+
+/* What came before interrupts are off is found here, what comes later interrupts the guest:
+ *
+ *      sender                               this CPU
+ *      upcall_pending = 1                   no event is due
+ *      poke: interrupt                      takes it: its handler does nothing
+ *                                           interrupts off: looks again
+ *
+ * Without the last look the event would lie until the guest is next interrupted. */
 void guest_exit_work(void)
 {
     struct cpu_info *info = cpu_info();
@@ -183,8 +198,8 @@ void guest_exit_work(void)
             softirq_run();
         if (v->exit_work)
             deliver_nmi(v, &info->guest_regs);
-        if (event_upcall_due(v->info) && v->arch.event.address)
+        if (event_to_deliver(v))
             pv_inject_event(&info->guest_regs);
         interrupts_off();
-    } while (softirq_pending());
+    } while (softirq_pending() || v->exit_work || event_to_deliver(v));
 }

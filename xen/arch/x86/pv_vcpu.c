@@ -71,7 +71,7 @@ int pv_take_l4(struct domain *d, mfn_t l4)
     rc = type_get(l4, TYPE_L4);
     if (rc)
         frame_put(l4);
-    return rc;
+    return rc == -XEN_EBUSY ? -XEN_EINVAL : rc;
 }
 
 int arch_vcpu_start_of_day(struct vcpu *v, const struct pv_start *start)

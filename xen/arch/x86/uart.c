@@ -13,8 +13,8 @@
  * it back: nobody's request is lost. The chip is asked for interrupts ("transmitter empty") only
  * while the ring has something. That state, `armed`, changes to false under the role, after the
  * chip was told; to true by one who finds it false. So the last to tell the chip is the one who
- * armed it, or else it is disarmed after the ring was seen empty and looked at again (INV-UART-1:
- * bytes in the ring => armed, or a role holder is about to look).
+ * armed it, or else it is disarmed after the ring was seen empty and looked at again (
+ * INV-UART-1: bytes in the ring => armed, or a role holder is about to look).
  *
  * A port that does not take bytes (flow control off, cable out, no chip) costs one bounded wait;
  * afterwards bytes are dropped until it moves again.

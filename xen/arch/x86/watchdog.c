@@ -8,10 +8,10 @@
  * lives, each silent one is seen. One that has been silent for the time-out is asked by NMI where
  * it is:
  *
- *     FINE --(silent: NMI)--> ASKED --(NMI handler)--> ANSWERED --(printed)--> TOLD --(alive)-->
- * FINE |                          |
+ *     FINE --(silent: NMI)--> ASKED --(NMI handler)--> ANSWERED --(printed)--> TOLD --(alive)--> FINE
+ *                               |                          |
  *                               +--(no answer)--> DEAF     +--(not printed)--> LAST WORD: crash
- * from the NMI
+ *                                                                              from the NMI
  *
  * The NMI handler only takes notes, since it cannot take the console's lock; another CPU prints
  * them in SOFTIRQ_TIME. If even that does not happen, the silent CPU holds the console: then it is
@@ -129,7 +129,8 @@ static void look_at(unsigned cpu, struct watched *w, uint64_t now)
         break;
     case ANSWERED:
         softirq_raise(SOFTIRQ_TIME);
-        if (waited > dog.timeout_ns && move_on(w, ANSWERED, LAST_WORD))
+        /* This is only now asked for on an idle CPU, which looks once a second: give it time. */
+        if (waited > dog.timeout_ns + 2 * SECOND_NS && move_on(w, ANSWERED, LAST_WORD))
             apic_send_nmi(cpu);
         break;
     default:

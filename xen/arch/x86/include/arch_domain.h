@@ -37,8 +37,9 @@ struct arch_vcpu {
     uint64_t gs_base_active, gs_base_inactive; /* active: the one of the present mode */
 
     struct pv_trap *traps; /* 256 of them */
-    struct pv_callback event, failsafe, syscall, syscall32, sysenter, nmi;
-    bool nmi_pending, nmi_masked;
+    struct pv_callback event, failsafe, syscall, syscall32, nmi;
+    _Atomic bool nmi_pending; /* other CPUs set it */
+    bool nmi_masked;
     uint8_t iopl;             /* virtual I/O privilege level: 0..3 */
     guest_ptr_t io_bitmap;    /* guest's I/O bitmap: a clear bit allows the port */
     unsigned io_bitmap_ports; /* 0: none */

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Boot modules become domains, end, and the host says what became of them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "unittests/core_world.h"
+#include "unittests/elf_kit.h"
+#include "xen/arch/x86/bootinfo.h"
+#include "xen/arch/x86/layout.h"
+#include "xen/bootdomains.h"
+
+static struct boot_info info;
+
+static void start(uint64_t pages)
+{
+    core_start(pages);
+    memset(&info, 0, sizeof(info));
+    elf_kit_build();
+    (void)host_log();
+}
+
+/* The modules are found through the direct map: so from there on our memory is "physical". */
+static void module(const char *line)
+{
+    uint64_t at = (uint64_t)elf_kit_file - VA_DIRECT;
+
+    info.module[info.module_count++] = (struct boot_module){at, at + ELF_KIT_BYTES, line};
+}
+
+/* The host starts, or (ns > 0) runs on; the status with which it ended, or CORE_RUNNING. */
+static int host_runs(uint64_t ns)
+{
+    jmp_buf off;
+
+    core_exit_status = CORE_RUNNING;
+    core_power_off = &off;
+    if (setjmp(off) == 0) {
+        if (ns)
+            core_pass(ns);
+        else
+            bootdomains_start(&info);
+    }
+    return core_exit_status;
+}
+
+static int boot(void)
+{
+    return host_runs(0);
+}
+
+static bool said(const char *log, const char *text)
+{
+    return strstr(log, text) != NULL;
+}
+
+static void end_domain(domid_t id, int reason)
+{
+    struct domain *d = domain_find(id);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    domain_shutdown(d, reason);
+    domain_put(d);
+}
+
+static void two_domains(void)
+{
+    struct domain *d;
+
+    start(6000);
+    module("domain name=a mem=5M vcpus=2 weight=512 cap=50 cpus=1 maxmem=6M -- hello world");
+    module("domain name=b mem=5M ramdisk=r");
+    module("ramdisk name=r");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), 2);
+    d = domain_find(1);
+    CU_ASSERT(d->account.pages == 1280 && d->account.max_pages == 1536 && d->vcpu_count == 2);
+    CU_ASSERT(d->sched.weight == 512 && d->sched.cap == 50 && d->pause_count == 0);
+    CU_ASSERT_EQUAL(d->vcpu[1]->sched.unit.affinity.bits, 2);
+    core_settle();
+    CU_ASSERT(core_runs(d->vcpu[0]) && d->vcpu[0]->sched.cpu == 1);
+    domain_put(d);
+    core_audit();
+    end_domain(1, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(1000000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    end_domain(2, SHUTDOWN_reboot);
+    CU_ASSERT_EQUAL(host_runs(1000000), 0x10);
+    CU_ASSERT(said(host_log(), "1 poweroff, 1 reboot, 0 suspend, 0 crash, 0 other, 0 not started"));
+    CU_ASSERT_EQUAL(domain_count(), 0);
+}
+
+static void verdicts(void)
+{
+    static const struct {
+        int reason, status;
+        const char *text;
+    } table[] = {{SHUTDOWN_poweroff, 0x10, "ended: poweroff"},
+                 {SHUTDOWN_suspend, 0x10, "ended: suspend"},
+                 {SHUTDOWN_crash, 0x11, "ended: crash"},
+                 {SHUTDOWN_watchdog, 0x11, "ended: watchdog"},
+                 {77, 0x11, "ended: other"},
+                 {-5, 0x11, "ended: other"}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+        start(3000);
+        module("domain name=a mem=5M");
+        CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+        end_domain(1, table[i].reason);
+        CU_ASSERT_EQUAL(host_runs(1000000), table[i].status);
+        CU_ASSERT(said(host_log(), table[i].text));
+    }
+}
+
+/* A page that does not come back is noticed. */
+static void lost_memory(void)
+{
+    start(3000);
+    module("domain name=a mem=5M");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    CU_ASSERT_PTR_NOT_NULL(page_alloc(0, 0));
+    end_domain(1, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(1000000), 0x13);
+    CU_ASSERT(said(host_log(), "memory was lost"));
+}
+
+static void faults_are_named(void)
+{
+    static const struct {
+        const char *line, *fault;
+    } table[] = {
+        {"domain name=good mem=5M", "domain good ended: error: its name is taken"},
+        {"domain name=c mem=5M ramdisk=nothing", "domain c ended: error: there is no module"},
+        {"domain name=c mem=100M", "domain c ended: error: not enough free memory"},
+        {"domain name=c mem=1M", "domain c ended: error: too little memory"},
+        {"domain name=c mem=5M vcpus=33", "domain c ended: error: vcpus=33"},
+        {"domain mem=5M", "domain ? ended: error:"},
+        {"domain name=c mem=5M cpus=9", "no CPU of cpus= is online"},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+        bool runs = i == ARRAY_SIZE(table) - 1;
+        const char *log;
+
+        start(6000);
+        module("domain name=good mem=5M");
+        module(table[i].line);
+        CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+        log = host_log();
+        CU_ASSERT(said(log, table[i].fault));
+        if (!said(log, table[i].fault))
+            printf("%s\n", log);
+        CU_ASSERT_EQUAL(domain_count(), runs ? 2 : 1);
+        core_audit();
+        end_domain(1, SHUTDOWN_poweroff);
+        if (runs)
+            end_domain(2, SHUTDOWN_poweroff);
+        CU_ASSERT_EQUAL(host_runs(1000000), runs ? 0x10 : 0x11);
+    }
+}
+
+static void nothing_to_run(void)
+{
+    start(3000);
+    CU_ASSERT_EQUAL(boot(), 0x10);
+    CU_ASSERT(said(host_log(), "no domain to run"));
+    start(3000);
+    module("domain name=a mem=5M");
+    elf_kit_file[0] = 0;
+    CU_ASSERT_EQUAL(boot(), 0x11);
+    CU_ASSERT(said(host_log(), "1 not started"));
+    CU_ASSERT_EQUAL(domain_count(), 0);
+}
+
+/* With a plain module there is a control domain, whose name nobody else may bear. */
+static void control_domain(void)
+{
+    struct domain *d;
+
+    start(6000);
+    module("console=hvc0");
+    module("an initrd");
+    module("domain name=dom0 mem=5M");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    d = domain_find(0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    CU_ASSERT(d->privileged && strcmp(d->name, "dom0") == 0 && d->vcpu_count == HOST_CPUS);
+    CU_ASSERT(said(host_log(), "its name is taken") && domain_count() == 1);
+    domain_put(d);
+    end_domain(0, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(1000000), 0x11);
+}
+
+static void sixty_four(void)
+{
+    static char line[BOOT_MODULES_MAX][40];
+
+    host_preempt_every(0);
+    start(BOOT_MODULES_MAX * 1400);
+    for (unsigned i = 0; i < BOOT_MODULES_MAX; i++) {
+        snprintf(line[i], sizeof(line[i]), "domain name=d%u mem=5M", i);
+        module(line[i]);
+    }
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), BOOT_MODULES_MAX);
+    host_preempt_every(5);
+    for (unsigned i = 1; i <= BOOT_MODULES_MAX; i++)
+        end_domain((domid_t)i, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(2000000000), 0x10);
+    CU_ASSERT(said(host_log(), "64 poweroff"));
+    host_preempt_every(0);
+}
+
+static const struct test_case cases[] = {
+    {"two domains", two_domains},       {"verdicts", verdicts},
+    {"lost memory", lost_memory},       {"faults are named", faults_are_named},
+    {"nothing to run", nothing_to_run}, {"the control domain", control_domain},
+    {"sixty-four domains", sixty_four}, {NULL, NULL},
+};
+
+const struct suite suite_bootdomains = {"bootdomains", cases, NULL, NULL};
