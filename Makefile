@@ -150,7 +150,7 @@ TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/ev
             $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o)
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab.o frame.o account.o tlbclock.o \
-            type.o table.o table_change.o segdesc.o relinquish.o mm_model.o mm_threads.o)
+            type.o table.o table_change.o segdesc.o relinquish.o mm_model.o mm_threads.o mm_races.o)
 
 TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decode.o ptwr.o hcall_mmu.o) \
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
@@ -193,15 +193,15 @@ RUN_asan     :=
 RUN_tsan     := TSAN_OPTIONS=halt_on_error=1
 $(foreach v,plain valgrind asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call host_run,$(v),$(p)))))
 
-.PHONY: check check-valgrind check-asan check-tsan mutants-mm
+.PHONY: check check-valgrind check-asan check-tsan mutants
 check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
 check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under ThreadSanitizer
 
-mutants-mm: ## break mm/ in some 65 places, one at a time: each must be caught
-	unittests/mutate_mm.sh
+mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
+	nice unittests/mutate
 
 .PHONY: model
 model: ## explore the models of the page types' and the flushes' protocol to the end (minutes)
@@ -248,6 +248,14 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 	    -artifact_prefix=$(B)/crash-$*- $(FUZZ_CORPUS)/$* >$(B)/fuzz-$*.log 2>&1 || \
 	    { cat $(B)/fuzz-$*.log; exit 1; }
 	echo "fuzz $*: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$*.log) inputs, no fault"
+
+# The long forms of the tests that have one. SOAK_MINUTES are divided among them.
+SOAK_MINUTES ?= 60
+.PHONY: soak
+soak: $(foreach p,mm event,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
+      $(B)/host-tsan/test_sched $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) $(B)/lagan guests ## random tests, fuzzers, threads and guests, over and over for SOAK_MINUTES (60)
+	tools/install-packages test qemu
+	nice tools/soak $(SOAK_MINUTES) $(FUZZERS)
 
 # ---------------------------------------------------------------------------------------------------
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
@@ -332,7 +340,7 @@ bench: guests ## boot cost, sizes, instruction counts of frequent services, besi
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/* unittests/*.sh unittests/spin/run
+SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/* unittests/mutate unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY

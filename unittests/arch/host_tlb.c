@@ -8,6 +8,7 @@
  * does.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include <lagan/assert.h>
@@ -32,6 +33,7 @@ struct translation {
 
 static struct host_tlb_cpu {
     pthread_mutex_t lock;
+    _Atomic unsigned flushers; /* waiting for the lock, or holding it */
     struct account *account;
     mfn_t l4;
     struct translation tlb[TLB_ENTRIES], walk[WALK_ENTRIES];
@@ -74,15 +76,36 @@ unsigned host_tlb_flush_count(void)
     return flush_count;
 }
 
+/* The lock as a flush takes it, and as the guest does: pthreads' are not fair, so a guest that does nothing
+ * but access memory would keep a flush waiting for a whole slice of the host's scheduler. */
+static void lock_to_flush(struct host_tlb_cpu *c)
+{
+    c->flushers++;
+    pthread_mutex_lock(&c->lock);
+}
+
+static void unlock_flushed(struct host_tlb_cpu *c)
+{
+    c->flushers--;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void lock_to_access(struct host_tlb_cpu *c)
+{
+    while (c->flushers)
+        sched_yield();
+    pthread_mutex_lock(&c->lock);
+}
+
 /* The clock ticks before the flush and is noted after it (tlbclock.h). */
 static void flush_cpu(unsigned cpu)
 {
     uint64_t begun = tlb_clock_flush_begin();
 
-    pthread_mutex_lock(&cpu_tlb[cpu].lock);
+    lock_to_flush(&cpu_tlb[cpu]);
     if (!broken)
         empty(&cpu_tlb[cpu]);
-    pthread_mutex_unlock(&cpu_tlb[cpu].lock);
+    unlock_flushed(&cpu_tlb[cpu]);
     tlb_clock_flush_end(cpu, begun);
 }
 
@@ -239,7 +262,7 @@ bool host_touch(unsigned cpu, uint64_t va, bool write, mfn_t *target)
     struct host_tlb_cpu *c = &cpu_tlb[cpu];
     struct translation *t;
 
-    pthread_mutex_lock(&c->lock);
+    lock_to_access(c);
     t = translate(c, va, write);
     if (t)
         *target = mfn(t->frame);
@@ -252,7 +275,7 @@ bool host_store(unsigned cpu, uint64_t va, uint64_t value)
     struct host_tlb_cpu *c = &cpu_tlb[cpu];
     struct translation *t;
 
-    pthread_mutex_lock(&c->lock);
+    lock_to_access(c);
     t = translate(c, va, true);
     if (t) {
         uint64_t *page = arch_map_frame(mfn(t->frame));

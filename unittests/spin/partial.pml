@@ -15,7 +15,7 @@
  * Wrong variants: UNDO_FORGETS (a failed validation beside a new holder leaves out PARTIAL), PARK_LEAKS (a
  * parked teardown keeps the orphan's reference though it has a count), ORPHAN_LEAKS (whoever takes up an orphan
  * leaves its reference), FROM_THE_TOP (a teardown that is taken up starts anew), BUSY_SHARED (a busy table is handed out), UPDATE_UNLOCKED (an entry is
- * exchanged outside of the bit lock), PIN_LEFT (unpinning leaves the flag).
+ * exchanged outside of the bit lock), LOCK_BUSY (the bit lock is taken of a busy frame), PIN_LEFT (unpinning leaves the flag).
  */
 #ifndef CPUS
 #define CPUS 2
@@ -80,7 +80,7 @@ inline table_devalidate() {
 
 #define DROP_REF atomic { assert(refs > 0); refs-- }
 
-inline end_use() { d_step { END_WORK; count = 0; valid = 0; cur = 0 } }
+inline end_use() { d_step { END_WORK; count = 0; valid = 0; locked = 0; cur = 0 } }
 
 inline park(err) {
     d_step { cursor = cur; error = err; refs++ };
@@ -218,6 +218,14 @@ inline type_put_step(pin) {
     od
 }
 
+/* frame_lock_valid(), frame_unlock(): what is stored at the end is the word as it was at the beginning, so
+ * nobody may have changed it meanwhile (INV-TYPE-5). */
+#define SAVE_WORD \
+    locked = 1; s_type = type; s_count = count; s_valid = valid; s_partial = partial; s_pinned = pinned
+#define UNLOCK \
+    type = s_type; count = s_count; valid = s_valid; partial = s_partial; pinned = s_pinned; locked = 0; \
+    s_type = 0; s_count = 0; s_valid = 0; s_partial = 0; s_pinned = 0
+
 /* update_table(): the caller has a general reference only. */
 inline update_table(n) {
     if
@@ -227,12 +235,18 @@ inline update_table(n) {
     if
 #ifdef UPDATE_UNLOCKED
     :: type == TABLE && valid ->
+       d_step { old = entry[n]; entry[n] = new; new = ABSENT }
 #else
-    :: atomic { FREE_WORD && type == TABLE && valid -> locked = 1 };
-#endif
+    :: atomic { FREE_WORD && type == TABLE && valid -> SAVE_WORD };
        d_step { old = entry[n]; entry[n] = new; new = ABSENT };
-       locked = 0
-    :: atomic { FREE_WORD && !(type == TABLE && valid) -> old = new; new = ABSENT }
+       d_step { UNLOCK }
+#endif
+#ifdef LOCK_BUSY
+    :: atomic { FREE_WORD && !(type == TABLE && valid) -> SAVE_WORD };
+       d_step { UNLOCK; old = new; new = ABSENT }
+#else
+    :: atomic { !(type == TABLE && valid) -> old = new; new = ABSENT }
+#endif
     fi;
     d_step {
         if
@@ -245,6 +259,8 @@ inline update_table(n) {
 proctype cpu(byte c) {
     byte cur, rc, new, old;
     bit orphan, failed, parked;
+    bit s_type, s_valid, s_partial, s_pinned;
+    byte s_count;
 
 endidle:
     do
@@ -274,7 +290,9 @@ endidle:
        if
        :: rc == OK ->
            if
-           :: atomic { FREE_WORD && !pinned -> pinned = 1 }
+           :: atomic { FREE_WORD && !IS_BUSY && !pinned -> SAVE_WORD };
+              s_pinned = 1;
+              d_step { UNLOCK }
            :: atomic { FREE_WORD && pinned -> rc = RESTART };
               do
               :: rc == RESTART -> type_put_step(0) /* type_put(): the pin may be gone by now */
