@@ -176,7 +176,7 @@ static void test_addresses(void)
     code_bytes = 7;
     memcpy(code, "\x48\x89\x0d\0\0\0\0", code_bytes); /* mov %rcx,x(%rip) */
     regs.rip = CODE;
-    *(int32_t *)(void *)(code + 3) = (int32_t)(va - (CODE + 7));
+    memcpy(code + 3, &(int32_t){(int32_t)(va - (CODE + 7))}, sizeof(int32_t));
     regs.rcx = 0x20;
     CU_ASSERT_TRUE(pv_ptwr_fault(&vcpu, &regs, va));
     CU_ASSERT_EQUAL(*kit_entry(s.l1[0], 100), 0x20);
