@@ -9,7 +9,7 @@
 
 bool hcall_host_range_ok(guest_ptr_t p, uint64_t bytes)
 {
-    return p.va + bytes >= p.va && (p.va + bytes <= VA_HV_START || p.va >= VA_HV_END);
+    return p.va + bytes >= p.va && (p.va + bytes <= VA_LOW_END || p.va >= VA_HV_END);
 }
 
 static bool inside(guest_ptr_t p, size_t bytes)

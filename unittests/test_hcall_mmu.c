@@ -214,6 +214,8 @@ static void test_update_va(void)
     CU_ASSERT_EQUAL(update_va_of(kit_va(9, 0), 0, 0), -XEN_EINVAL); /* no L1 table */
     CU_ASSERT_EQUAL(update_va_of(0xffff800000000000, 0, 0), -XEN_EINVAL);
     CU_ASSERT_EQUAL(update_va_of(0xffff87fffffff000, 0, 0), -XEN_EINVAL);
+    /* not canonical, whatever its lower bits say */
+    CU_ASSERT_EQUAL(update_va_of(UINT64_C(1) << 50 | kit_va(2, 30), 0, 0), -XEN_EINVAL);
     CU_ASSERT_EQUAL(update_va_of(kit_va(2, 30), kit_pte(s.l1[0], KIT_RW), 0), -XEN_EBUSY);
     CU_ASSERT_EQUAL(update_va_of(kit_va(2, 30), kit_pte(n, KIT_RW), 0), -XEN_EINVAL);
     CU_ASSERT_EQUAL(
