@@ -15,6 +15,7 @@
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/extable.h"
+#include "xen/arch/x86/gprs.h"
 #include "xen/arch/x86/layout.h"
 #include "xen/arch/x86/smap.h"
 
@@ -44,42 +45,6 @@
 
         stubs   syscall_stubs, syscall_entry      /* LSTAR: 64-bit code */
         stubs   syscall32_stubs, syscall32_entry  /* CSTAR: 32-bit code */
-
-        .macro  push_gprs
-        push    %rdi
-        push    %rsi
-        push    %rdx
-        push    %rcx
-        push    %rax
-        push    %r8
-        push    %r9
-        push    %r10
-        push    %r11
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
-        .endm
-
-        .macro  pop_gprs
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
-        pop     %r11
-        pop     %r10
-        pop     %r9
-        pop     %r8
-        pop     %rax
-        pop     %rcx
-        pop     %rdx
-        pop     %rsi
-        pop     %rdi
-        .endm
 
 /* RCX: guest RIP, R11: guest RFLAGS, RAX: guest RSP; interrupts are off, DF, TF, NT and AC clear (SFMASK). */
         .macro  syscall_frame cs

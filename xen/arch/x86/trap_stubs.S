@@ -14,48 +14,13 @@
  * Interrupts are off throughout (all are interrupt gates); IRETQ puts them back.
  */
 #include "xen/arch/x86/asm_offsets.h"
+#include "xen/arch/x86/gprs.h"
 #include "xen/arch/x86/layout.h"
 #include "xen/arch/x86/smap.h"
 
 /* Of the 32 exceptions, those for which hardware pushes an error code: 8, 10-14, 17, 21, 29, 30. */
 #define ERROR_CODE_MASK 0x60227d00
 #define IST_MASK        0x00040104 /* 2, 8, 18; 1 is special */
-
-        .macro  push_gprs
-        push    %rdi
-        push    %rsi
-        push    %rdx
-        push    %rcx
-        push    %rax
-        push    %r8
-        push    %r9
-        push    %r10
-        push    %r11
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
-        .endm
-
-        .macro  pop_gprs
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
-        pop     %r11
-        pop     %r10
-        pop     %r9
-        pop     %r8
-        pop     %rax
-        pop     %rcx
-        pop     %rdx
-        pop     %rsi
-        pop     %rdi
-        .endm
 
 /* Copies the frame at RSP on a small stack to guest_regs, and makes RSP point there. */
         .macro  move_to_guest_regs
