@@ -29,7 +29,7 @@ MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o m
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o dom0.o log.o console.o options.o cmdline.o \
+CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o dom0.o log.o console.o console_ring.o options.o cmdline.o \
              option_value.o modline.o elf.o elf_notes.o)
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
@@ -147,7 +147,8 @@ TEST_sched := $(SCHED_OBJS) $(HOST_ARCH) unittests/sim_sched.o \
             $(addprefix unittests/test_,timer.o softirq.o sched_policy.o sched.o hcall_sched.o sched_smp.o)
 
 TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
-            $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o)
+            xen/console_ring.o unittests/ring_world.o \
+            $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o console_ring.o)
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab.o frame.o account.o tlbclock.o \
             type.o table.o table_change.o segdesc.o relinquish.o mm_model.o mm_threads.o mm_races.o)
@@ -157,7 +158,7 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,domain.o teardown.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_memory.o \
+            $(addprefix xen/,domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_memory.o \
             hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o elf.o elf_notes.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 

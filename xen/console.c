@@ -167,7 +167,8 @@ static void give_character(struct domain *d, char c)
         d->console_input_count++;
     }
     spin_unlock(&console.lock);
-    event_raise_global_virq(d, VIRQ_CONSOLE);
+    if (!console_ring_input(d))
+        event_raise_global_virq(d, VIRQ_CONSOLE);
 }
 
 static void take_character(char c)

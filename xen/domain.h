@@ -18,6 +18,7 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include "mm/account.h"
+#include "xen/console_ring.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
 #include "xen/sched.h"
@@ -81,6 +82,7 @@ struct domain {
     unsigned console_line_length;
     char console_input[128]; /* [console lock] ring: typed, but not yet read by the domain */
     unsigned console_input_start, console_input_count;
+    struct console_ring console_ring;
 };
 
 struct domain_config {
