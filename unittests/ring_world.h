@@ -9,6 +9,8 @@
 /* What console_guest_write() got, of all domains, terminated; and the longest piece. */
 extern char ring_shown[16384];
 extern size_t ring_longest;
+/* How often it was asked to show an unfinished line. */
+extern unsigned ring_shows;
 /* What console_guest_read() is still to deliver. */
 extern const char *ring_typed;
 

@@ -58,6 +58,11 @@ void domain_put(struct domain *d)
 static char in_ring[16];
 static bool ring_used;
 
+void console_ring_show(struct domain *d)
+{
+    console_guest_show(d);
+}
+
 bool console_ring_input(struct domain *d)
 {
     size_t have = strlen(in_ring);
@@ -87,6 +92,8 @@ static void start(bool keep, char conswitch)
     log_console_ready();
     for (size_t i = 0; i < 3; i++) {
         all[i]->console_line_length = all[i]->console_input_count = 0;
+        all[i]->console_line_shown = all[i]->console_line_rub_out = 0;
+        all[i]->console_escape = 0;
         gone[i] = false;
     }
     raised = 0;
@@ -127,7 +134,7 @@ static void test_output(void)
     wrote(&bare, "x\r\n", "(d7) x\n");
     wrote(&web, "lo\nand\n\nmore", "(web) hello\n(web) and\n(web) \n");
     wrote(&web, "\n", "(web) more\n");
-    wrote(&web, "a\033[2J\tb\200\n", "(web) a?[2J b?\n");
+    wrote(&web, "a\033[2J\tb\200\n", "(web) a b?\n");
     wrote(&web, "rest", "");
     console_guest_flush(&web);
     CU_ASSERT_STRING_EQUAL(machine_shown, "(web) rest\n");
@@ -141,6 +148,38 @@ static void test_output(void)
     console_guest_write(&web, line, strlen(line));
     CU_ASSERT_EQUAL(strlen(machine_shown), 6 + 159 + 1 + 6 + 2 + 1);
     CU_ASSERT_STRING_EQUAL(machine_shown + 6 + 158, "y\n(web) zz\n");
+}
+
+static void showed(struct domain *d, const char *text, const char *expected)
+{
+    machine_reset();
+    console_guest_write(d, text, strlen(text));
+    console_guest_show(d);
+    CU_ASSERT_STRING_EQUAL(machine_shown, expected);
+}
+
+/* The domain that has the input is shown as it writes. */
+static void test_unfinished_lines(void)
+{
+    start(false, 'a');
+    showed(&web, "no input", "");
+    machine_reset();
+    type("\1\1\1");
+    CU_ASSERT_PTR_NOT_NULL(strstr(machine_shown, "passes it on\n(web) no input"));
+    showed(&web, ", none", ", none");
+    showed(&web, "", "");
+    showed(&web, "\nlogin: ro", "\n(web) login: ro");
+    showed(&web, "p\bt", "t");
+    showed(&web, "\b\bp", "\b \b\b \bp");
+    wrote(&bare, "other\n", "\n(d7) other\n");
+    showed(&web, "q\br", "(web) r");
+    showed(&web, "\b\b\b", "\b \b"); /* one of these is left on the last line, the third is gone */
+    machine_reset();
+    log_warn("message\n");
+    CU_ASSERT_STRING_EQUAL(machine_shown, "\n(LAGAN) message\n");
+    showed(&web, "\n", "(web) \n");
+    showed(&web, "\b\b\bx\033[1;31my\033cz\033[0\n", "(web) xyz\n");
+    showed(&bare, "not mine", "");
 }
 
 static void test_input(void)
@@ -208,6 +247,7 @@ static void test_input_into_ring(void)
 
 static const struct test_case cases[] = {
     {"output", test_output},
+    {"unfinished lines", test_unfinished_lines},
     {"input", test_input},
     {"input into a ring", test_input_into_ring},
     {"input at the edges", test_input_edges},

@@ -97,6 +97,7 @@ static void test_full(void)
     CU_ASSERT_STRING_EQUAL(ring_shown, text);
     CU_ASSERT_EQUAL(page->out_cons, page->out_prod);
     CU_ASSERT_TRUE(ring_longest <= 128);
+    CU_ASSERT_EQUAL(ring_shows, 1);
     /* The call can be interrupted between two pieces, and be made again. */
     put(text, 2048);
     ring_world();

@@ -118,6 +118,8 @@ static uint32_t put_out_piece(struct domain *d, uint32_t most)
         n = take_piece(d, piece, (uint32_t)min_u64(most, PIECE));
     if (n > 0)
         console_guest_write(d, piece, n);
+    if (n > 0 && n == most)
+        console_guest_show(d); /* the last piece: nothing may follow for long */
     spin_unlock(&r->lock);
     return n;
 }
@@ -154,6 +156,16 @@ void console_ring_drain(struct domain *d)
     bool some;
 
     (void)drain(d, false, &some);
+}
+
+void console_ring_show(struct domain *d)
+{
+    struct console_ring *r = &d->console_ring;
+
+    spin_lock(&r->lock);
+    if (r->page)
+        console_guest_show(d);
+    spin_unlock(&r->lock);
 }
 
 /* ---- input ---- */

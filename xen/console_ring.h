@@ -32,6 +32,8 @@ void console_ring_detach(struct domain *d);
 
 /* Puts out what is in the ring now. No lock held. */
 void console_ring_drain(struct domain *d);
+/* Shows an unfinished line too, if the domain has the input. No lock held. */
+void console_ring_show(struct domain *d);
 /* Something has been typed for the domain (console_guest_read() has it): moves as much as there is
  * room for into the ring, and tells the guest. False if the guest does not use its ring. No lock
  * held. */
