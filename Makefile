@@ -23,7 +23,7 @@ $(V).SILENT:
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
 MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/segdesc.o mm/relinquish.o mm/audit.o mm/heap_run.o
+           mm/table.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o mm/heap_run.o
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
@@ -43,8 +43,12 @@ SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.
 EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o \
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
-HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_reservation.o hcall_mmu.o \
-             hcall_mmuext.o               hcall_version.o hcall_misc.o)
+# memory_op
+MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_reservation.o \
+             hcall_exchange.o)
+
+HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_version.o \
+             hcall_misc.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
@@ -52,7 +56,7 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
              feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
-               ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
+               ioapic.o machine_map.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
                pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
@@ -163,14 +167,15 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_memory.o \
-            hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o) $(LOADER_OBJS) \
+CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
+            $(LOADER_OBJS) xen/lib/parse.o \
+            $(addprefix xen/,domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o \
+            hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
 LIBS_core := $(UNPACK_LIBS)
 TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o pv_build.o bootdomains.o)
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
