@@ -53,7 +53,7 @@ HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
              hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
-             feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o)
+             feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o pti.o pti_audit.o pti_policy.o pti_entry.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o machine_map.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
@@ -145,8 +145,8 @@ TEST_log := unittests/console_machine.o $(addprefix unittests/test_,log.o consol
 TEST_devices := unittests/fake_firmware.o $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o) \
             $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o topology.o tsc.o clock.o rtc.o)
 
-TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o) \
-            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
+TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o pti_policy.o) \
+            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o pti_policy.o)
 
 TEST_pv := unittests/test_pv_layout.o xen/arch/x86/pv_layout.o
 
@@ -275,7 +275,7 @@ soak: $(foreach p,mm event,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu
+GUESTS := hello ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu pti
 BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \

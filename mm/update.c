@@ -46,6 +46,20 @@ static void release(struct account *a, struct table_change *c, unsigned level, u
         c->old_table = pte_frame(e);
 }
 
+/* An entry above L1 has been exchanged. No address names what a CPU remembers of an upper level; and
+ * where CPUs walk copies of L4 tables they miss new entries too. */
+static void note_upper(struct account *a, enum frame_type type, uint64_t old, uint64_t new,
+                       struct table_change *c)
+{
+    bool matters = old & PTE_P;
+
+    if (type == TYPE_L4) {
+        account_l4_changed(a);
+        matters = matters || a->l4_copied;
+    }
+    c->upper = matters && ((old ^ new) & ~(PTE_A | PTE_D));
+}
+
 static int update_table(struct account *a, mfn_t table, enum frame_type type, unsigned index,
                         struct table_change *c)
 {
@@ -65,10 +79,11 @@ static int update_table(struct account *a, mfn_t table, enum frame_type type, un
     done = usable && exchange(entry, c, &new, &old);
     if (usable)
         frame_unlock(f, word);
+    if (type > TYPE_L1 && done)
+        note_upper(a, type, old, new, c);
     release(a, c, type, done ? old : new);
     if (!done)
         return usable ? -XEN_EAGAIN : -XEN_EINVAL;
-    c->upper = type > TYPE_L1 && (old & PTE_P) && ((old ^ new) & ~(PTE_A | PTE_D));
     return 0;
 }
 

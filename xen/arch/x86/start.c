@@ -33,6 +33,7 @@
 #include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/sections.h"
 #include "xen/arch/x86/smp.h"
@@ -141,7 +142,8 @@ static LAGAN_NORETURN void start_on_own_stack(void)
 {
     cpu_info()->cpu = 0;
     hvmap_heap_start(&boot_info, &bootmem);
-    ASSERT(hvmap_audit());
+    pti_init();
+    ASSERT(hvmap_audit() && pti_audit());
     log_info("%lu MiB of RAM are free, %lu KiB kept for the hypervisor\n",
              heap_free_pages() >> (20 - PAGE_SHIFT), hvmap_kept_kib());
 
