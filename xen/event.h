@@ -36,6 +36,7 @@ struct event_domain {
     evtchn_port_t cursor;                 /* [e] how far destroy or reset has come */
     bool dying;                           /* [e] no more ports are given out */
     _Atomic(struct event_fifo *) fifo;    /* [e], read by senders; NULL: two-level */
+    _Atomic uint32_t pollers; /* bit n: vCPU n may be in SCHEDOP_poll; set and cleared by it */
 };
 
 struct event_vcpu {
