@@ -92,13 +92,6 @@ bool frame_lock_valid(struct frame *f, enum frame_type type, uint32_t *word)
     return true;
 }
 
-void frame_unlock(struct frame *f, uint32_t word)
-{
-    ASSERT(f->type & TYPE_LOCKED);
-    atomic_store(&f->type, word & ~TYPE_LOCKED);
-    lock_trace_pop(LK_FRAME);
-}
-
 /* ---- claiming ---- */
 
 /* The second half of a claim: nobody can use the frame as `was` any more, now nobody may remember.

@@ -57,7 +57,12 @@ static inline bool word_is_settled(uint32_t word, enum frame_type type)
 uint32_t frame_lock(struct frame *f);
 /* As above, for a frame that is valid as `type`; else false, at once, and it is not locked. */
 bool frame_lock_valid(struct frame *f, enum frame_type type, uint32_t *word) LAGAN_MUST_CHECK;
-void frame_unlock(struct frame *f, uint32_t word);
+static inline void frame_unlock(struct frame *f, uint32_t word)
+{
+    ASSERT(f->type & TYPE_LOCKED);
+    atomic_store(&f->type, word & ~TYPE_LOCKED);
+    lock_trace_pop(LK_FRAME);
+}
 /* As frame_lock(), at once or not at all: only if the word is `word`, which is settled. */
 static inline bool frame_try_lock(struct frame *f, uint32_t word)
 {

@@ -24,7 +24,8 @@
 /* Exchanges an entry; *new becomes what was stored. The processors' page walks may set A and D in
  * it at any moment: those of the old entry are either kept (preserve_ad) or end with it, but never
  * come back after it was read. False: the old entry, now in *old, is not the expected one. */
-static bool exchange(uint64_t *entry, const struct table_change *c, uint64_t *new, uint64_t *old)
+static LAGAN_INLINE bool exchange(uint64_t *entry, const struct table_change *c, uint64_t *new,
+                                  uint64_t *old)
 {
     uint64_t wanted;
 
@@ -145,7 +146,7 @@ static bool make_usual(const struct account *a, uint64_t *e)
 
 /* With the table locked. *left: an entry of which what it holds is to be given back afterwards. */
 static int change_locked(const struct account *a, uint64_t *entry, const struct table_change *c,
-                         uint64_t new, uint64_t *left)
+                         uint64_t max_mfn, uint64_t new, uint64_t *left)
 {
     bool same = held_by(pte_load(entry)) == held_by(new);
     uint64_t old;
@@ -153,7 +154,7 @@ static int change_locked(const struct account *a, uint64_t *entry, const struct 
     *left = 0;
     if (!same && (new &PTE_P)) {
         if (c->from == a->id)
-            *left = data_get_short(own_frames_key(a), arch_max_mfn(), new);
+            *left = data_get_short(own_frames_key(a), max_mfn, new);
         if (*left != new)
             return LONG_WAY;
     }
@@ -167,7 +168,9 @@ static int change_locked(const struct account *a, uint64_t *entry, const struct 
 static int update_short(struct account *a, mfn_t table, unsigned index,
                         const struct table_change *c)
 {
-    struct frame *f = frame_of(mfn(index_nospec(table.n, arch_max_mfn())));
+    uint64_t max_mfn = arch_max_mfn();
+    mfn_t m = mfn(index_nospec(table.n, max_mfn));
+    struct frame *f = frame_of(m);
     uint64_t new = c->entry, left = 0;
     uint32_t word = word_load(f);
     int rc = LONG_WAY;
@@ -176,7 +179,7 @@ static int update_short(struct account *a, mfn_t table, unsigned index,
         !frame_try_lock(f, word))
         return LONG_WAY;
     if (likely(is_own_frame(f, a))) /* still, and until it is unlocked */
-        rc = change_locked(a, (uint64_t *)arch_map_frame(table) + index, c, new, &left);
+        rc = change_locked(a, (uint64_t *)arch_map_frame(m) + index, c, max_mfn, new, &left);
     frame_unlock(f, word);
     (void)!entry_put(a, TYPE_L1, left); /* which is never preempted at this level */
     return rc;

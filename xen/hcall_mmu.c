@@ -240,9 +240,8 @@ static int update_va(struct vcpu *v, uint64_t va, uint64_t entry, domid_t from)
     return rc;
 }
 
-static int64_t update_va_mapping(const struct hypercall_args *args, domid_t from)
+static int64_t update_va_mapping(struct vcpu *v, const struct hypercall_args *args, domid_t from)
 {
-    struct vcpu *v = current_vcpu();
     uint64_t va = args->a[0], flags = args->a[2];
     cpumask_t cpus;
     int rc;
@@ -266,7 +265,9 @@ static int64_t update_va_mapping(const struct hypercall_args *args, domid_t from
 
 int64_t hcall_update_va_mapping(const struct hypercall_args *args)
 {
-    return update_va_mapping(args, current_vcpu()->domain->id);
+    struct vcpu *v = current_vcpu();
+
+    return update_va_mapping(v, args, v->domain->id);
 }
 
 int64_t hcall_update_va_mapping_otherdomain(const struct hypercall_args *args)
@@ -278,7 +279,7 @@ int64_t hcall_update_va_mapping_otherdomain(const struct hypercall_args *args)
 
     if (rc)
         return rc;
-    result = update_va_mapping(args, d ? d->id : DOMID_IO);
+    result = update_va_mapping(v, args, d ? d->id : DOMID_IO);
     mmu_put_domain(v, d);
     return result;
 }
