@@ -294,6 +294,7 @@ static struct domain *alloc_domain(const struct domain_config *config)
     d->shutdown_reason = -1;
     d->pause_count = 1;
     spin_init(&d->lock, LK_DOMAIN);
+    console_ring_init(d);
     list_init(&d->link);
     return d;
 }

@@ -18,6 +18,7 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include "mm/account.h"
+#include "xen/console_ring.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
 #include "xen/sched.h"
@@ -79,8 +80,12 @@ struct domain {
     uint64_t vm_assist;     /* [d] VMASST_TYPE_* bits */
     char console_line[160]; /* [console lock] output not yet ended by a newline */
     unsigned console_line_length;
-    char console_input[128]; /* [console lock] ring: typed, but not yet read by the domain */
+    unsigned console_line_shown; /* [console lock] as many of its characters have been put out... */
+    unsigned console_line_rub_out; /* [console lock] ...behind which so many are wrong by now */
+    uint8_t console_escape;        /* [console lock] inside an escape sequence: enum escape */
+    char console_input[128];       /* [console lock] ring: typed, but not yet read by the domain */
     unsigned console_input_start, console_input_count;
+    struct console_ring console_ring;
 };
 
 struct domain_config {

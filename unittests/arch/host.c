@@ -255,6 +255,12 @@ void assert_failed(const char *what, const char *file, int line)
     stop();
 }
 
+void printk_guest(enum log_level level, const char *fmt, ...)
+{
+    (void)level;
+    (void)fmt;
+}
+
 void printk(enum log_level level, const char *fmt, ...)
 {
     va_list args;

@@ -52,6 +52,10 @@ SECTIONS
         smap_kind_start = .;
         *(.smap_kind)
         . = ALIGN(8);
+        init_array_start = .;
+        *(.init_array .init_array.*)
+        init_array_end = .;
+        *(.got .got.plt)
         . = ALIGN(4096);
         *(.ro_after_boot)
         /* Last, so that its own size moves no other constant and no code. */
