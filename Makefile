@@ -323,6 +323,27 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
+# Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops
+LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
+
+$(B)/linux/obj/%.o: guests/linux/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(LINUX_CFLAGS) -fno-pie -MMD -MP -c $< -o $@
+-include $(LINUX_PROBES:%=$(B)/linux/obj/%.d)
+
+$(B)/linux/bin/probe: $(LINUX_PROBES:%=$(B)/linux/obj/%.o)
+	mkdir -p $(@D)
+	$(CC) -static -no-pie -pthread -s $^ -o $@
+
+$(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
+	mkdir -p $(@D)
+	$(CC) -m32 -std=gnu11 -O2 -ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables $(WARN) \
+	  -static -no-pie -nostdlib -s -Wl,--build-id=none $< -o $@
+
+.PHONY: linux-guests
+linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 ## build what runs inside the Linux guests
+
 .PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
