@@ -109,6 +109,7 @@ static int update_table(struct account *a, mfn_t table, enum frame_type type, un
     release(a, c, type, done ? old : new);
     if (!done)
         return usable ? -XEN_EAGAIN : -XEN_EINVAL;
+    c->old = old;
     c->upper = type > TYPE_L1 && (old & PTE_P) && ((old ^ new) & ~(PTE_A | PTE_D));
     return 0;
 }
@@ -134,7 +135,9 @@ int table_update(struct account *a, mfn_t table, unsigned index, struct table_ch
     if (index >= TABLE_ENTRIES || !frame_get(table, a->id))
         return -XEN_EINVAL;
     type = type_of(table);
-    if (type_is_table(type) && type_is_valid(table))
+    if (c->only_l1 && (type != TYPE_L1 || !type_is_valid(table)))
+        rc = -XEN_EINVAL;
+    else if (type_is_table(type) && type_is_valid(table))
         rc = update_table(a, table, type, index, c);
     else
         rc = update_memory(table, index, c);

@@ -18,6 +18,7 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include "mm/account.h"
+#include "shmem/grant.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
 #include "xen/sched.h"
@@ -68,6 +69,7 @@ struct domain {
     _Atomic int pause_count;    /* of the whole domain; 1 at creation */
 
     struct account account;       /* its memory */
+    struct grant_table *grants;   /* [c] */
     shared_info_t *shared_info;   /* [c] */
     unsigned vcpu_count;          /* [c] */
     struct vcpu *vcpu[MAX_VCPUS]; /* [c] vcpu_count of them */
@@ -89,8 +91,9 @@ struct domain_config {
     bool privileged;
     unsigned vcpus;
     uint64_t max_pages;
-    unsigned weight; /* 0: the usual 256 */
-    unsigned cap;    /* 0: none */
+    unsigned weight;            /* 0: the usual 256 */
+    unsigned cap;               /* 0: none */
+    struct grant_limits grants; /* 0 each: the usual ones */
 };
 
 /* Creates a paused domain without memory. *d has the creation reference and one for the caller.
