@@ -236,6 +236,19 @@ static int add_vcpus(struct domain *d, unsigned count)
     return rc;
 }
 
+static int add_grants(struct domain *d, const struct domain_config *config)
+{
+    struct grant_limits limits = config->grants;
+
+    if (!limits.frames)
+        limits.frames = GRANT_FRAMES_DEFAULT;
+    if (!limits.maptrack_frames)
+        limits.maptrack_frames = GRANT_MAPTRACK_DEFAULT;
+    if (!limits.version)
+        limits.version = 2;
+    return grant_table_create(&d->account, &limits, config->vcpus, &d->grants);
+}
+
 /* All of a domain but its place in the scheduler. In reverse order on failure. */
 static int build_parts(struct domain *d, const struct domain_config *config)
 {
@@ -247,6 +260,9 @@ static int build_parts(struct domain *d, const struct domain_config *config)
     rc = event_domain_init(d, EVTCHN_FIFO_NR_CHANNELS - 1);
     if (rc)
         goto no_events;
+    rc = add_grants(d, config);
+    if (rc)
+        goto no_grants;
     rc = add_shared_info(d);
     if (rc)
         goto no_shared_info;
@@ -263,6 +279,8 @@ no_arch:
 no_vcpus:
     remove_shared_info(d);
 no_shared_info:
+    grant_table_destroy(d->grants);
+no_grants:
     event_domain_free(d); /* it has no port yet */
 no_events:
     account_destroy(&d->account);
@@ -404,6 +422,7 @@ void domain_put(struct domain *d)
     event_domain_free(d);
     free_vcpus(d);
     remove_shared_info(d);
+    grant_table_destroy(d->grants);
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);
