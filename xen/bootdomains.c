@@ -302,6 +302,7 @@ void bootdomains_ended(struct domain *d)
 {
     int reason = d->shutdown_reason;
 
+    console_ring_drain(d);
     console_guest_flush(d);
     log_info("domain %s ended: %s\n", d->name, reason_name(reason));
     for (unsigned i = 0; i < boot.count; i++)
