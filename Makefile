@@ -132,7 +132,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv emul sched event mm mmu shmem core
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem core
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -152,6 +152,10 @@ TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o pti_po
             $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o pti_policy.o)
 
 TEST_pv := unittests/test_pv_layout.o xen/arch/x86/pv_layout.o
+
+LIBS_loader := $(UNPACK_LIBS)
+TEST_loader := $(HOST_MM) xen/lib/parse.o $(LOADER_OBJS) unittests/elf_kit.o unittests/pack_kit.o \
+            $(addprefix unittests/test_,bzimage.o unpack.o)
 
 TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o pv_emul.o pv_desc.o hcall_pv.o) \
             $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
@@ -230,12 +234,14 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm event hypercall elf cmdline modline pv_decode ptwr_decode acpi multiboot
+FUZZERS := mm event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
+FUZZ_LIBS_bzimage := $(UNPACK_LIBS)
+FUZZ_bzimage   := $(HOST_MM) $(LOADER_OBJS) xen/lib/parse.o xen/lib/strlcpy.o unittests/pack_kit.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_cmdline   := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
