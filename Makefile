@@ -23,7 +23,7 @@ $(V).SILENT:
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
 MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/segdesc.o mm/relinquish.o mm/audit.o mm/heap_run.o
+           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o mm/heap_run.o
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
@@ -43,16 +43,20 @@ SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.
 EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o \
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
-HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_memory.o hcall_reservation.o hcall_mmu.o \
-             hcall_mmuext.o               hcall_version.o hcall_misc.o)
+# memory_op
+MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_reservation.o \
+             hcall_exchange.o)
+
+HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_version.o \
+             hcall_misc.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
              hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
-             feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o)
+             feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o pti.o pti_audit.o pti_policy.o pti_entry.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
-               ioapic.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
+               ioapic.o machine_map.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
                pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
@@ -141,8 +145,8 @@ TEST_log := unittests/console_machine.o $(addprefix unittests/test_,log.o consol
 TEST_devices := unittests/fake_firmware.o $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o) \
             $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o topology.o tsc.o clock.o rtc.o)
 
-TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o) \
-            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
+TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o pti_policy.o) \
+            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o pti_policy.o)
 
 TEST_pv := unittests/test_pv_layout.o xen/arch/x86/pv_layout.o
 
@@ -157,20 +161,21 @@ TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/ev
             $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o console_ring.o)
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab.o frame.o account.o tlbclock.o \
-            type.o table.o table_change.o segdesc.o relinquish.o mm_model.o mm_threads.o mm_races.o)
+            type.o table.o table_change.o update.o segdesc.o relinquish.o mm_model.o mm_threads.o mm_races.o)
 
 TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decode.o ptwr.o hcall_mmu.o) \
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_memory.o \
-            hcall_reservation.o hcall_version.o hcall_misc.o options.o modline.o) $(LOADER_OBJS) \
+CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
+            $(LOADER_OBJS) xen/lib/parse.o \
+            $(addprefix xen/,domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o \
+            hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
 LIBS_core := $(UNPACK_LIBS)
 TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o pv_build.o bootdomains.o)
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -270,7 +275,7 @@ soak: $(foreach p,mm event,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu pti
 BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
@@ -317,6 +322,27 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
+
+# Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops
+LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
+
+$(B)/linux/obj/%.o: guests/linux/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(LINUX_CFLAGS) -fno-pie -MMD -MP -c $< -o $@
+-include $(LINUX_PROBES:%=$(B)/linux/obj/%.d)
+
+$(B)/linux/bin/probe: $(LINUX_PROBES:%=$(B)/linux/obj/%.o)
+	mkdir -p $(@D)
+	$(CC) -static -no-pie -pthread -s $^ -o $@
+
+$(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
+	mkdir -p $(@D)
+	$(CC) -m32 -std=gnu11 -O2 -ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables $(WARN) \
+	  -static -no-pie -nostdlib -s -Wl,--build-id=none $< -o $@
+
+.PHONY: linux-guests
+linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 ## build what runs inside the Linux guests
 
 .PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB

@@ -14,6 +14,7 @@
 #include "xen/arch/x86/start.h"
 #include "xen/console.h"
 #include "xen/foreign.h"
+#include "xen/memory_map.h"
 
 struct pv_start core_started;
 int64_t (*core_stub)(const struct hypercall_args *args);
@@ -88,6 +89,13 @@ void arch_dump_vcpu(struct vcpu *v)
 void arch_update_wallclock(struct domain *d)
 {
     d->shared_info->wc_sec = 1;
+}
+
+/* A machine of two pieces of memory. */
+bool arch_memory_piece(unsigned i, struct memory_piece *piece)
+{
+    *piece = (struct memory_piece){i * UINT64_C(0x1000000), 0x800000, i + 1};
+    return i < 2;
 }
 
 /* ---- the console and the power switch ---- */

@@ -68,12 +68,13 @@ struct domain {
     int shutdown_reason;        /* [d] SHUTDOWN_*; -1 while it runs */
     _Atomic int pause_count;    /* of the whole domain; 1 at creation */
 
-    struct account account;       /* its memory */
-    shared_info_t *shared_info;   /* [c] */
-    unsigned vcpu_count;          /* [c] */
-    struct vcpu *vcpu[MAX_VCPUS]; /* [c] vcpu_count of them */
-    struct sched_group sched;     /* weight and cap: sched_domain_init(), sched_set_weight() */
-    int teardown_step;            /* [own] of whoever runs domain_kill(): teardown.c */
+    struct account account;        /* its memory */
+    struct memory_map *memory_map; /* [d] as the control domain set it, or NULL */
+    shared_info_t *shared_info;    /* [c] */
+    unsigned vcpu_count;           /* [c] */
+    struct vcpu *vcpu[MAX_VCPUS];  /* [c] vcpu_count of them */
+    struct sched_group sched;      /* weight and cap: sched_domain_init(), sched_set_weight() */
+    int teardown_step;             /* [own] of whoever runs domain_kill(): teardown.c */
     struct event_domain event;
     struct arch_domain arch;
     uint8_t handle[16];     /* [c] uuid */

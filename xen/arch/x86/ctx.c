@@ -19,6 +19,7 @@
 #include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/msr.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_bounce.h"
 #include "xen/arch/x86/pv_time.h"
@@ -79,6 +80,8 @@ static void load_address_space(struct vcpu *v)
     mfn_t l4 = v->arch.kernel_mode ? v->arch.l4_kernel : v->arch.l4_user;
 
     leave_window();
+    if (pti_used())
+        pti_forget();
     account_cpu_enter(&v->domain->account, cpu);
     pv_window_set_cpu(v, cpu);
     write_cr3(l4.n << PAGE_SHIFT);

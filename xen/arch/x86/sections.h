@@ -9,6 +9,7 @@
 
 extern char image_start[], image_end[];
 extern char text_start[], text_end[];
+extern char entry_text_start[], entry_text_end[]; /* part of the text: pti.h */
 extern char init_text_start[], init_text_end[];
 extern char rodata_start[], rodata_end[];
 extern char data_start[], data_end[];
