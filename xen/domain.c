@@ -385,10 +385,21 @@ static void finish_shutdown(struct domain *d)
     bootdomains_ended(d);
 }
 
+/* Of the vCPU that did it, if it is here. */
+static void report_crash(struct domain *d, const char *why)
+{
+    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
+    if (current_vcpu() && current_vcpu()->domain == d)
+        arch_dump_vcpu(current_vcpu());
+}
+
 void domain_shutdown(struct domain *d, int reason)
 {
-    if (begin_shutdown(d, reason))
-        finish_shutdown(d);
+    if (!begin_shutdown(d, reason))
+        return;
+    if (reason == SHUTDOWN_crash)
+        report_crash(d, "it says so itself");
+    finish_shutdown(d);
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)
@@ -401,9 +412,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(why, sizeof(why), fmt, args);
     va_end(args);
-    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
-    if (current_vcpu() && current_vcpu()->domain == d)
-        arch_dump_vcpu(current_vcpu());
+    report_crash(d, why);
     finish_shutdown(d);
 }
 

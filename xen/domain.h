@@ -116,7 +116,8 @@ struct domain *domain_find_next(domid_t id);
 void domain_get(struct domain *d);
 void domain_put(struct domain *d);
 
-/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told.
+/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told. A crash
+ * is reported with the registers of the vCPU that calls.
  * A domain with no control domain to bury it is destroyed by the hypervisor itself. */
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
