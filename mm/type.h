@@ -63,7 +63,7 @@ struct table_change {
     uint64_t expected;
     /* Out, whatever the result is: */
     mfn_t old_table; /* a type and a general reference to be dropped with table_drop() */
-    bool upper;      /* an entry above L1 was present and is another now: CPUs may remember it */
+    bool upper;      /* an entry above L1 is another now, and CPUs may remember the old one */
 };
 
 /* Changes entry `index` of a validated table of the account, at whatever level, after checking the

@@ -23,6 +23,7 @@
 
 #include "mm/heap.h"
 #include "xen/bootdomains.h"
+#include "xen/memory_map.h"
 #include "xen/vcpu_timer.h"
 #include "arch_current.h"
 #include "arch_inline.h"
@@ -294,6 +295,7 @@ static struct domain *alloc_domain(const struct domain_config *config)
     d->shutdown_reason = -1;
     d->pause_count = 1;
     spin_init(&d->lock, LK_DOMAIN);
+    console_ring_init(d);
     list_init(&d->link);
     return d;
 }
@@ -398,6 +400,7 @@ void domain_put(struct domain *d)
         return;
     ASSERT(d->state == DOMAIN_DEAD && d->account.pages == 0);
     arch_domain_destroy(d);
+    memory_map_free(d);
     event_domain_free(d);
     free_vcpus(d);
     remove_shared_info(d);

@@ -33,6 +33,17 @@ int event_alloc_unbound(struct domain *d, domid_t remote)
     return port;
 }
 
+int event_alloc_hypervisor(struct domain *d, event_sent_fn *sent)
+{
+    int port;
+
+    ASSERT(sent);
+    spin_lock(&d->event.lock);
+    port = port_new(d, EVENT_HYPERVISOR, (union event_use){.sent = sent}, 0);
+    spin_unlock(&d->event.lock);
+    return port;
+}
+
 int event_bind_interdomain(struct domain *d, struct domain *remote, evtchn_port_t remote_port)
 {
     struct event_port *q;
@@ -217,6 +228,10 @@ int event_status(struct domain *d, evtchn_port_t port, struct evtchn_status *sta
         status->u.interdomain.port = p->use.peer.port;
     } else if (p->state == EVTCHNSTAT_virq) {
         status->u.virq = p->use.virq;
+    } else if (p->state == EVENT_HYPERVISOR) {
+        status->status = EVTCHNSTAT_interdomain;
+        status->u.interdomain.dom = DOMID_XEN;
+        status->u.interdomain.port = 0;
     }
     spin_unlock(&d->event.lock);
     return 0;
@@ -233,6 +248,7 @@ int event_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
         return -XEN_EINVAL;
     spin_lock(&d->event.lock);
     if (p->state == EVTCHNSTAT_unbound || p->state == EVTCHNSTAT_interdomain ||
+        p->state == EVENT_HYPERVISOR ||
         (p->state == EVTCHNSTAT_virq && event_virq_is_global(p->use.virq))) {
         p->vcpu = (uint8_t)vcpu;
         rc = 0;
