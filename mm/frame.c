@@ -98,9 +98,7 @@ void frame_give_back(mfn_t m, uint64_t use)
     if (use & FRAME_ABROAD)
         cpus = cpumask_all();
     arch_m2p_set(m, UINT64_MAX);
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
+    tlb_flush_stale(TLB_FREE, tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
     if (use & FRAME_UNCACHED)
         arch_cache_flush_frame(m);
     atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
