@@ -35,8 +35,8 @@ struct exit_frame {
     uint64_t rax, rip, cs, rflags, rsp, ss;
 };
 struct entry_page {
-    uint64_t full_cr3; /* of the tables to be loaded on the way in... */
-    uint64_t exit_cr3; /* ...if these are loaded */
+    uint64_t full_cr3; /* of the tables to be loaded on the way in; 0: a guest's have been left */
+    uint64_t exit_cr3; /* of the guest's */
     uint64_t syscall_rax;
     struct tss tss LAGAN_ALIGNED(16);
     union {
