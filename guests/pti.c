@@ -243,7 +243,7 @@ static void check_modes(void)
     struct mmuext_op op = {.cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = va_to_mfn(spaces[1].l4)};
 
     check_begin("modes");
-    check_part(space_load(&spaces[0]) == 0 && hv_mmuext(&op, 1) == 0, "%s", "not loaded");
+    check_part(reuse_table(link_of(0)) == 0 && hv_mmuext(&op, 1) == 0, "%s", "not loaded");
     for (unsigned i = 0; i < args_number("rounds", 20); i++) {
         check_part(value_here() == i % 2 + 1 && value_in_user_mode() == 2, "round %u", i);
         check_part(reuse_table(link_of((i + 1) % 2)) == 0, "round %u: not changed", i);

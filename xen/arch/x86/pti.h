@@ -26,7 +26,7 @@
 
 /* The page of a CPU that is mapped in its guests' tables too, at VA_STACKS + n * STACK_STRIDE +
  * ENTRY_PAGE_OFFSET. Nothing in it is worth reading for the guest that the CPU runs. */
-#define ENTRY_STACK_WORDS 64
+#define ENTRY_STACK_WORDS 32 /* the frame, three registers, a fault of IRETQ: half of it */
 struct entry_stack {
     uint64_t word[ENTRY_STACK_WORDS];
 };
@@ -45,7 +45,7 @@ struct entry_page {
             uint64_t below[ENTRY_STACK_WORDS - 6];
             struct exit_frame exit; /* at the top of the first */
         };
-    } LAGAN_ALIGNED(512);
+    } LAGAN_ALIGNED(256);
 } LAGAN_ALIGNED(4096);
 
 struct cpu_user_regs;
