@@ -70,7 +70,7 @@ static void two_domains(void)
 
     start(6000);
     module("domain name=a mem=5M vcpus=2 weight=512 cap=50 cpus=1 maxmem=6M -- hello world");
-    module("domain name=b mem=5M ramdisk=r");
+    module("domain name=b mem=5M ramdisk=r on_reboot=destroy");
     module("ramdisk name=r");
     CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
     CU_ASSERT_EQUAL(domain_count(), 2);
