@@ -148,6 +148,7 @@ void bootdomains_start(const struct boot_info *info)
 {
     unsigned kernel, initrd;
 
+    domain_ids_start();
     bootmodule_start(info);
     bootreap_start();
     parse_lines(info);
