@@ -25,6 +25,9 @@ $(V).SILENT:
 MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
            mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o mm/heap_run.o
 
+GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
+              grant_map.o grant_copy.o grant_transfer.o grant_audit.o)
+
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
@@ -47,7 +50,7 @@ EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o 
 MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_reservation.o \
              hcall_exchange.o)
 
-HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_version.o \
+HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_version.o \
              hcall_misc.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
@@ -67,7 +70,7 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
-           $(HCALL_OBJS) $(MM_OBJS) $(LIB_OBJS)
+           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(LIB_OBJS)
 
 # ---------------------------------------------------------------------------------------------------
 # Flags
@@ -87,7 +90,7 @@ HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=s
              $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
-             -iquote unittests/arch/hv -iquote unittests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
+             -iquote unittests/arch/hv -iquote unittests -iquote guests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
 
 # ---------------------------------------------------------------------------------------------------
 # The image
@@ -129,7 +132,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv emul sched event mm mmu core
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem core store
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -150,6 +153,10 @@ TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o pti_po
 
 TEST_pv := unittests/test_pv_layout.o xen/arch/x86/pv_layout.o
 
+LIBS_loader := $(UNPACK_LIBS)
+TEST_loader := $(HOST_MM) xen/lib/parse.o $(LOADER_OBJS) unittests/elf_kit.o unittests/pack_kit.o \
+            $(addprefix unittests/test_,bzimage.o unpack.o)
+
 TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o pv_emul.o pv_desc.o hcall_pv.o) \
             $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
 
@@ -166,16 +173,26 @@ TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab
 TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decode.o ptwr.o hcall_mmu.o) \
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 
+TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
+            $(addprefix unittests/test_,grant.o grant_map.o)
+
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o \
+            $(addprefix xen/,domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_grant.o hcall_grant_table.o \
             hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
 LIBS_core := $(UNPACK_LIBS)
 TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
             $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o)
+
+# The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
+STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
+            admin.o birth.o command.o)
+
+TEST_store := $(STORE_OBJS:%=guests/%) unittests/store_kit.o \
+            $(addprefix unittests/test_store,.o _pool.o _watch.o _tx.o _ring.o _admin.o _model.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -224,18 +241,21 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm event hypercall elf cmdline modline pv_decode ptwr_decode acpi multiboot
+FUZZERS := mm event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
+FUZZ_LIBS_bzimage := $(UNPACK_LIBS)
+FUZZ_bzimage   := $(HOST_MM) $(LOADER_OBJS) xen/lib/parse.o xen/lib/strlcpy.o unittests/pack_kit.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_cmdline   := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_pv_decode := xen/arch/x86/pv_decode.o
 FUZZ_ptwr_decode := $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
+FUZZ_store     := $(STORE_OBJS:%=guests/%)
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # Seconds a target; what was found is kept, to start from there the next time.
@@ -413,8 +433,8 @@ lint-release:
 lint-clang:
 	$(MAKE) --no-print-directory CC=clang DEBUG=1 THREAD_SAFETY=1 B=$(B)/lint-clang objects
 
-# mm/ and the services need nothing but the contract with the machine: MM_OBJS is all of them.
-lint-undefined: $(MM_OBJS:%=$(B)/hv/%)
+# mm/ and the services need nothing but the contract with the machine.
+lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS))
 	$(if $^,tools/check-undefined $^)
 
 lint-shell:

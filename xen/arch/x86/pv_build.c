@@ -19,7 +19,8 @@
 #include "xen/arch/x86/pv_vcpu.h"
 #include "arch_inline.h"
 
-#define CHUNK_ORDER_MAX 10
+#define CHUNK_ORDER_MAX    10
+#define DOMAIN_OF_SERVICES 0 /* who serves consoles and stores */
 
 struct builder {
     const struct pv_image *image;
@@ -118,6 +119,20 @@ static void write_modules(const struct builder *b, start_info_t *si)
     }
 }
 
+/* Whoever serves a domain's console and store finds their pages by the reserved entries of its grant
+ * table. */
+static int seed_grants(const struct builder *b)
+{
+    struct grant_table *t = b->d->grants;
+
+    if (grant_seed(t, GNTTAB_RESERVED_CONSOLE, DOMAIN_OF_SERVICES,
+                   b->p2m.mfn[b->layout.console_gfn]) ||
+        grant_seed(t, GNTTAB_RESERVED_XENSTORE, DOMAIN_OF_SERVICES,
+                   b->p2m.mfn[b->layout.store_gfn]))
+        return -XEN_ENOMEM;
+    return 0;
+}
+
 /* The control domain finds its store and console itself. Others get a page for each, and the console
  * a port: its other end is the hypervisor. Nobody serves the store yet, which port 0 says. */
 static int write_services(const struct builder *b, start_info_t *si)
@@ -134,7 +149,7 @@ static int write_services(const struct builder *b, start_info_t *si)
     if (port < 0)
         return port;
     si->console.domU.evtchn = (uint32_t)port;
-    return 0;
+    return seed_grants(b);
 }
 
 static int write_start_info(const struct builder *b)
