@@ -64,7 +64,7 @@ struct table_change {
     bool only_l1; /* a table of that level, or nothing (-XEN_EINVAL) */
     /* Out, whatever the result is: */
     mfn_t old_table; /* a type and a general reference to be dropped with table_drop() */
-    bool upper;      /* an entry above L1 was present and is another now: CPUs may remember it */
+    bool upper;      /* an entry above L1 is another now, and CPUs may remember the old one */
     /* Out, when an entry of a table has changed: */
     uint64_t old; /* what it was, A and D included */
 };

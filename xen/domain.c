@@ -23,6 +23,7 @@
 
 #include "mm/heap.h"
 #include "xen/bootdomains.h"
+#include "xen/memory_map.h"
 #include "xen/vcpu_timer.h"
 #include "arch_current.h"
 #include "arch_inline.h"
@@ -312,6 +313,7 @@ static struct domain *alloc_domain(const struct domain_config *config)
     d->shutdown_reason = -1;
     d->pause_count = 1;
     spin_init(&d->lock, LK_DOMAIN);
+    console_ring_init(d);
     list_init(&d->link);
     return d;
 }
@@ -383,10 +385,21 @@ static void finish_shutdown(struct domain *d)
     bootdomains_ended(d);
 }
 
+/* Of the vCPU that did it, if it is here. */
+static void report_crash(struct domain *d, const char *why)
+{
+    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
+    if (current_vcpu() && current_vcpu()->domain == d)
+        arch_dump_vcpu(current_vcpu());
+}
+
 void domain_shutdown(struct domain *d, int reason)
 {
-    if (begin_shutdown(d, reason))
-        finish_shutdown(d);
+    if (!begin_shutdown(d, reason))
+        return;
+    if (reason == SHUTDOWN_crash)
+        report_crash(d, "it says so itself");
+    finish_shutdown(d);
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)
@@ -399,9 +412,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(why, sizeof(why), fmt, args);
     va_end(args);
-    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
-    if (current_vcpu() && current_vcpu()->domain == d)
-        arch_dump_vcpu(current_vcpu());
+    report_crash(d, why);
     finish_shutdown(d);
 }
 
@@ -416,6 +427,7 @@ void domain_put(struct domain *d)
         return;
     ASSERT(d->state == DOMAIN_DEAD && d->account.pages == 0);
     arch_domain_destroy(d);
+    memory_map_free(d);
     event_domain_free(d);
     free_vcpus(d);
     remove_shared_info(d);

@@ -5,8 +5,8 @@
  * without writing it back cannot be done at all. Errors are the call's own: there is no status.
  *
  * Whether the page is mapped takes a look at all handles. That may be preempted: how far it came
- * travels in the fourth argument, which the caller has no use for (a guest that sets it is not
- * found to have mapped what it has).
+ * travels in the upper half of the command (a guest that sets it itself is not found to have mapped
+ * what it has).
  */
 #include <lagan/arch.h>
 
@@ -64,7 +64,7 @@ static int flush_one(const struct domain *d, guest_ptr_t where, uint32_t *cursor
 int64_t grant_cache_flush(const struct hypercall_args *args)
 {
     const struct domain *d = current_vcpu()->domain;
-    uint32_t count = (uint32_t)args->a[2], cursor = (uint32_t)args->a[3];
+    uint32_t count = (uint32_t)args->a[2], cursor = (uint32_t)(args->a[0] >> 32);
     const size_t bytes = sizeof(struct gnttab_cache_flush);
 
     for (uint32_t i = 0; i < count; i++) {
@@ -72,8 +72,11 @@ int64_t grant_cache_flush(const struct hypercall_args *args)
         int rc = i && arch_preempt_pending() ? -XEN_ERESTART : flush_one(d, where, &cursor);
 
         if (rc == -XEN_ERESTART) {
-            struct hypercall_args rest = {{args->a[0], where.va, count - i, cursor}};
+            struct hypercall_args rest = *args;
 
+            rest.a[1] = where.va;
+            rest.a[2] = count - i;
+            rest.a[0] = GNTTABOP_cache_flush | (uint64_t)cursor << 32;
             return hypercall_continue(&rest);
         }
         if (rc)

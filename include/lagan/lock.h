@@ -47,6 +47,7 @@ enum lock_level {
     LK_TIMER,        /* one CPU's timer heap */
     LK_IRQ,          /* interrupt controllers */
     LK_FLUSH,        /* one shootdown at a time from a CPU */
+    LK_CONSRING,     /* one domain's console ring */
     LK_CONSOLE,      /* log ring and serial port: last, so that anybody may print */
     LK_COUNT
 };

@@ -133,7 +133,8 @@ static int seed_grants(const struct builder *b)
     return 0;
 }
 
-/* The control domain finds its store and console itself; others get a page and a port for each. */
+/* The control domain finds its store and console itself. Others get a page for each, and the console
+ * a port: its other end is the hypervisor. Nobody serves the store yet, which port 0 says. */
 static int write_services(const struct builder *b, start_info_t *si)
 {
     int port;
@@ -144,11 +145,7 @@ static int write_services(const struct builder *b, start_info_t *si)
     }
     si->store_mfn = b->p2m.mfn[b->layout.store_gfn].n;
     si->console.domU.mfn = b->p2m.mfn[b->layout.console_gfn].n;
-    port = event_alloc_unbound(b->d, DOMAIN_OF_SERVICES);
-    if (port < 0)
-        return port;
-    si->store_evtchn = (uint32_t)port;
-    port = event_alloc_unbound(b->d, DOMAIN_OF_SERVICES);
+    port = console_ring_attach(b->d, b->p2m.mfn[b->layout.console_gfn]);
     if (port < 0)
         return port;
     si->console.domU.evtchn = (uint32_t)port;
@@ -230,7 +227,7 @@ static int build(struct builder *b, const char **why)
     copy_kernel(b);
     copy_to_frames(b, b->layout.initrd_gfn << PAGE_SHIFT, b->image->initrd, b->image->initrd_bytes);
     write_p2m(b);
-    *why = "no event channels for store and console";
+    *why = "no event channel for its console";
     rc = write_start_info(b);
     if (rc)
         return rc;

@@ -72,4 +72,5 @@ struct arch_domain {
     uint64_t *perdomain_l2;
     uint64_t *perdomain_l1[2]; /* 32 entries a vCPU: up to 32 vCPUs */
     uint32_t wallclock_version;
+    bool isolated; /* [c] runs with page tables without the hypervisor (pti.h) */
 };
