@@ -22,7 +22,7 @@ $(V).SILENT:
 # Objects of the hypervisor image
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
-MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
+MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
            mm/table.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
@@ -153,7 +153,7 @@ TEST_sched := $(SCHED_OBJS) $(HOST_ARCH) unittests/sim_sched.o \
 TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
             $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o)
 
-TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab.o frame.o account.o tlbclock.o \
+TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o scrub.o slab.o frame.o account.o tlbclock.o \
             type.o table.o table_change.o segdesc.o relinquish.o mm_model.o mm_threads.o mm_races.o)
 
 TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decode.o ptwr.o hcall_mmu.o) \
