@@ -56,6 +56,10 @@ SECTIONS
         smap_kind_start = .;
         *(.smap_kind)
         . = ALIGN(8);
+        init_array_start = .;
+        *(.init_array .init_array.*)
+        init_array_end = .;
+        *(.got .got.plt)
         . = ALIGN(8);
         pti_sites_start = .;
         *(.pti_sites)
