@@ -368,7 +368,7 @@ $(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
 .PHONY: linux-guests
 linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 ## build what runs inside the Linux guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
+.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -387,11 +387,27 @@ test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, e
 	tools/install-packages qemu disc
 	tools/qemu-tests -a
 
+test-linux: $(B)/lagan guests linux-guests ## boot Debian's Linux in QEMU, and let it work (the short runs)
+	tools/install-packages qemu linux
+	tools/linux-tests
+
+test-linux-all: $(B)/lagan guests linux-guests ## the same with the long runs: all load, all kernels that Debian still has
+	tools/install-packages qemu linux
+	tools/linux-tests -a
+
+test-linux-xen: linux-guests ## the same runs, as far as they have one domain, on Debian's Xen
+	tools/install-packages qemu linux
+	tools/linux-tests -x
+
+soak-linux: $(B)/lagan guests linux-guests ## three Linux guests at work for SOAK_MINUTES (60), then the audit and the memory
+	tools/install-packages qemu linux
+	tools/linux-soak $(SOAK_MINUTES)
+
 test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
 	tools/test-xen
 
 # Figures, not verdicts. The image that is measured is the one without assertions.
-bench: guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
+bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
 	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
 	tools/bench $(B)/release/lagan
 
@@ -399,7 +415,7 @@ bench: guests ## boot cost, sizes, instruction counts of frequent services, besi
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/* unittests/mutate unittests/spin/run
+SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
@@ -456,9 +472,9 @@ format: ## let clang-format have its way
 SUB = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: run test test-host test-all test-parts test-all-parts test-reproducible clean help
-run: ## boot several guests side by side in QEMU, and end by itself
-	tools/install-packages build qemu
-	+$(SUB) all guests
+run: ## boot two Debian guests beside one of our own in QEMU, with shells if there is a terminal
+	tools/install-packages build qemu linux
+	+$(SUB) all guests linux-guests
 	tools/demo
 
 test-host: ## unit tests, plain and under each checker, and a short run of the fuzzers
@@ -474,20 +490,21 @@ test: ## everything that has to pass: the image, the unit tests, then the guests
 	+tools/with-totals $(B)/test.log $(SUB) test-parts
 
 test-parts:
-	tools/install-packages build test qemu disc
+	tools/install-packages build test qemu disc linux
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-runner
 	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-qemu
+	+$(SUB) test-linux
 
 test-all: ## the same with the long QEMU runs, the guests on Debian's Xen, and two builds compared
 	mkdir -p $(B)
 	+tools/with-totals $(B)/test-all.log $(SUB) test-all-parts
 
 test-all-parts:
-	tools/install-packages build test qemu disc
+	tools/install-packages build test qemu disc linux
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-reproducible
@@ -496,6 +513,7 @@ test-all-parts:
 	+$(SUB) test-grub-menu
 	+$(SUB) test-xen
 	+$(SUB) test-qemu-all
+	+$(SUB) test-linux-all
 
 test-reproducible: ## build twice, in two directories: the same bytes
 	tools/test-reproducible
