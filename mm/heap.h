@@ -38,6 +38,11 @@ void heap_free(mfn_t m, unsigned order);
 void *page_alloc(unsigned order, unsigned flags);
 void page_free(void *p, unsigned order);
 
+/* `count` consecutive mapped pages, not cleared; NULL when no free block of the next power of two is
+ * there, which is taken for a moment. To be given back by page_free_run() with the same count. */
+void *page_alloc_run(uint64_t count);
+void page_free_run(void *p, uint64_t count);
+
 /* Small objects of up to 2 KiB, zeroed, aligned to 16; NULL when there is no memory.
  * slab_free(NULL) is allowed. */
 void *slab_alloc(size_t bytes);

@@ -218,7 +218,7 @@ static int l1_get(const uint64_t *table, const struct account *a, unsigned *curs
 }
 
 /* Everything has been accepted: the table becomes what the processor may walk. */
-static void finish(uint64_t *table, unsigned level, const struct account *a)
+static void finish(uint64_t *table, unsigned level, struct account *a)
 {
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
         uint64_t e = pte_load(&table[i]);
@@ -226,8 +226,10 @@ static void finish(uint64_t *table, unsigned level, const struct account *a)
         if ((e & PTE_P) && !pte_slot_is_hv(level, i) && as_stored(a, level, e) != e)
             pte_store(&table[i], as_stored(a, level, e));
     }
-    if (level == 4)
+    if (level == 4) {
         arch_l4_fill(table, a->id);
+        account_l4_changed(a); /* copies may be left from an earlier time as a table */
+    }
 }
 
 static int upper_get(const uint64_t *table, const struct account *a, unsigned level,
@@ -254,7 +256,7 @@ static int upper_get(const uint64_t *table, const struct account *a, unsigned le
 
 int table_validate(mfn_t m, unsigned level, unsigned *cursor)
 {
-    const struct account *a = account_find(frame_owner(frame_of(m)));
+    struct account *a = account_find(frame_owner(frame_of(m)));
     uint64_t *table = arch_map_frame(m);
     bool rewrite = level > 1 || *cursor > 0;
     int rc;

@@ -8,10 +8,14 @@
 #include "arch_current.h"
 #include "mm/frame.h"
 #include "unittests/core_world.h"
+#include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/power.h"
+#include "xen/arch/x86/watchdog.h"
 #include "xen/arch/x86/pv_vcpu.h"
 #include "xen/arch/x86/start.h"
 #include "xen/console.h"
+#include "xen/foreign.h"
+#include "xen/memory_map.h"
 
 struct pv_start core_started;
 int64_t (*core_stub)(const struct hypercall_args *args);
@@ -88,6 +92,13 @@ void arch_update_wallclock(struct domain *d)
     d->shared_info->wc_sec = 1;
 }
 
+/* A machine of two pieces of memory. */
+bool arch_memory_piece(unsigned i, struct memory_piece *piece)
+{
+    *piece = (struct memory_piece){i * UINT64_C(0x1000000), 0x800000, i + 1};
+    return i < 2;
+}
+
 /* ---- the console and the power switch ---- */
 
 void console_guest_write(struct domain *d, const char *text, size_t bytes)
@@ -101,6 +112,11 @@ void console_guest_flush(struct domain *d)
     d->console_line_length = 0;
 }
 
+void console_guest_show(struct domain *d)
+{
+    (void)d;
+}
+
 size_t console_guest_read(struct domain *d, char *buf, size_t bytes)
 {
     size_t n = min_u64(bytes, d->id);
@@ -112,6 +128,26 @@ size_t console_guest_read(struct domain *d, char *buf, size_t bytes)
 void machine_qemu_exit(uint32_t value)
 {
     core_exit_status = (int)value;
+}
+
+uint64_t core_released;
+
+void hvmap_release(uint64_t start, uint64_t end)
+{
+    core_released += end - start;
+}
+
+void watchdog_touch(void)
+{
+}
+
+/* The host's libraries run where they were made for. */
+void foreign_begin(void)
+{
+}
+
+void foreign_end(void)
+{
 }
 
 void machine_power_off(void)

@@ -203,6 +203,23 @@ static void the_top(void)
     CU_ASSERT_EQUAL(bi.map[1].end, UINT64_MAX - 0xfff);
 }
 
+/* mem=: RAM above is forgotten, what is not RAM stays known. */
+static void limited(void)
+{
+    clear();
+    bootinfo_add_range(&bi, 0x1000, 0x5000, BOOT_RAM);
+    bootinfo_add_range(&bi, 0x8000, 0x2000, BOOT_RESERVED);
+    bootinfo_add_range(&bi, 0xa000, 0x1000, BOOT_RAM);
+    bootinfo_add_range(&bi, 0, 0x3000, BOOT_RAM);
+    bootinfo_limit_ram(&bi, 0x3000);
+    CU_ASSERT_EQUAL(bootinfo_sanitise(&bi), 0);
+    audit();
+    CU_ASSERT_EQUAL(bi.map_count, 2);
+    CU_ASSERT_EQUAL(bi.map[0].end, 0x3000);
+    CU_ASSERT_EQUAL(bi.map[1].start, 0x8000);
+    CU_ASSERT_EQUAL(bi.map[1].type, BOOT_RESERVED);
+}
+
 static const struct test_case cases[] = {
     {"texts", texts},
     {"room for texts", text_room},
@@ -212,6 +229,7 @@ static const struct test_case cases[] = {
     {"maps made sane, by chance", sane_by_chance},
     {"too many pieces", too_many_pieces},
     {"the top of the address space", the_top},
+    {"limited", limited},
     {NULL, NULL},
 };
 const struct suite suite_bootinfo = {"bootinfo", cases, NULL, NULL};

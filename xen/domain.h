@@ -18,6 +18,8 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include "mm/account.h"
+#include "shmem/grant.h"
+#include "xen/console_ring.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
 #include "xen/sched.h"
@@ -67,31 +69,41 @@ struct domain {
     int shutdown_reason;        /* [d] SHUTDOWN_*; -1 while it runs */
     _Atomic int pause_count;    /* of the whole domain; 1 at creation */
 
-    struct account account;       /* its memory */
-    shared_info_t *shared_info;   /* [c] */
-    unsigned vcpu_count;          /* [c] */
-    struct vcpu *vcpu[MAX_VCPUS]; /* [c] vcpu_count of them */
-    struct sched_group sched;     /* weight and cap: sched_domain_init(), sched_set_weight() */
-    int teardown_step;            /* [own] of whoever runs domain_kill(): teardown.c */
+    struct account account;        /* its memory */
+    struct grant_table *grants;    /* [c] */
+    struct memory_map *memory_map; /* [d] as the control domain set it, or NULL */
+    shared_info_t *shared_info;    /* [c] */
+    unsigned vcpu_count;           /* [c] */
+    struct vcpu *vcpu[MAX_VCPUS];  /* [c] vcpu_count of them */
+    struct sched_group sched;      /* weight and cap: sched_domain_init(), sched_set_weight() */
+    int teardown_step;             /* [own] of whoever runs domain_kill(): teardown.c */
     struct event_domain event;
     struct arch_domain arch;
     uint8_t handle[16];     /* [c] uuid */
     uint64_t vm_assist;     /* [d] VMASST_TYPE_* bits */
     char console_line[160]; /* [console lock] output not yet ended by a newline */
     unsigned console_line_length;
-    char console_input[128]; /* [console lock] ring: typed, but not yet read by the domain */
+    unsigned console_line_shown; /* [console lock] as many of its characters have been put out... */
+    unsigned console_line_rub_out; /* [console lock] ...behind which so many are wrong by now */
+    uint8_t console_escape;        /* [console lock] inside an escape sequence: enum escape */
+    char console_input[128];       /* [console lock] ring: typed, but not yet read by the domain */
     unsigned console_input_start, console_input_count;
+    struct console_ring console_ring;
 };
 
 struct domain_config {
     const char *name;
-    domid_t id; /* DOMID_INVALID: the next free one */
+    domid_t id; /* DOMID_INVALID: the next free one after the last such */
     bool privileged;
     unsigned vcpus;
     uint64_t max_pages;
-    unsigned weight; /* 0: the usual 256 */
-    unsigned cap;    /* 0: none */
+    unsigned weight;            /* 0: the usual 256 */
+    unsigned cap;               /* 0: none */
+    struct grant_limits grants; /* 0 each: the usual ones */
 };
+
+/* Boot only, no domain exists: ids are given out from the first one on. */
+void domain_ids_start(void);
 
 /* Creates a paused domain without memory. *d has the creation reference and one for the caller.
  * -XEN_EINVAL, -XEN_ENOMEM, -XEN_EEXIST (id in use, or none is free); nothing is left behind on
@@ -107,7 +119,8 @@ struct domain *domain_find_next(domid_t id);
 void domain_get(struct domain *d);
 void domain_put(struct domain *d);
 
-/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told.
+/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told. A crash
+ * is reported with the registers of the vCPU that calls.
  * A domain with no control domain to bury it is destroyed by the hypervisor itself. */
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */

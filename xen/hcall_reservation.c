@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * memory_op on one's own reservation: extents of 2^order frames are taken from the host or given
+ * memory_op on a reservation, one's own or for the control domain any: extents of 2^order frames are taken from the host or given
  * back, in lists.
  *
  * Extents are dealt with one by one; the result is how many were done before the first that could
- * not be. A long list is preempted between extents: the number done so far travels in the upper
+ * not be, or 0 if the request as a whole is no good. A long list is preempted between extents: the number done so far travels in the upper
  * bits of the command (a guest that sets them itself only skips extents of its own list).
  */
 #include <lagan/arch.h>
@@ -20,18 +20,15 @@
 #include "arch_current.h"
 #include "arch_inline.h"
 
-/* The largest extent that a guest may ask for: as much as one call may do between two looks for
- * other work. */
-#define GUEST_ORDER_MAX 9
-
 struct request {
     struct domain *d;
     guest_ptr_t list; /* of frame numbers, 8 bytes each */
     uint64_t count;
     unsigned order;
     unsigned heap_flags;
-    bool too_low; /* memory is wanted below any boundary that the heap knows */
 };
+
+#define NO_NODE 0xff /* XENMEMF_get_node() of flags that name none */
 
 static guest_ptr_t entry_at(const struct request *r, uint64_t i)
 {
@@ -85,7 +82,8 @@ static void name_frames(struct domain *d, mfn_t m, uint64_t count, uint64_t firs
     }
 }
 
-/* Takes an extent; `populate` says that the list names the guest frames it is to be. */
+/* Takes an extent; `populate` says that the list names the guest frames it is to be. Who gives no
+ * list to increase_reservation does not want to know the frames. */
 static bool increase_one(const struct request *r, uint64_t i, bool populate)
 {
     uint64_t first_gfn = 0, count = UINT64_C(1) << r->order;
@@ -96,7 +94,7 @@ static bool increase_one(const struct request *r, uint64_t i, bool populate)
     if (account_alloc(&r->d->account, r->order, r->heap_flags, &m))
         return false;
     name_frames(r->d, m, count, first_gfn, populate);
-    if (copy_to_guest(entry_at(r, i), &m.n, sizeof(m.n)) == 0)
+    if ((!populate && r->list.va == 0) || copy_to_guest(entry_at(r, i), &m.n, sizeof(m.n)) == 0)
         return true;
     for (uint64_t j = 0; j < count; j++)
         (void)release_frame(r->d, mfn(m.n + j)); /* false: as above */
@@ -110,49 +108,53 @@ static bool one_extent(const struct request *r, unsigned op, uint64_t i)
     return increase_one(r, i, op == XENMEM_populate_physmap);
 }
 
-/* What the guest asks for; -XEN_EFAULT, -XEN_ESRCH, -XEN_EPERM, or -XEN_EINVAL. */
-static int decode(guest_ptr_t arg, struct request *r)
+/* What the guest asks for, d being found already. False: nothing of it can be done. */
+static bool decode(const struct xen_memory_reservation *in, unsigned op, struct request *r)
 {
-    struct domain *self = current_vcpu()->domain;
-    struct xen_memory_reservation in;
-    unsigned address_bits;
+    unsigned address_bits = XENMEMF_get_address_bits(in->mem_flags);
 
-    if (copy_from_guest(&in, arg, sizeof(in)))
-        return -XEN_EFAULT;
-    if (in.domid != DOMID_SELF && in.domid != self->id)
-        return self->privileged ? -XEN_ESRCH : -XEN_EPERM;
-    address_bits = XENMEMF_get_address_bits(in.mem_flags);
-    *r = (struct request){.d = self,
-                          .list = guest_ptr((uint64_t)in.extent_start.p),
-                          .count = in.nr_extents,
-                          .order = in.extent_order,
-                          .heap_flags = address_bits && address_bits <= 32 ? HEAP_LOW : HEAP_ANY};
-    r->too_low = address_bits && address_bits < 32;
-    if (in.nr_extents > UINT64_MAX / sizeof(uint64_t) ||
-        !guest_range_ok(r->list, in.nr_extents * sizeof(uint64_t)))
-        return -XEN_EFAULT;
-    return 0;
+    r->list = guest_ptr((uint64_t)in->extent_start.p);
+    r->count = in->nr_extents;
+    r->order = in->extent_order;
+    r->heap_flags = address_bits && address_bits <= 32 ? HEAP_LOW : HEAP_ANY;
+    if (r->order > memory_order_max(current_vcpu()->domain) ||
+        in->nr_extents > UINT64_MAX / sizeof(uint64_t) ||
+        !guest_range_ok(r->list, in->nr_extents * sizeof(uint64_t)))
+        return false;
+    if (op == XENMEM_decrease_reservation)
+        return true;
+    /* Memory below any boundary that the heap knows, of a node that there is not, on demand. */
+    return (!address_bits || address_bits >= 32) && !(in->mem_flags & XENMEMF_populate_on_demand) &&
+           !((in->mem_flags & XENMEMF_exact_node_request) && XENMEMF_get_node(in->mem_flags) != 0 &&
+             XENMEMF_get_node(in->mem_flags) != NO_NODE);
 }
 
-int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *again)
+static uint64_t extents(const struct request *r, unsigned op, uint64_t done, bool *again)
 {
-    struct request r;
     uint64_t i;
-    int rc = decode(arg, &r);
 
-    if (rc)
-        return rc;
-    if (done > r.count)
-        return -XEN_EINVAL;
-    if (r.order > GUEST_ORDER_MAX || (r.too_low && op != XENMEM_decrease_reservation))
-        return (int64_t)done;
-    for (i = done; i < r.count; i++) {
+    for (i = done; i < r->count; i++) {
         if (i > done && arch_preempt_pending()) {
             *again = true;
             break;
         }
-        if (!one_extent(&r, op, i))
+        if (!one_extent(r, op, i))
             break;
     }
-    return (int64_t)i;
+    return i;
+}
+
+int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *again)
+{
+    struct xen_memory_reservation in;
+    struct request r;
+
+    if (copy_from_guest(&in, arg, sizeof(in)))
+        return -XEN_EFAULT;
+    if (memory_target(in.domid, &r.d))
+        return (int64_t)done;
+    if (decode(&in, op, &r))
+        done = extents(&r, op, done, again);
+    domain_put(r.d);
+    return (int64_t)done;
 }

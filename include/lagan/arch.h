@@ -58,6 +58,10 @@ void arch_tlb_flush_page(cpumask_t cpus, uint64_t va);
 /* Machine-to-physical table, as the guest ABI defines it: one entry per frame, ~0 when none. */
 void arch_m2p_set(mfn_t m, uint64_t pfn);
 uint64_t arch_m2p_get(mfn_t m);
+/* Where the table itself is, for XENMEM_machphys_mfn_list: in how many pieces of 2 MiB (the last
+ * may be shorter), and the first frame of each; 0 for a piece that describes no RAM. */
+unsigned arch_m2p_extent_count(void);
+mfn_t arch_m2p_extent(unsigned i);
 
 /* Fills the hypervisor's own slots (256..271) of a frame that is becoming an L4 table. */
 void arch_l4_fill(uint64_t *table, domid_t owner);

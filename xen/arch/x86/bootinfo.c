@@ -50,6 +50,21 @@ void bootinfo_add_range(struct boot_info *bi, uint64_t start, uint64_t size, uin
         *place = (struct boot_range){start, end, type};
 }
 
+void bootinfo_limit_ram(struct boot_info *bi, uint64_t limit)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < bi->map_count; i++) {
+        struct boot_range r = bi->map[i];
+
+        if (r.type == BOOT_RAM)
+            r.end = min_u64(r.end, limit);
+        if (r.start < r.end)
+            bi->map[kept++] = r;
+    }
+    bi->map_count = kept;
+}
+
 static size_t skip_spaces(const char *text, size_t at, size_t length)
 {
     while (at < length && text[at] == ' ')

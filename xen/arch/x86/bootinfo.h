@@ -64,6 +64,9 @@ struct boot_info {
  * RAM. */
 void bootinfo_add_range(struct boot_info *bi, uint64_t start, uint64_t size, uint32_t type);
 
+/* Forgets RAM from `limit` (page-aligned) up. */
+void bootinfo_limit_ram(struct boot_info *bi, uint64_t limit);
+
 /* Keeps a copy of text[0..length), up to its first NUL, after dropping `skip` leading words and the
  * word "placeholder" that GRUB's menu script puts where older loaders had the file's name. Never
  * fails: "" and a complaint when there is no room. */

@@ -103,18 +103,23 @@ static void map_frame_table(struct bootmem *bm)
     }
 }
 
-/* A gigabyte of frames that are partly RAM: a page for each 2 MiB with RAM in it, the page of ~0
- * for others. */
+/* A gigabyte of frames that are partly RAM: pages up to the last one that describes RAM, in one
+ * piece, as arch_m2p_extent() names it; the page of ~0 where there is none (in a hole of the piece,
+ * which is small if there is one, the memory is wasted). */
 static uint64_t m2p_mixed(struct bootmem *bm, uint64_t first, uint64_t nothing)
 {
-    uint64_t l1 = table_new();
+    uint64_t l1 = table_new(), piece;
+    unsigned count = 512;
 
+    while (!ram_within(first + (count - 1) * M2P_ENTRY_FRAMES, first + count * M2P_ENTRY_FRAMES))
+        count--;
+    piece = boot_pages(bm, count * PAGE_SIZE, UINT64_MAX);
     for (unsigned i = 0; i < 512; i++) {
         uint64_t at = first + i * M2P_ENTRY_FRAMES;
         bool ram = ram_within(at, at + M2P_ENTRY_FRAMES) != 0;
 
-        table_at(l1)[i] = ram ? boot_pages(bm, PAGE_SIZE, UINT64_MAX) | PTE_HV_RW | PTE_US
-                              : nothing | PTE_HV_RO | PTE_US;
+        table_at(l1)[i] =
+            ram ? (piece + i * PAGE_SIZE) | PTE_HV_RW | PTE_US : nothing | PTE_HV_RO | PTE_US;
     }
     return l1 | PTE_HV_TABLE | PTE_US;
 }
@@ -190,6 +195,29 @@ bool arch_mfn_valid_elsewhere(mfn_t m)
         if (m.n >= frames.ram[i].start && m.n < frames.ram[i].end)
             return true;
     return false;
+}
+
+unsigned arch_m2p_extent_count(void)
+{
+    return (unsigned)((frames.max_mfn + M2P_CHUNK_FRAMES - 1) / M2P_CHUNK_FRAMES);
+}
+
+mfn_t arch_m2p_extent(unsigned i)
+{
+    uint64_t first = i * M2P_CHUNK_FRAMES, e;
+
+    if (!ram_within(first, first + M2P_CHUNK_FRAMES))
+        return mfn(0);
+    e = *entry_for(VA_M2P_RW + first * sizeof(uint64_t), 2);
+    if (!(e & PTE_PS)) {
+        const uint64_t *l1 = table_at(e & PTE_ADDR);
+        unsigned page = 0;
+
+        while (!(l1[page] & PTE_RW))
+            page++;
+        e = l1[page] - page * PAGE_SIZE;
+    }
+    return mfn((e & PTE_ADDR) >> PAGE_SHIFT);
 }
 
 void arch_m2p_set(mfn_t m, uint64_t pfn)

@@ -16,6 +16,7 @@
 
 #include "mm/account.h"
 #include "mm/heap.h"
+#include "shmem/grant.h"
 #include "xen/arch/x86/acpi.h"
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/bootinfo.h"
@@ -29,9 +30,11 @@
 #include "xen/arch/x86/idt.h"
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/ioapic.h"
+#include "xen/arch/x86/machine_map.h"
 #include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/sections.h"
 #include "xen/arch/x86/smp.h"
@@ -96,7 +99,7 @@ static void prepare_memory_map(void)
 
     if (options.mem)
         limit = min_u64(limit, options.mem & PAGE_MASK);
-    bootinfo_add_range(bi, limit, UINT64_MAX - limit, BOOT_RESERVED);
+    bootinfo_limit_ram(bi, limit);
     if (bootinfo_sanitise(bi))
         log_warn("The memory map has too many pieces; its high end is not used\n");
     if (bi->complaint)
@@ -140,14 +143,17 @@ static LAGAN_NORETURN void start_on_own_stack(void)
 {
     cpu_info()->cpu = 0;
     hvmap_heap_start(&boot_info, &bootmem);
-    ASSERT(hvmap_audit());
+    pti_init();
+    ASSERT(hvmap_audit() && pti_audit());
     log_info("%lu MiB of RAM are free, %lu KiB kept for the hypervisor\n",
              heap_free_pages() >> (20 - PAGE_SHIFT), hvmap_kept_kib());
 
     acpi_init(boot_info.rsdp_bytes ? boot_info.rsdp : NULL, boot_info.rsdp_bytes, apic_id());
     apic_init();
     accounts_init();
+    grants_init();
     ioapic_init();
+    machine_map_init();
     set_interrupt_handlers();
     topology_cpu_init(0);
     mce_cpu_init();

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Exchanging frames.
+ *
+ * A frame that is to go is first withdrawn: its word says FRAME_WAITING with no reference, so that
+ * nobody can begin to use it; that succeeds only if nobody does. But it stays charged and on the
+ * list, so that the way back needs nothing that could fail. A frame that comes takes the place on
+ * the list and the charge: an account at its limit can exchange, and one that is being given up
+ * never gets a frame behind the cursor of account_relinquish().
+ */
+#include <lagan/arch.h>
+
+#include "mm/exchange.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/tlbclock.h"
+
+/* What the word keeps while the frame is withdrawn. */
+#define KEPT (FRAME_ABROAD | FRAME_UNCACHED)
+
+int account_withdraw(struct account *a, mfn_t m)
+{
+    uint64_t only = frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED, use;
+    struct frame *f;
+
+    if (!arch_mfn_valid(m))
+        return -XEN_EINVAL;
+    f = frame_of(m);
+    use = atomic_load(&f->use);
+    do
+        if ((use & ~KEPT) != only)
+            return -XEN_EINVAL;
+    while (!atomic_compare_exchange_weak(&f->use, &use,
+                                         frame_use(FRAME_WAITING, 0, a->id, 0) | (use & KEPT)));
+    return 0;
+}
+
+void account_reinstate(struct account *a, mfn_t m)
+{
+    struct frame *f = frame_of(m);
+    uint64_t use = atomic_load(&f->use);
+    bool dying;
+
+    ASSERT((use & ~KEPT) == frame_use(FRAME_WAITING, 0, a->id, 0));
+    spin_lock(&a->lock);
+    dying = a->dying;
+    if (!dying)
+        atomic_store(&f->use, frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED | (use & KEPT));
+    spin_unlock(&a->lock);
+    if (dying) {
+        cpumask_t cpus = account_forget(a, m);
+
+        (void)cpus; /* as of now, which is what frames_discard() asks for */
+        frames_discard(a, &m, 1);
+    }
+}
+
+bool account_replace(struct account *a, mfn_t old, mfn_t new)
+{
+    struct frame *o = frame_of(old), *n = frame_of(new);
+    bool ok;
+
+    spin_lock(&a->lock);
+    ok = !a->dying;
+    if (ok) {
+        n->next = o->next;
+        n->prev = o->prev;
+        if (n->next)
+            frame_of(mfn(n->next))->prev = (uint32_t) new.n;
+        if (n->prev)
+            frame_of(mfn(n->prev))->next = (uint32_t) new.n;
+        else
+            a->first = (uint32_t) new.n;
+        o->next = o->prev = 0;
+        atomic_store(&n->use, frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED);
+    }
+    spin_unlock(&a->lock);
+    return ok;
+}
+
+void frames_discard(const struct account *a, const mfn_t *frame, unsigned count)
+{
+    cpumask_t cpus = {atomic_load(&((struct account *)a)->tlb_cpus)};
+
+    for (unsigned i = 0; i < count; i++) {
+        if (frame_of(frame[i])->use & FRAME_ABROAD)
+            cpus = cpumask_all();
+        arch_m2p_set(frame[i], UINT64_MAX);
+    }
+    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
+    if (!cpumask_empty(cpus))
+        arch_tlb_flush(cpus);
+    for (unsigned i = 0; i < count; i++) {
+        struct frame *f = frame_of(frame[i]);
+
+        if (f->use & FRAME_UNCACHED)
+            arch_cache_flush_frame(frame[i]);
+        atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
+        heap_free(frame[i], 0);
+    }
+}

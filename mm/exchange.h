@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Frames of an account that give way to others: the steps of an exchange that either happens
+ * altogether or leaves everything as it was.
+ *
+ * INV-XCHG-1: a withdrawn frame is charged and on its account's list, but nobody can take a
+ * reference of it; account_reinstate() or account_replace() ends that.
+ */
+#pragma once
+
+#include "mm/account.h"
+
+/* Takes a frame out of use: its only reference must be the allocation's, so that nothing maps it.
+ * -XEN_EINVAL if the frame is not the account's, was given up, or is used. */
+int account_withdraw(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+/* Undoes it: the frame is as it was. (If the account dies, the frame is given back instead.) */
+void account_reinstate(struct account *a, mfn_t m);
+/* The frame `new` (state FRAME_HYPERVISOR, single, or part of a block that is broken up by this) is
+ * the account's in place of `old`, which was withdrawn, and which only frames_discard() may be
+ * called for afterwards. False, and nothing changed, if the account dies. */
+bool account_replace(struct account *a, mfn_t old, mfn_t new) LAGAN_MUST_CHECK;
+/* Gives frames back to the heap, after flushing them from all TLBs that may hold them, with one
+ * flush for all: frames that were replaced. */
+void frames_discard(const struct account *a, const mfn_t *frame, unsigned count);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * memory_op: maps of memory, where the machine-to-physical table is, and what is refused.
+ */
+#include <string.h>
+
+#include <lagan/arch.h>
+#include <xen/memory.h>
+
+#include "unittests/core_world.h"
+#include "xen/memory_map.h"
+
+enum { BUFFER = 1024 };
+
+static struct domain *d, *other;
+
+static void start(bool privileged)
+{
+    core_start(3000);
+    d = core_domain(1, 100);
+    d->privileged = privileged;
+    other = core_domain(1, 50);
+}
+
+static void end(void)
+{
+    core_kill(other);
+    core_kill(d);
+    core_end();
+}
+
+static struct memory_piece *piece(unsigned i)
+{
+    return (struct memory_piece *)core_at(BUFFER) + i;
+}
+
+static int64_t op(unsigned cmd)
+{
+    return CORE_CALL(d->vcpu[0], __HYPERVISOR_memory_op, cmd, core_va(0));
+}
+
+static unsigned map_op(unsigned cmd, unsigned entries, int64_t want)
+{
+    struct xen_memory_map *m = core_at(0);
+
+    m->nr_entries = entries;
+    m->buffer.p = (void *)core_va(BUFFER);
+    memset(piece(0), 0x55, 4 * sizeof(struct memory_piece));
+    CU_ASSERT_EQUAL(op(cmd), want);
+    return m->nr_entries;
+}
+
+static int64_t set(domid_t id, unsigned entries)
+{
+    struct xen_foreign_memory_map *m = core_at(0);
+
+    m->domid = id;
+    m->map.nr_entries = entries;
+    m->map.buffer.p = (void *)core_va(BUFFER);
+    for (unsigned i = 0; i < entries && i < MEMORY_MAP_MAX; i++)
+        *piece(i) = (struct memory_piece){i * PAGE_SIZE, PAGE_SIZE, 1 + i % 2};
+    return op(XENMEM_set_memory_map);
+}
+
+/* What a domain without a map of its own sees: its limit. */
+static void map_by_limit(void)
+{
+    start(false);
+    CU_ASSERT_EQUAL(map_op(XENMEM_memory_map, 4, 0), 1);
+    CU_ASSERT_EQUAL(piece(0)->start, 0);
+    CU_ASSERT_EQUAL(piece(0)->bytes, 100 * PAGE_SIZE);
+    CU_ASSERT_EQUAL(piece(0)->type, 1);
+    CU_ASSERT_EQUAL(piece(1)->type, 0x55555555);
+    CU_ASSERT_EQUAL(map_op(XENMEM_memory_map, 0, 0), 0);
+    CU_ASSERT_EQUAL(piece(0)->type, 0x55555555);
+    ((struct xen_memory_map *)core_at(0))->nr_entries = 1;
+    ((struct xen_memory_map *)core_at(0))->buffer.p = (void *)CORE_BAD;
+    CU_ASSERT_EQUAL(op(XENMEM_memory_map), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(CORE_CALL(d->vcpu[0], __HYPERVISOR_memory_op, XENMEM_memory_map, CORE_BAD),
+                    -XEN_EFAULT);
+    d->privileged = true;
+    (void)map_op(XENMEM_memory_map, 4, -XEN_ENOSYS);
+    end();
+}
+
+static void map_that_was_set(void)
+{
+    start(true);
+    CU_ASSERT_EQUAL(set(DOMID_SELF, 3), 0);
+    CU_ASSERT_EQUAL(map_op(XENMEM_memory_map, 2, 0), 2);
+    CU_ASSERT_EQUAL(piece(1)->start, PAGE_SIZE);
+    CU_ASSERT_EQUAL(piece(1)->type, 2);
+    CU_ASSERT_EQUAL(piece(2)->type, 0x55555555);
+    CU_ASSERT_EQUAL(map_op(XENMEM_memory_map, 4, 0), 3);
+    CU_ASSERT_EQUAL(set(DOMID_SELF, MEMORY_MAP_MAX), 0);
+    CU_ASSERT_EQUAL(map_op(XENMEM_memory_map, 4, 0), 4);
+    CU_ASSERT_EQUAL(set(DOMID_SELF, MEMORY_MAP_MAX + 1), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(set(99, 1), -XEN_ESRCH);
+    host_fail_after(1);
+    CU_ASSERT_EQUAL(set(DOMID_SELF, 1), -XEN_ENOMEM);
+    CU_ASSERT_TRUE(host_fail_off());
+    CU_ASSERT_EQUAL(d->memory_map->count, MEMORY_MAP_MAX);
+    CU_ASSERT_EQUAL(set(DOMID_SELF, 0), 0);
+    (void)map_op(XENMEM_memory_map, 4, -XEN_ENOSYS);
+    CU_ASSERT_EQUAL(set(other->id, 2), 0); /* goes with the domain */
+    CU_ASSERT_EQUAL(other->memory_map->piece[1].start, PAGE_SIZE);
+    ((struct xen_foreign_memory_map *)core_at(0))->map.buffer.p = (void *)CORE_BAD;
+    CU_ASSERT_EQUAL(op(XENMEM_set_memory_map), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(other->memory_map->count, 2);
+    d->privileged = false;
+    CU_ASSERT_EQUAL(set(other->id, 2), -XEN_EPERM);
+    CU_ASSERT_EQUAL(set(DOMID_SELF, 2), -XEN_EPERM);
+    end();
+}
+
+static void map_of_the_machine(void)
+{
+    struct xen_memory_map *m = core_at(0);
+
+    start(true);
+    CU_ASSERT_EQUAL(map_op(XENMEM_machine_memory_map, 4, 0), 2);
+    CU_ASSERT_EQUAL(piece(1)->start, 0x1000000);
+    CU_ASSERT_EQUAL(piece(1)->bytes, 0x800000);
+    CU_ASSERT_EQUAL(piece(1)->type, 2);
+    CU_ASSERT_EQUAL(map_op(XENMEM_machine_memory_map, 2, 0), 2);
+    CU_ASSERT_EQUAL(map_op(XENMEM_machine_memory_map, 1, -XEN_EINVAL), 1);
+    m->nr_entries = 0;
+    m->buffer.p = NULL;
+    CU_ASSERT_EQUAL(op(XENMEM_machine_memory_map), 0);
+    CU_ASSERT_EQUAL(m->nr_entries, 2);
+    m->buffer.p = (void *)CORE_BAD;
+    CU_ASSERT_EQUAL(op(XENMEM_machine_memory_map), -XEN_EFAULT);
+    d->privileged = false;
+    (void)map_op(XENMEM_machine_memory_map, 4, -XEN_EPERM);
+    end();
+}
+
+static void frames_of_the_m2p(void)
+{
+    struct xen_machphys_mfn_list *l = core_at(0);
+    uint64_t *frame = core_at(BUFFER);
+
+    start(false);
+    l->max_extents = 8;
+    l->extent_start.p = (void *)core_va(BUFFER);
+    CU_ASSERT_EQUAL(op(XENMEM_machphys_mfn_list), 0);
+    CU_ASSERT_EQUAL(l->nr_extents, arch_m2p_extent_count());
+    for (unsigned i = 0; i < l->nr_extents; i++)
+        CU_ASSERT_EQUAL(frame[i], arch_m2p_extent(i).n);
+    frame[1] = 77;
+    l->max_extents = 1;
+    CU_ASSERT_EQUAL(op(XENMEM_machphys_mfn_list), 0);
+    CU_ASSERT_EQUAL(l->nr_extents, 1);
+    CU_ASSERT_EQUAL(frame[1], 77);
+    l->extent_start.p = (void *)CORE_BAD;
+    CU_ASSERT_EQUAL(op(XENMEM_machphys_mfn_list), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(op(XENMEM_machphys_compat_mfn_list), -XEN_EOPNOTSUPP);
+    CU_ASSERT_EQUAL(
+        CORE_CALL(d->vcpu[0], __HYPERVISOR_memory_op, XENMEM_machphys_mfn_list, CORE_BAD),
+        -XEN_EFAULT);
+    end();
+}
+
+/* Operation, offset of the domain's number in its argument, answer for oneself, for another, for a
+ * guest that names another. */
+static void refusals(void)
+{
+    static const struct {
+        unsigned op;
+        size_t domid;
+        int self, foreign, unprivileged;
+    } refused[] = {
+        {XENMEM_add_to_physmap, offsetof(struct xen_add_to_physmap, domid), -XEN_EACCES,
+         -XEN_EACCES, -XEN_EPERM},
+        {XENMEM_add_to_physmap_batch, offsetof(struct xen_add_to_physmap_batch, domid), -XEN_EACCES,
+         -XEN_EACCES, -XEN_EPERM},
+        {XENMEM_remove_from_physmap, offsetof(struct xen_remove_from_physmap, domid), -XEN_EACCES,
+         -XEN_EACCES, -XEN_EPERM},
+        {XENMEM_get_pod_target, offsetof(struct xen_pod_target, domid), -XEN_EINVAL, -XEN_EINVAL,
+         -XEN_EPERM},
+        {XENMEM_set_pod_target, offsetof(struct xen_pod_target, domid), -XEN_EINVAL, -XEN_EINVAL,
+         -XEN_EPERM},
+        {XENMEM_access_op, offsetof(struct xen_mem_access_op, domid), -XEN_ESRCH, -XEN_ENODEV,
+         -XEN_EPERM},
+        {XENMEM_get_vnumainfo, offsetof(struct xen_vnuma_topology_info, domid), -XEN_EOPNOTSUPP,
+         -XEN_EOPNOTSUPP, -XEN_EPERM},
+    };
+    start(true);
+    for (unsigned i = 0; i < ARRAY_SIZE(refused); i++) {
+        domid_t *id = core_at(refused[i].domid);
+
+        memset(core_at(0), 0, 256);
+        *id = DOMID_SELF;
+        CU_ASSERT_EQUAL(op(refused[i].op), refused[i].self);
+        *id = other->id;
+        CU_ASSERT_EQUAL(op(refused[i].op), refused[i].foreign);
+        d->privileged = false;
+        CU_ASSERT_EQUAL(op(refused[i].op), refused[i].unprivileged);
+        d->privileged = true;
+        *id = 999;
+        CU_ASSERT_EQUAL(op(refused[i].op), -XEN_ESRCH);
+        CU_ASSERT_EQUAL(CORE_CALL(d->vcpu[0], __HYPERVISOR_memory_op, refused[i].op, CORE_BAD),
+                        -XEN_EFAULT);
+    }
+    CU_ASSERT_EQUAL(other->refs, 2);
+    CU_ASSERT_EQUAL(op(XENMEM_paging_op), -XEN_ENOSYS);
+    CU_ASSERT_EQUAL(op(XENMEM_sharing_op), -XEN_ENOSYS);
+    CU_ASSERT_EQUAL(op(XENMEM_get_sharing_freed_pages), 0);
+    end();
+}
+
+/* The answer depends on more than the domain. */
+static void refusals_by_kind(void)
+{
+    struct xen_add_to_physmap *add = core_at(0);
+    struct xen_add_to_physmap_batch *batch = core_at(0);
+    struct xen_vnuma_topology_info *vnuma = core_at(0);
+    struct xen_reserved_device_memory_map *devices = core_at(0);
+
+    start(false);
+    *add = (struct xen_add_to_physmap){.domid = DOMID_SELF, .space = XENMAPSPACE_gmfn_foreign};
+    CU_ASSERT_EQUAL(op(XENMEM_add_to_physmap), -XEN_ENOSYS);
+    *batch =
+        (struct xen_add_to_physmap_batch){.domid = DOMID_SELF, .space = XENMAPSPACE_gmfn_range};
+    CU_ASSERT_EQUAL(op(XENMEM_add_to_physmap_batch), -XEN_EOPNOTSUPP);
+    *vnuma = (struct xen_vnuma_topology_info){.domid = DOMID_SELF, .pad = 1};
+    CU_ASSERT_EQUAL(op(XENMEM_get_vnumainfo), -XEN_EINVAL);
+    *devices = (struct xen_reserved_device_memory_map){.flags = 1, .nr_entries = 7};
+    CU_ASSERT_EQUAL(op(XENMEM_reserved_device_memory_map), 0);
+    CU_ASSERT_EQUAL(devices->nr_entries, 0);
+    devices->flags = 2;
+    CU_ASSERT_EQUAL(op(XENMEM_reserved_device_memory_map), -XEN_EINVAL);
+    *(domid_t *)core_at(offsetof(struct xen_mem_access_op, domid)) = d->id;
+    CU_ASSERT_EQUAL(op(XENMEM_access_op), -XEN_EPERM);
+    end();
+}
+
+static const struct test_case cases[] = {
+    {"map by the limit", map_by_limit},
+    {"map that was set", map_that_was_set},
+    {"map of the machine", map_of_the_machine},
+    {"frames of the machine-to-physical table", frames_of_the_m2p},
+    {"refusals", refusals},
+    {"refusals by kind", refusals_by_kind},
+    {NULL, NULL},
+};
+
+const struct suite suite_memory_op = {"memory_op", cases, NULL, NULL};
