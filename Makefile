@@ -174,7 +174,7 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
-            $(addprefix unittests/test_,grant.o grant_map.o)
+            $(addprefix unittests/test_,grant.o grant_map.o grant_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \

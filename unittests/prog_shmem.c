@@ -4,6 +4,6 @@
  */
 #include "suite.h"
 
-extern const struct suite suite_grant, suite_grant_map;
+extern const struct suite suite_grant, suite_grant_map, suite_grant_model;
 
-const struct suite *const suites[] = {&suite_grant, &suite_grant_map, NULL};
+const struct suite *const suites[] = {&suite_grant, &suite_grant_map, &suite_grant_model, NULL};
