@@ -241,9 +241,10 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store
+FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store
 
 FUZZ_mm        := $(HOST_MM)
+FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
