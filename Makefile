@@ -22,15 +22,23 @@ $(V).SILENT:
 # Objects of the hypervisor image
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
-MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o
+MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o \
+           mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o mm/heap_run.o
+
+GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
+              grant_map.o grant_copy.o grant_transfer.o grant_audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o dom0.o log.o console.o options.o cmdline.o \
-             option_value.o modline.o elf.o elf_notes.o)
+CORE_OBJS := $(addprefix xen/,main.o books.o domain.o teardown.o bootdomains.o dom0.o log.o console.o console_ring.o options.o cmdline.o \
+             option_value.o modline.o)
+
+# Kernel files. UNPACK_LIBS: Debian's libraries, of which the decoders are linked into the image.
+LOADER_OBJS := $(addprefix xen/,kernel_image.o bzimage.o elf.o elf_notes.o unpack.o unpack_xz.o unpack_zstd.o \
+             unpack_gzip.o unpack_lz4.o)
+UNPACK_LIBS := lzma zstd z lz4
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
               softirq.o timer.o vcpu_timer.o hcall_sched.o hcall_vcpu_timer.o)
@@ -42,13 +50,13 @@ EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o 
 MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_reservation.o \
              hcall_exchange.o)
 
-HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_version.o \
+HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_version.o \
              hcall_misc.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
              hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
-             feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o)
+             feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o pti.o pti_audit.o pti_policy.o pti_entry.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o machine_map.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
@@ -59,10 +67,10 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
            pv_decode.o pv_emul.o pv_emul_io.o pv_ptwr.o pv_ptwr_decode.o pv_ptwr_alu.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
            pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
-           hcall_cpu.o hcall_desc.o hcall_debug.o)
+           hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o)
 
-HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
-           $(HCALL_OBJS) $(MM_OBJS) $(LIB_OBJS)
+HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
+           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(LIB_OBJS)
 
 # ---------------------------------------------------------------------------------------------------
 # Flags
@@ -82,7 +90,7 @@ HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=s
              $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
-             -iquote unittests/arch/hv -iquote unittests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
+             -iquote unittests/arch/hv -iquote unittests -iquote guests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
 
 # ---------------------------------------------------------------------------------------------------
 # The image
@@ -101,6 +109,7 @@ $(B)/hv/%.o: %.S Makefile
 	$(CC) $(HV_ASFLAGS) -MMD -MP -c $< -o $@
 
 HV_O := $(HV_OBJS:%=$(B)/hv/%)
+HV_A = $(foreach l,$(UNPACK_LIBS),$(shell $(CC) -print-file-name=lib$(l).a))
 
 # Linked twice: the first link gives the symbol addresses that crash dumps print.
 $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
@@ -110,10 +119,10 @@ $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
 $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 	echo | tools/make-symbols >$(B)/hv/symbols0.S
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols0.S -o $(B)/hv/symbols0.o
-	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols0.o -o $(B)/hv/pass1
+	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols0.o $(HV_A) -o $(B)/hv/pass1
 	nm -n $(B)/hv/pass1 | tools/make-symbols >$(B)/hv/symbols1.S
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols1.S -o $(B)/hv/symbols1.o
-	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols1.o -o $(B)/hv/lagan-syms
+	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols1.o $(HV_A) -o $(B)/hv/lagan-syms
 	objcopy --strip-debug $(B)/hv/lagan-syms $@
 	tools/check-image $@
 
@@ -123,7 +132,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv emul sched event mm mmu core
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem core store
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -139,10 +148,14 @@ TEST_log := unittests/console_machine.o $(addprefix unittests/test_,log.o consol
 TEST_devices := unittests/fake_firmware.o $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o) \
             $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o topology.o tsc.o clock.o rtc.o)
 
-TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o) \
-            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
+TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o pti_policy.o) \
+            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o pti_policy.o)
 
 TEST_pv := unittests/test_pv_layout.o xen/arch/x86/pv_layout.o
+
+LIBS_loader := $(UNPACK_LIBS)
+TEST_loader := $(HOST_MM) xen/lib/parse.o $(LOADER_OBJS) unittests/elf_kit.o unittests/pack_kit.o \
+            $(addprefix unittests/test_,bzimage.o unpack.o)
 
 TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o pv_emul.o pv_desc.o hcall_pv.o) \
             $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
@@ -151,21 +164,35 @@ TEST_sched := $(SCHED_OBJS) $(HOST_ARCH) unittests/sim_sched.o \
             $(addprefix unittests/test_,timer.o softirq.o sched_policy.o sched.o hcall_sched.o sched_smp.o)
 
 TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
-            $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o)
+            xen/console_ring.o unittests/ring_world.o \
+            $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o console_ring.o)
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o scrub.o slab.o frame.o account.o tlbclock.o \
-            type.o table.o table_change.o segdesc.o relinquish.o mm_model.o mm_threads.o mm_races.o)
+            type.o table.o table_change.o update.o segdesc.o relinquish.o mm_model.o mm_threads.o mm_races.o)
 
 TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decode.o ptwr.o hcall_mmu.o) \
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 
+TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
+            $(addprefix unittests/test_,grant.o grant_map.o)
+
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
-            xen/lib/parse.o $(addprefix xen/,domain.o teardown.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_version.o hcall_misc.o options.o modline.o elf.o elf_notes.o) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
+            $(LOADER_OBJS) xen/lib/parse.o \
+            $(addprefix xen/,books.o domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_grant.o hcall_grant_table.o \
+            hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
+LIBS_core := $(UNPACK_LIBS)
 TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
             $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o)
+
+# The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
+STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
+            admin.o birth.o command.o)
+
+TEST_store := $(STORE_OBJS:%=guests/%) unittests/store_kit.o \
+            $(addprefix unittests/test_store,.o _pool.o _watch.o _tx.o _ring.o _admin.o _model.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -178,7 +205,7 @@ $(B)/host-$(1)/%.o: %.c Makefile
 endef
 define host_program
 $(B)/host-$(1)/test_$(2): $(addprefix $(B)/host-$(1)/,unittests/prog_$(2).o $(HOST_COMMON) $(TEST_$(2)))
-	$$(HOSTCC) $$(HOST_CFLAGS) $$(VARIANT_$(1)) $$^ -lcunit -lm -o $$@
+	$$(HOSTCC) $$(HOST_CFLAGS) $$(VARIANT_$(1)) $$^ $(LIBS_$(2):%=-l%) -lcunit -lm -o $$@
 -include $(patsubst %.o,$(B)/host-$(1)/%.d,unittests/prog_$(2).o $(HOST_COMMON) $(TEST_$(2)))
 endef
 $(foreach v,plain asan tsan,$(eval $(call host_variant,$(v))))
@@ -214,17 +241,21 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm event hypercall elf cmdline modline pv_decode ptwr_decode acpi multiboot
+FUZZERS := mm event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
+FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
+FUZZ_LIBS_bzimage := $(UNPACK_LIBS)
+FUZZ_bzimage   := $(HOST_MM) $(LOADER_OBJS) xen/lib/parse.o xen/lib/strlcpy.o unittests/pack_kit.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_cmdline   := xen/cmdline.o xen/option_value.o xen/options.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_pv_decode := xen/arch/x86/pv_decode.o
 FUZZ_ptwr_decode := $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
+FUZZ_store     := $(STORE_OBJS:%=guests/%)
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # Seconds a target; what was found is kept, to start from there the next time.
@@ -238,7 +269,7 @@ $(B)/host-fuzz/%.o: %.c Makefile
 
 define fuzz_program
 $(B)/host-fuzz/fuzz_$(1): $(addprefix $(B)/host-fuzz/,unittests/fuzz/fuzz_$(1).o $(FUZZ_$(1)))
-	clang -pthread -fsanitize=fuzzer,address,undefined $$^ -o $$@
+	clang -pthread -fsanitize=fuzzer,address,undefined $$^ $(FUZZ_LIBS_$(1):%=-l%) -o $$@
 -include $(patsubst %.o,$(B)/host-fuzz/%.d,unittests/fuzz/fuzz_$(1).o $(FUZZ_$(1)))
 endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_program,$(f))))
@@ -264,7 +295,7 @@ soak: $(foreach p,mm event,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu pti
 BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
@@ -311,6 +342,27 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 
 .PHONY: guests
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
+
+# Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops
+LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
+
+$(B)/linux/obj/%.o: guests/linux/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(LINUX_CFLAGS) -fno-pie -MMD -MP -c $< -o $@
+-include $(LINUX_PROBES:%=$(B)/linux/obj/%.d)
+
+$(B)/linux/bin/probe: $(LINUX_PROBES:%=$(B)/linux/obj/%.o)
+	mkdir -p $(@D)
+	$(CC) -static -no-pie -pthread -s $^ -o $@
+
+$(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
+	mkdir -p $(@D)
+	$(CC) -m32 -std=gnu11 -O2 -ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables $(WARN) \
+	  -static -no-pie -nostdlib -s -Wl,--build-id=none $< -o $@
+
+.PHONY: linux-guests
+linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 ## build what runs inside the Linux guests
 
 .PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
@@ -381,8 +433,8 @@ lint-release:
 lint-clang:
 	$(MAKE) --no-print-directory CC=clang DEBUG=1 THREAD_SAFETY=1 B=$(B)/lint-clang objects
 
-# mm/ and the services need nothing but the contract with the machine: MM_OBJS is all of them.
-lint-undefined: $(MM_OBJS:%=$(B)/hv/%)
+# mm/ and the services need nothing but the contract with the machine.
+lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS))
 	$(if $^,tools/check-undefined $^)
 
 lint-shell:

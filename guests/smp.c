@@ -79,12 +79,14 @@ static void ap_main(void *argument)
     unsigned id = (unsigned)(ap - aps);
     evtchn_port_t port = ap->poll_port;
     struct sched_poll poll = {.nr_ports = 1};
+    struct vcpu_register_runstate_memory_area area = {.addr.v = &runstates[id]};
 
     ap->alive++;
     ap->gs_ok += read_gs() == ap->magic;
     upcalls_unmask();
     event_unmask(ap->ipi);
     if (ap->alive == 1) {
+        (void)hv_vcpu(VCPUOP_register_runstate_memory_area, id, &area);
         use_timer(ap, id);
         if (id + 1 < count) {
             ap->neighbour_sent = event_send(aps[id + 1].ipi) == 0;
@@ -252,9 +254,32 @@ static void check_runstate(void)
     check_end();
 }
 
+/* A vCPU that sleeps has been written down as sleeping: the others look there before they spin for it. */
+static long area_at_rest(unsigned id, int state)
+{
+    const volatile struct vcpu_runstate_info *area = &runstates[id];
+    uint64_t end = time_now() + SOON;
+
+    while (area->state != state && time_now() < end) {
+        time_sleep(MS);
+    }
+    return area->state;
+}
+
+static long area_asleep(unsigned id)
+{
+    return area_at_rest(id, RUNSTATE_blocked);
+}
+
+static long area_offline(unsigned id)
+{
+    return area_at_rest(id, RUNSTATE_offline);
+}
+
 /* Down and up again: the main function is entered once more, on the same registers. */
 static void check_down_and_up(void)
 {
+    check_states("area-asleep", area_asleep, RUNSTATE_blocked);
     for (unsigned id = 1; id < count; id++) {
         aps[id].leave = 1;
         (void)event_send(aps[id].ipi);
@@ -271,6 +296,7 @@ static void check_down_and_up(void)
     }
     check_end();
     check_states("offline", runstate_at_rest, RUNSTATE_offline);
+    check_states("area-offline", area_offline, RUNSTATE_offline);
     for (unsigned id = 1; id < count; id++) {
         aps[id].leave = 0;
     }

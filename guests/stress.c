@@ -6,7 +6,7 @@
  * that was sent to it: a wake-up that was lost shows there.
  *
  *   ms=N        how long in all (3000)           seed=N   repeat a run (its seed is printed)
- *   peer=ID     a domain that does the same: both send to each other's port 3 all the time, also
+ *   peer=ID     a domain that does the same: both send to each other's port 2 all the time, also
  *               when the other one has ended
  */
 #include "kit/kit.h"
@@ -172,7 +172,7 @@ static void run_state(struct worker *w, unsigned id)
 static void bother_peer(void)
 {
     if (peer_end == 0) {
-        (void)event_bind_interdomain((uint16_t)args_number("peer", 0), 3, &peer_end);
+        (void)event_bind_interdomain((uint16_t)args_number("peer", 0), 2, &peer_end);
     } else {
         (void)event_send(peer_end);
     }

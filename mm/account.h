@@ -6,6 +6,8 @@
  * INV-ACC-1: pages == number of FRAME_OWNED frames whose owner is this account == length of its
  * list. INV-ACC-2: pages rises only while pages < max_pages and the account is not dying.
  * INV-ACC-3: a CPU that may hold a translation of the account's page tables is in tlb_cpus.
+ * INV-ACC-4: a copy of an L4 table, made after l4_changes was read, is exact as long as l4_changes
+ * stays the same, but for changes that are still being made: their old entries keep what they hold.
  */
 #pragma once
 
@@ -26,6 +28,8 @@ struct account {
     uint64_t claim;         /* [heap lock] free frames that are promised to it: claim.h */
     bool maps_io;           /* [c] may map frames that are not RAM, and RAM in any memory type */
     _Atomic uint64_t tlb_cpus; /* cpumask bits */
+    bool l4_copied; /* [c] CPUs walk copies of its L4 tables: each change is told to all of them */
+    _Atomic uint64_t l4_changes; /* moves on after a change of any of its L4 tables */
 };
 
 /* Registers the account under its id, so that frames find their owner. -XEN_EEXIST when taken. */
@@ -53,6 +57,14 @@ int account_release(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 int account_share(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 int account_unshare(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 
+/* Takes a frame that nobody but its allocation holds away from the account, as it is: it is the
+ * hypervisor's then, and in no TLB. -XEN_EINVAL if it is not the account's or was given up already,
+ * -XEN_EBUSY while somebody holds it. */
+int account_take(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+/* Gives the account a frame of the hypervisor's own, as it is, with one reference (the
+ * allocation's). -XEN_EPERM over max_pages or when dying: the frame is still the caller's. */
+int account_give(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+
 /* For frame.c: a frame without references leaves the list and is uncharged. Returns the CPUs that
  * may hold translations of the account's; the account may be gone after this. */
 cpumask_t account_forget(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
@@ -70,4 +82,11 @@ static inline void account_cpu_enter(struct account *a, unsigned cpu)
 static inline void account_cpu_leave(struct account *a, unsigned cpu)
 {
     atomic_fetch_and(&a->tlb_cpus, ~(UINT64_C(1) << cpu));
+}
+
+/* An L4 table of the account's holds something else than before: called after the change can be
+ * read, and before what the old entry led to can become anything else (INV-ACC-4). */
+static inline void account_l4_changed(struct account *a)
+{
+    atomic_fetch_add(&a->l4_changes, 1);
 }

@@ -61,7 +61,8 @@ void frame_note_abroad(mfn_t m)
     struct frame *f = frame_of(m);
 
     ASSERT(frame_refs(f) > 0 && frame_state(f) != FRAME_HYPERVISOR);
-    atomic_fetch_or(&f->use, FRAME_ABROAD);
+    if (!(atomic_load_explicit(&f->use, memory_order_relaxed) & FRAME_ABROAD))
+        atomic_fetch_or(&f->use, FRAME_ABROAD);
 }
 
 void frame_note_uncached(mfn_t m)

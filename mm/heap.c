@@ -305,6 +305,11 @@ void heap_hand_over(uint64_t frames)
     atomic_fetch_sub_explicit(&heap.used[HEAP_OTHER], frames, memory_order_relaxed);
 }
 
+void heap_adopt(uint64_t frames)
+{
+    atomic_fetch_add_explicit(&heap.used[HEAP_OTHER], frames, memory_order_relaxed);
+}
+
 void heap_used_for(enum heap_cause old, enum heap_cause new)
 {
     atomic_fetch_sub_explicit(&heap.used[old], 1, memory_order_relaxed);

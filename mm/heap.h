@@ -58,6 +58,8 @@ void heap_free(mfn_t m, unsigned order);
 /* Frames of a block that heap_alloc() gave have become an account's: not the hypervisor's any more.
  */
 void heap_hand_over(uint64_t frames);
+/* And the way back: single frames of an account are now as heap_alloc() gives them. */
+void heap_adopt(uint64_t frames);
 /* A page changes the cause that it is held for. */
 void heap_used_for(enum heap_cause old, enum heap_cause new);
 /* A frame that was an account's (FRAME_WAITING, in no TLB) is free. */
@@ -66,6 +68,11 @@ void heap_take_back(mfn_t m);
 /* A mapped page, or pages, of the hypervisor's own: NULL when there is none. */
 void *page_alloc(unsigned order, unsigned flags);
 void page_free(void *p, unsigned order);
+
+/* `count` consecutive mapped pages, not cleared; NULL when no free block of the next power of two is
+ * there, which is taken for a moment. To be given back by page_free_run() with the same count. */
+void *page_alloc_run(uint64_t count);
+void page_free_run(void *p, uint64_t count);
 
 /* Small objects of up to 2 KiB, zeroed, aligned to 16; NULL when there is no memory.
  * slab_free(NULL) is allowed. */

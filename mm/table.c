@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a guest does with its page tables: pin and unpin them, change an entry, look one up.
+ * What a guest does with whole page tables: pin and unpin them, let go of one, look one up.
  */
 #include <lagan/arch.h>
 #include "mm/type_state.h"
@@ -60,87 +60,7 @@ int table_unpin(struct account *a, mfn_t m)
     return rc;
 }
 
-/* ---- entries ---- */
-
-/* Exchanges an entry; *new becomes what was stored. The processors' page walks may set A and D in
- * it at any moment: those of the old entry are either kept (preserve_ad) or end with it, but never
- * come back after it was read. False: the old entry, now in *old, is not the expected one. */
-static bool exchange(uint64_t *entry, const struct table_change *c, uint64_t *new, uint64_t *old)
-{
-    uint64_t wanted;
-
-    *old = pte_load(entry);
-    do {
-        if (c->exact && *old != c->expected)
-            return false;
-        wanted = c->preserve_ad && (*new &PTE_P) ? *new | (*old & (PTE_A | PTE_D)) : *new;
-    } while (!__atomic_compare_exchange_n(entry, old, wanted, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
-    *new = wanted;
-    return true;
-}
-
-/* Gives back what an entry held; what would take long is left to the caller. */
-static void release(struct account *a, struct table_change *c, unsigned level, uint64_t e)
-{
-    if (entry_put(a, level, e) != 0)
-        c->old_table = pte_frame(e);
-}
-
-static int update_table(struct account *a, mfn_t table, enum frame_type type, unsigned index,
-                        struct table_change *c)
-{
-    uint64_t *entry = (uint64_t *)arch_map_frame(table) + index, new = c->entry, old;
-    struct frame *f = frame_of(table);
-    bool usable, done;
-    uint32_t word;
-    int rc;
-
-    if (pte_slot_is_hv(type, index))
-        return -XEN_EINVAL;
-    rc = entry_get(a, c->from, type, &new);
-    if (rc)
-        return rc;
-    /* Only now can the table not be taken out of use any more (INV-TYPE-4). */
-    usable = frame_lock_valid(f, type, &word);
-    done = usable && exchange(entry, c, &new, &old);
-    if (usable)
-        frame_unlock(f, word);
-    release(a, c, type, done ? old : new);
-    if (!done)
-        return usable ? -XEN_EAGAIN : -XEN_EINVAL;
-    c->upper = type > TYPE_L1 && (old & PTE_P) && ((old ^ new) & ~(PTE_A | PTE_D));
-    return 0;
-}
-
-static int update_memory(mfn_t m, unsigned index, const struct table_change *c)
-{
-    int rc = c->exact ? -XEN_EINVAL : type_get(m, TYPE_WRITABLE);
-
-    if (rc)
-        return rc == -XEN_EBUSY ? -XEN_EINVAL : rc;
-    pte_store((uint64_t *)arch_map_frame(m) + index, c->entry);
-    type_put(m);
-    return 0;
-}
-
-int table_update(struct account *a, mfn_t table, unsigned index, struct table_change *c)
-{
-    enum frame_type type;
-    int rc;
-
-    c->old_table = MFN_INVALID;
-    c->upper = false;
-    if (index >= TABLE_ENTRIES || !frame_get(table, a->id))
-        return -XEN_EINVAL;
-    type = type_of(table);
-    if (type_is_table(type) && type_is_valid(table))
-        rc = update_table(a, table, type, index, c);
-    else
-        rc = update_memory(table, index, c);
-    frame_put(table);
-    return rc;
-}
+/* ---- tables that have been unlinked ---- */
 
 int table_drop(mfn_t *table)
 {

@@ -92,13 +92,6 @@ bool frame_lock_valid(struct frame *f, enum frame_type type, uint32_t *word)
     return true;
 }
 
-void frame_unlock(struct frame *f, uint32_t word)
-{
-    ASSERT(f->type & TYPE_LOCKED);
-    atomic_store(&f->type, word & ~TYPE_LOCKED);
-    lock_trace_pop(LK_FRAME);
-}
-
 /* ---- claiming ---- */
 
 /* The second half of a claim: nobody can use the frame as `was` any more, now nobody may remember.
@@ -230,19 +223,12 @@ static int get_partial(struct frame *f, uint32_t word, enum frame_type type)
     return rc;
 }
 
-/* In use as `type`, and as nothing is being done to the frame there is nothing to wait for: the
- * state in which a get or put (but a first or last one) usually finds it. */
-static bool is_settled(uint32_t word, enum frame_type type)
-{
-    return (word & ~(TYPE_COUNT | TYPE_PINNED)) == word_of(type, TYPE_VALID);
-}
-
 /* One look at the word. */
 static int try_get(struct frame *f, enum frame_type type)
 {
     uint32_t word = word_load(f);
 
-    if (likely(is_settled(word, type) && (word & TYPE_COUNT) < TYPE_COUNT))
+    if (likely(word_is_settled(word, type) && (word & TYPE_COUNT) < TYPE_COUNT))
         return word_cas(f, &word, word + 1) ? 0 : WAIT;
     if (word & TYPE_LOCKED)
         return WAIT;
@@ -274,8 +260,7 @@ int type_get(mfn_t m, enum frame_type type)
 
 /* ---- letting go ---- */
 
-/* valid -> idle for a frame whose content holds no references. */
-static bool put_last_plain(struct frame *f, uint32_t word)
+bool type_put_last_plain(struct frame *f, uint32_t word)
 {
     if (!word_cas(f, &word, word | TYPE_LOCKED))
         return false;
@@ -306,7 +291,7 @@ static int try_put(struct frame *f, uint32_t clear)
 {
     uint32_t word = word_load(f);
 
-    if (likely(!clear && (word & TYPE_COUNT) > 1 && is_settled(word, word_type(word))))
+    if (likely(!clear && (word & TYPE_COUNT) > 1 && word_is_settled(word, word_type(word))))
         return word_cas(f, &word, word - 1) ? 0 : WAIT;
     if (word & TYPE_LOCKED)
         return WAIT;
@@ -322,7 +307,7 @@ static int try_put(struct frame *f, uint32_t clear)
     BUG_ON((word & TYPE_PINNED) && !clear);
     if (type_is_table(word_type(word)))
         return put_last_table(f, word);
-    return put_last_plain(f, word) ? 0 : WAIT;
+    return type_put_last_plain(f, word) ? 0 : WAIT;
 }
 
 int type_put_step(mfn_t m, uint32_t clear)

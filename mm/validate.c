@@ -36,8 +36,6 @@
 #include <lagan/nospec.h>
 #include "mm/type_state.h"
 
-#define CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PAT) /* none of them: write-back */
-
 /* Bits that a present entry may have beside its frame. */
 #define L1_BITS                                                                                  \
     (PTE_P | PTE_RW | PTE_US | PTE_PWT | PTE_PCD | PTE_A | PTE_D | PTE_PAT | PTE_G | PTE_AVAIL | \
@@ -135,13 +133,26 @@ int entry_get(const struct account *a, domid_t from, unsigned level, uint64_t *e
     return rc;
 }
 
+/* The put of a writable reference, if nobody is in the way. */
+static inline bool put_writable(mfn_t m, unsigned level)
+{
+    struct frame *f = frame_of(m);
+    uint32_t word = word_load(f);
+
+    if (level > 1 || !word_is_settled(word, TYPE_WRITABLE))
+        return false;
+    if ((word & TYPE_COUNT) == 1)
+        return type_put_last_plain(f, word);
+    return atomic_compare_exchange_strong(&f->type, &word, word - 1);
+}
+
 int entry_put(const struct account *a, unsigned level, uint64_t e)
 {
     mfn_t m = pte_frame(e);
 
     if (!(e & PTE_P) || (unlikely(a->maps_io) && level == 1 && !arch_mfn_valid(m)))
         return 0;
-    if (level > 1 || (e & PTE_RW)) {
+    if ((level > 1 || (e & PTE_RW)) && !put_writable(m, level)) {
         int rc = type_put_step(m, 0);
 
         if (rc)
@@ -156,36 +167,25 @@ int entry_put(const struct account *a, unsigned level, uint64_t e)
 /* What the entries of one L1 table are compared with. */
 struct l1_rules {
     const struct account *a;
-    uint64_t key; /* state and owner of the frames that may be mapped, as in frame.use >> 32 */
+    uint32_t key;
     uint64_t max_mfn;
     uint64_t leaky_span;
 };
 
-/* get_memory() in as few instructions as the usual cases need: the frame is owned, cached, and
- * writable memory already or was never used. Anything else takes the long way. */
+/* get_memory(), by the short way where that is enough. */
 static inline int data_get(const struct l1_rules *r, uint64_t e)
 {
     mfn_t m = pte_frame(e);
-    struct frame *f;
-    uint64_t use;
-    uint32_t word;
+    uint64_t got;
     int rc;
 
     if (!arch_mfn_valid(m) || (r->a->maps_io && (e & CACHE_BITS)))
         return entry_get(r->a, r->a->id, 1, &e);
-    f = frame_of(mfn(index_nospec(m.n, r->max_mfn)));
-    use = atomic_load_explicit(&f->use, memory_order_relaxed);
-    if ((use >> 32 & 0xffffff) != r->key || (uint32_t)use - 1 >= FRAME_REFS_MAX - 1 ||
-        !atomic_compare_exchange_strong(&f->use, &use, use + 1))
+    got = data_get_short(r->key, r->max_mfn, e);
+    if (likely(got == e))
+        return 0;
+    if (!got)
         return entry_get(r->a, r->a->id, 1, &e);
-    if (!(e & PTE_RW))
-        return 0;
-    word = word_load(f);
-    if ((word == 0 || (word >> 24 == (TYPE_WRITABLE << 4 | TYPE_VALID >> 24) &&
-                       (word & TYPE_COUNT) < TYPE_COUNT)) &&
-        atomic_compare_exchange_strong(
-            &f->type, &word, (word + 1) | (uint32_t)TYPE_WRITABLE << TYPE_SHIFT | TYPE_VALID))
-        return 0;
     rc = type_get(m, TYPE_WRITABLE);
     if (rc)
         frame_put(m);
@@ -195,10 +195,8 @@ static inline int data_get(const struct l1_rules *r, uint64_t e)
 /* The entries of an L1 table from *cursor on; *rewrite: some are to be stored differently. */
 static int l1_get(const uint64_t *table, const struct account *a, unsigned *cursor, bool *rewrite)
 {
-    struct l1_rules r = {.a = a,
-                         .key = frame_use(FRAME_OWNED, 0, a->id, 0) >> 32,
-                         .max_mfn = arch_max_mfn(),
-                         .leaky_span = leaky_span(a)};
+    struct l1_rules r = {
+        .a = a, .key = own_frames_key(a), .max_mfn = arch_max_mfn(), .leaky_span = leaky_span(a)};
     uint64_t differs = 0;
 
     for (; *cursor < TABLE_ENTRIES; ++*cursor) {
@@ -220,7 +218,7 @@ static int l1_get(const uint64_t *table, const struct account *a, unsigned *curs
 }
 
 /* Everything has been accepted: the table becomes what the processor may walk. */
-static void finish(uint64_t *table, unsigned level, const struct account *a)
+static void finish(uint64_t *table, unsigned level, struct account *a)
 {
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
         uint64_t e = pte_load(&table[i]);
@@ -228,8 +226,10 @@ static void finish(uint64_t *table, unsigned level, const struct account *a)
         if ((e & PTE_P) && !pte_slot_is_hv(level, i) && as_stored(a, level, e) != e)
             pte_store(&table[i], as_stored(a, level, e));
     }
-    if (level == 4)
+    if (level == 4) {
         arch_l4_fill(table, a->id);
+        account_l4_changed(a); /* copies may be left from an earlier time as a table */
+    }
 }
 
 static int upper_get(const uint64_t *table, const struct account *a, unsigned level,
@@ -256,7 +256,7 @@ static int upper_get(const uint64_t *table, const struct account *a, unsigned le
 
 int table_validate(mfn_t m, unsigned level, unsigned *cursor)
 {
-    const struct account *a = account_find(frame_owner(frame_of(m)));
+    struct account *a = account_find(frame_owner(frame_of(m)));
     uint64_t *table = arch_map_frame(m);
     bool rewrite = level > 1 || *cursor > 0;
     int rc;

@@ -9,9 +9,11 @@
 #include "mm/frame.h"
 #include "unittests/core_world.h"
 #include "xen/arch/x86/power.h"
+#include "xen/arch/x86/watchdog.h"
 #include "xen/arch/x86/pv_vcpu.h"
 #include "xen/arch/x86/start.h"
 #include "xen/console.h"
+#include "xen/foreign.h"
 #include "xen/memory_map.h"
 
 struct pv_start core_started;
@@ -109,6 +111,11 @@ void console_guest_flush(struct domain *d)
     d->console_line_length = 0;
 }
 
+void console_guest_show(struct domain *d)
+{
+    (void)d;
+}
+
 size_t console_guest_read(struct domain *d, char *buf, size_t bytes)
 {
     size_t n = min_u64(bytes, d->id);
@@ -120,6 +127,19 @@ size_t console_guest_read(struct domain *d, char *buf, size_t bytes)
 void machine_qemu_exit(uint32_t value)
 {
     core_exit_status = (int)value;
+}
+
+void watchdog_touch(void)
+{
+}
+
+/* The host's libraries run where they were made for. */
+void foreign_begin(void)
+{
+}
+
+void foreign_end(void)
+{
 }
 
 void machine_power_off(void)

@@ -11,6 +11,7 @@
 #include "arch_current.h"
 #include "arch_inline.h"
 #include "xen/arch/x86/layout.h"
+#include "xen/books.h"
 #include "xen/guest_access.h"
 #include "xen/sched_internal.h"
 #include "xen/softirq.h"
@@ -135,6 +136,7 @@ void core_start(uint64_t pages)
 {
     host_heap(pages, 0);
     accounts_init();
+    grants_init();
     now = 1000000000;
     host_set_time(now);
     memset(cpus, 0, sizeof(cpus));
@@ -159,6 +161,8 @@ void core_start(uint64_t pages)
 
 void core_audit(void)
 {
+    struct books books;
+
     for (struct domain *d = domain_find_next(0); d;) {
         domid_t next = (domid_t)(d->id + 1);
 
@@ -169,6 +173,9 @@ void core_audit(void)
     sched_audit();
     for (unsigned c = 0; c < HOST_CPUS; c++)
         timer_audit(c);
+    if (!books_add_up(&books))
+        arch_panic("INV-BOOKS-1: %lu pages free, %lu in domains, %lu used of %lu", books.free,
+                   books.domains, books.hypervisor, books.ram);
     if (mm_audit())
         arch_panic("mm_audit: %s", host_log());
 }
@@ -176,6 +183,7 @@ void core_audit(void)
 bool core_gone(void)
 {
     bool empty = domain_count() == 0;
+    struct books books;
 
     core_pass(1000000);
     for (unsigned c = 0; c < HOST_CPUS; c++)
@@ -183,7 +191,7 @@ bool core_gone(void)
     slab_trim();
     core_audit();
     heap_audit();
-    return empty && mm_audit_held() == 0 && heap_free_pages() == free_pages;
+    return empty && books_add_up(&books) && mm_audit_held() == 0 && heap_free_pages() == free_pages;
 }
 
 /* ---- domains ---- */

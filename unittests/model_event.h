@@ -20,6 +20,7 @@ struct model_port {
 struct model {
     struct model_port port[WORLD_DOMAINS][MODEL_PORTS];
     bool upcall[WORLD_DOMAINS][WORLD_VCPUS];
+    unsigned heard[WORLD_DOMAINS]; /* sends to the hypervisor */
 };
 
 static inline struct model_port *model_at(struct model *m, int d, int port)
@@ -82,6 +83,16 @@ static inline int model_bind(struct model *m, int d, int remote, int remote_port
     return port;
 }
 
+/* The hypervisor's end is that of a domain and a port which nobody else has. */
+static inline int model_hypervisor(struct model *m, int d)
+{
+    int port = model_new(m, d, EVTCHNSTAT_interdomain);
+
+    if (port > 0)
+        m->port[d][port].peer_domain = DOMID_XEN;
+    return port;
+}
+
 static inline int model_find_virq(struct model *m, int d, unsigned virq, unsigned vcpu)
 {
     for (int i = 1; i < MODEL_PORTS; i++) {
@@ -127,7 +138,7 @@ static inline int model_close(struct model *m, int d, int port)
 
     if (!p || p->state == EVTCHNSTAT_closed)
         return -XEN_EINVAL;
-    if (p->state == EVTCHNSTAT_interdomain) {
+    if (p->state == EVTCHNSTAT_interdomain && p->peer_domain != DOMID_XEN) {
         struct model_port *q = &m->port[p->peer_domain][p->peer_port];
 
         q->state = EVTCHNSTAT_unbound;
@@ -145,6 +156,10 @@ static inline int model_send(struct model *m, int d, int port)
         return -XEN_EINVAL;
     switch (p->state) {
     case EVTCHNSTAT_interdomain:
+        if (p->peer_domain == DOMID_XEN) {
+            m->heard[d]++;
+            return 0;
+        }
         model_notify(m, p->peer_domain, p->peer_port);
         return 0;
     case EVTCHNSTAT_ipi:

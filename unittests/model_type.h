@@ -146,6 +146,15 @@ static inline bool model_may_use(struct model *md, struct model_frame *f, enum f
     return ok;
 }
 
+/* The entry goes on mapping the same memory with the same rights: nobody's leave is asked. */
+static inline bool model_same_mapping(const struct model_frame *table, unsigned slot, uint64_t e)
+{
+    uint64_t old = ((const uint64_t *)arch_map_frame(table->m))[slot];
+
+    return (e & PTE_P) && !((old ^ e) & (PTE_FRAME | PTE_P | PTE_RW)) &&
+           !(table->owner == 2 && (e & (PTE_PWT | PTE_PCD | PTE_PAT)));
+}
+
 /* Would the entry be acceptable in the table, beside the old one? */
 static inline bool model_may_set(struct model *md, struct model_frame *table, unsigned slot,
                                  uint64_t e, domid_t from)
@@ -158,6 +167,8 @@ static inline bool model_may_set(struct model *md, struct model_frame *table, un
         return true;
     if (table->type == TYPE_SEGDESC || (table->type == TYPE_L4 && slot == 256))
         return false;
+    if (table->type == TYPE_L1 && model_same_mapping(table, slot, e))
+        from = 0;
     model_entry(md, table, table->type, e, from);
     ok = ok && !md->bad;
     model_walk(md);

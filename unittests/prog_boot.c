@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Tests of what the boot path decides without touching a machine: the loader's information, the
- * memory map, early memory.
+ * memory map, early memory, page-table isolation.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,9 @@
 
 #include "suite.h"
 
-extern const struct suite suite_multiboot, suite_bootinfo, suite_bootmem;
-const struct suite *const suites[] = {&suite_multiboot, &suite_bootinfo, &suite_bootmem, NULL};
+extern const struct suite suite_multiboot, suite_bootinfo, suite_bootmem, suite_pti_policy;
+const struct suite *const suites[] = {&suite_multiboot, &suite_bootinfo, &suite_bootmem,
+                                      &suite_pti_policy, NULL};
 
 void assert_failed(const char *what, const char *file, int line)
 {

@@ -52,6 +52,38 @@ static void test_usual_lines(void)
     CU_ASSERT_STRING_EQUAL(warnings, "");
 }
 
+static void test_xpti(void)
+{
+    static const struct {
+        const char *words;
+        enum option_choice dom0, domu;
+        unsigned bad;
+    } t[] = {
+        {"", OPTION_DEFAULT, OPTION_DEFAULT, 0},
+        {"xpti", OPTION_ON, OPTION_ON, 0},
+        {"no-xpti", OPTION_OFF, OPTION_OFF, 0},
+        {"xpti=true", OPTION_ON, OPTION_ON, 0},
+        {"xpti=0", OPTION_OFF, OPTION_OFF, 0},
+        {"xpti=1 xpti=default", OPTION_DEFAULT, OPTION_DEFAULT, 0},
+        {"xpti=dom0=no", OPTION_OFF, OPTION_DEFAULT, 0},
+        {"xpti=domu=off", OPTION_DEFAULT, OPTION_OFF, 0},
+        {"xpti=dom0=false,domu=true", OPTION_OFF, OPTION_ON, 0},
+        {"xpti=true,dom0=false", OPTION_OFF, OPTION_ON, 0},
+        {"xpti=dom0=false,true", OPTION_ON, OPTION_ON, 0},
+        {"xpti=", OPTION_DEFAULT, OPTION_DEFAULT, 1},
+        {"xpti=maybe", OPTION_DEFAULT, OPTION_DEFAULT, 1},
+        {"xpti=true,dom0=maybe", OPTION_DEFAULT, OPTION_DEFAULT, 1},
+        {"xpti=dom0=default", OPTION_DEFAULT, OPTION_DEFAULT, 1},
+        {"xpti=dom1=true", OPTION_DEFAULT, OPTION_DEFAULT, 1},
+    };
+
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        CU_ASSERT_EQUAL(parse(t[i].words), t[i].bad);
+        CU_ASSERT_EQUAL(o.xpti_dom0, t[i].dom0);
+        CU_ASSERT_EQUAL(o.xpti_domu, t[i].domu);
+    }
+}
+
 static void test_bools(void)
 {
     static const struct {
@@ -222,6 +254,7 @@ static void test_cpu_lists(void)
 static const struct test_case cases[] = {
     {"the lines that people use", test_usual_lines},
     {"yes and no in every spelling", test_bools},
+    {"page-table isolation", test_xpti},
     {"bad words are named and change nothing", test_bad_words},
     {"values", test_values},
     {"dom0's part behind --", test_dom0_part},

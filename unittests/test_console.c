@@ -54,6 +54,26 @@ void domain_put(struct domain *d)
     references--;
 }
 
+/* The ring of `bare`, if it uses one: takes everything. */
+static char in_ring[16];
+static bool ring_used;
+
+void console_ring_show(struct domain *d)
+{
+    console_guest_show(d);
+}
+
+bool console_ring_input(struct domain *d)
+{
+    size_t have = strlen(in_ring);
+
+    if (d != &bare || !ring_used)
+        return false;
+    have += console_guest_read(d, in_ring + have, sizeof(in_ring) - 1 - have);
+    in_ring[have] = '\0';
+    return true;
+}
+
 void event_raise_global_virq(struct domain *d, unsigned virq)
 {
     CU_ASSERT_EQUAL(virq, VIRQ_CONSOLE);
@@ -72,9 +92,13 @@ static void start(bool keep, char conswitch)
     log_console_ready();
     for (size_t i = 0; i < 3; i++) {
         all[i]->console_line_length = all[i]->console_input_count = 0;
+        all[i]->console_line_shown = all[i]->console_line_rub_out = 0;
+        all[i]->console_escape = 0;
         gone[i] = false;
     }
     raised = 0;
+    ring_used = false;
+    in_ring[0] = '\0';
     keys_run[0] = '\0';
     machine_reset();
 }
@@ -110,7 +134,7 @@ static void test_output(void)
     wrote(&bare, "x\r\n", "(d7) x\n");
     wrote(&web, "lo\nand\n\nmore", "(web) hello\n(web) and\n(web) \n");
     wrote(&web, "\n", "(web) more\n");
-    wrote(&web, "a\033[2J\tb\200\n", "(web) a?[2J b?\n");
+    wrote(&web, "a\033[2J\tb\200\n", "(web) a b?\n");
     wrote(&web, "rest", "");
     console_guest_flush(&web);
     CU_ASSERT_STRING_EQUAL(machine_shown, "(web) rest\n");
@@ -124,6 +148,38 @@ static void test_output(void)
     console_guest_write(&web, line, strlen(line));
     CU_ASSERT_EQUAL(strlen(machine_shown), 6 + 159 + 1 + 6 + 2 + 1);
     CU_ASSERT_STRING_EQUAL(machine_shown + 6 + 158, "y\n(web) zz\n");
+}
+
+static void showed(struct domain *d, const char *text, const char *expected)
+{
+    machine_reset();
+    console_guest_write(d, text, strlen(text));
+    console_guest_show(d);
+    CU_ASSERT_STRING_EQUAL(machine_shown, expected);
+}
+
+/* The domain that has the input is shown as it writes. */
+static void test_unfinished_lines(void)
+{
+    start(false, 'a');
+    showed(&web, "no input", "");
+    machine_reset();
+    type("\1\1\1");
+    CU_ASSERT_PTR_NOT_NULL(strstr(machine_shown, "passes it on\n(web) no input"));
+    showed(&web, ", none", ", none");
+    showed(&web, "", "");
+    showed(&web, "\nlogin: ro", "\n(web) login: ro");
+    showed(&web, "p\bt", "t");
+    showed(&web, "\b\bp", "\b \b\b \bp");
+    wrote(&bare, "other\n", "\n(d7) other\n");
+    showed(&web, "q\br", "(web) r");
+    showed(&web, "\b\b\b", "\b \b"); /* one of these is left on the last line, the third is gone */
+    machine_reset();
+    log_warn("message\n");
+    CU_ASSERT_STRING_EQUAL(machine_shown, "\n(LAGAN) message\n");
+    showed(&web, "\n", "(web) \n");
+    showed(&web, "\b\b\bx\033[1;31my\033cz\033[0\n", "(web) xyz\n");
+    showed(&bare, "not mine", "");
 }
 
 static void test_input(void)
@@ -173,9 +229,27 @@ static void test_input_edges(void)
     read_back(&dom0, "\1\1\1\2");
 }
 
+static void test_input_into_ring(void)
+{
+    start(false, 'a');
+    type("\1\1\1\1\1\1");
+    ring_used = true;
+    raised = 0;
+    type("ring");
+    CU_ASSERT_STRING_EQUAL(in_ring, "ring");
+    CU_ASSERT_EQUAL(raised, 0); /* it has its own event */
+    read_back(&bare, "");
+    ring_used = false;
+    type("x");
+    CU_ASSERT_EQUAL(raised, 1u << 7);
+    read_back(&bare, "x");
+}
+
 static const struct test_case cases[] = {
     {"output", test_output},
+    {"unfinished lines", test_unfinished_lines},
     {"input", test_input},
+    {"input into a ring", test_input_into_ring},
     {"input at the edges", test_input_edges},
     {NULL, NULL},
 };

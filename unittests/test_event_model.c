@@ -15,6 +15,23 @@ static unsigned draw(unsigned n)
     return (unsigned)rand() % n;
 }
 
+static unsigned heard[WORLD_DOMAINS];
+
+static int hear(struct domain *d)
+{
+    heard[d->id]++;
+    return 0;
+}
+
+static void notify_both(int d, int port)
+{
+    struct model_port *p = &model.port[d][port];
+
+    if (p->state == EVTCHNSTAT_interdomain && p->peer_domain == DOMID_XEN)
+        model_notify(&model, d, port);
+    event_notify(dom[d], (evtchn_port_t)port, hear);
+}
+
 /* One operation on both; false if they disagree. */
 static bool step(int d)
 {
@@ -23,7 +40,7 @@ static bool step(int d)
     struct domain *self = dom[d];
     evtchn_port_t p = (evtchn_port_t)port;
 
-    switch (draw(12)) {
+    switch (draw(14)) {
     case 0:
         return event_alloc_unbound(self, (domid_t)e) == model_unbound(&model, d, e);
     case 1:
@@ -54,6 +71,11 @@ static bool step(int d)
         take_bit(self, port);
         model.port[d][port].pending = false;
         return true;
+    case 11:
+        return event_alloc_hypervisor(self, hear) == model_hypervisor(&model, d);
+    case 12:
+        notify_both(d, port);
+        return true;
     default:
         return event_send(self, p) == model_send(&model, d, port);
     }
@@ -80,6 +102,8 @@ static bool same_port(int d, int port)
 static bool same(void)
 {
     for (int d = 0; d < WORLD_DOMAINS; d++) {
+        if (heard[d] != model.heard[d])
+            return false;
         for (int i = 0; i < MODEL_PORTS; i++)
             if (!same_port(d, i))
                 return false;
@@ -120,6 +144,7 @@ static void test_random(void)
 {
     world_limited(MODEL_PORTS - 1);
     memset(&model, 0, sizeof(model));
+    memset(heard, 0, sizeof(heard));
     srand((unsigned)test_seed);
     for (unsigned n = 0; n < 60000; n++) {
         int d = (int)draw(WORLD_DOMAINS);

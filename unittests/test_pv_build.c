@@ -160,10 +160,12 @@ static void check_services(void)
     struct evtchn_status status = {0};
 
     CU_ASSERT(!(si->flags & (SIF_PRIVILEGED | SIF_INITDOMAIN)));
-    CU_ASSERT_EQUAL(event_status(d, si->store_evtchn, &status), 0);
-    CU_ASSERT(status.status == EVTCHNSTAT_unbound && status.u.unbound.dom == 0);
-    CU_ASSERT(si->console.domU.evtchn != si->store_evtchn);
+    CU_ASSERT_EQUAL(si->store_evtchn, 0); /* nobody serves it */
     CU_ASSERT_EQUAL(event_status(d, si->console.domU.evtchn, &status), 0);
+    CU_ASSERT(status.status == EVTCHNSTAT_interdomain && status.u.interdomain.dom == DOMID_XEN);
+    CU_ASSERT_EQUAL(d->console_ring.port, si->console.domU.evtchn);
+    CU_ASSERT_EQUAL(d->console_ring.frame.n, si->console.domU.mfn);
+    CU_ASSERT_EQUAL(type_of(d->console_ring.frame), TYPE_WRITABLE);
     CU_ASSERT(arch_m2p_get(mfn(si->store_mfn)) + 1 == arch_m2p_get(mfn(si->console.domU.mfn)));
 }
 

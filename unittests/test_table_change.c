@@ -275,6 +275,52 @@ static void test_upper(void)
     kit_end();
 }
 
+/* Where CPUs walk copies of L4 tables they are told of new entries too, and can see that a copy is old:
+ * after each change of an L4 table, and when one becomes it. */
+static void test_l4_copied(void)
+{
+    struct table_change c = {.from = 1};
+    struct kit_space s;
+    uint64_t before;
+
+    kit_start(128);
+    kit_space_build(&kit_a, &s);
+    before = kit_a.l4_changes;
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l4, 4), 0);
+    CU_ASSERT_EQUAL(kit_a.l4_changes, before + 1);
+    c.entry = kit_pte(s.l3, KIT_RW);
+    CU_ASSERT_EQUAL(table_update(&kit_a, s.l4, 9, &c), 0);
+    CU_ASSERT_FALSE(c.upper);
+    CU_ASSERT_EQUAL(kit_a.l4_changes, before + 2);
+    c.entry = 0;
+    CU_ASSERT_EQUAL(table_update(&kit_a, s.l4, 9, &c), 0);
+    CU_ASSERT_EQUAL(kit_a.l4_changes, before + 3);
+    kit_a.l4_copied = true;
+    c.entry = kit_pte(s.l3, KIT_RW);
+    CU_ASSERT_EQUAL(table_update(&kit_a, s.l4, 9, &c), 0);
+    CU_ASSERT_TRUE(c.upper);
+    CU_ASSERT_EQUAL(table_update(&kit_a, s.l4, 9, &c), 0);
+    CU_ASSERT_FALSE(c.upper); /* nothing is different */
+    before = kit_a.l4_changes;
+    /* Levels below are not copied. */
+    c.entry = kit_pte(s.l1[0], KIT_RW);
+    CU_ASSERT_EQUAL(table_update(&kit_a, s.l2, 30, &c), 0);
+    CU_ASSERT_FALSE(c.upper);
+    c.entry = kit_pte(s.l2, KIT_RW);
+    CU_ASSERT_EQUAL(table_update(&kit_a, s.l3, 30, &c), 0);
+    CU_ASSERT_FALSE(c.upper);
+    c.entry = 0;
+    CU_ASSERT_EQUAL(table_update(&kit_a, s.l1[0], 3, &c), 0);
+    /* What is refused is no change, what is pinned again is one. */
+    c.entry = kit_pte(s.l1[0], KIT_RW);
+    CU_ASSERT_EQUAL(table_update(&kit_a, s.l4, 9, &c), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(kit_a.l4_changes, before);
+    CU_ASSERT_EQUAL(table_unpin(&kit_a, s.l4), 0);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l4, 4), 0);
+    CU_ASSERT_EQUAL(kit_a.l4_changes, before + 1);
+    kit_end();
+}
+
 /* ---- what is left to be torn down ---- */
 
 /* Unlinks a whole space from an L4 entry with a preemption at every n-th question; the end is the
@@ -426,6 +472,7 @@ static const struct test_case cases[] = {
     {"addresses in entries that are not present", test_leaky_entries},
     {"conditional changes", test_exact},
     {"changes above L1", test_upper},
+    {"changes of copied L4 tables", test_l4_copied},
     {"unlinked tables", test_parked},
     {"linking, preempted", test_preempted_link},
     {"abandoned tables", test_abandon},

@@ -20,9 +20,12 @@
 #include "xen/arch/x86/power.h"
 #include "xen/arch/x86/pv_build.h"
 #include "xen/arch/x86/start.h"
+#include "xen/arch/x86/watchdog.h"
+#include "xen/books.h"
 #include "xen/console.h"
 #include "xen/dom0.h"
 #include "xen/domain.h"
+#include "xen/kernel_image.h"
 #include "xen/modline.h"
 #include "xen/options.h"
 #include "xen/timer.h"
@@ -68,6 +71,22 @@ static void refuse(const char *name, const char *why)
 {
     log_err("domain %s ended: error: %s\n", name[0] ? name : "?", why);
     boot.failed++;
+}
+
+/* False: it was refused. Either way kernel_image_end() is to follow. */
+static bool open_kernel(struct kernel_image *k, const struct boot_module *m, const char *name)
+{
+    const char *why;
+    int rc = kernel_image_begin(k, module_data(m), module_bytes(m), &why);
+
+    if (!rc)
+        do {
+            rc = kernel_image_step(k, &why);
+            watchdog_touch();
+        } while (rc == -XEN_ERESTART);
+    if (rc)
+        refuse(name, why);
+    return rc == 0;
 }
 
 static int start_with_image(struct domain *d, const struct pv_image *image, uint64_t pages)
@@ -138,15 +157,14 @@ static void build_from_line(const struct boot_info *info, unsigned index)
 {
     const struct modline *line = &boot.line[index];
     const struct boot_module *m = &info->module[index], *ramdisk = NULL;
-    struct elf_image elf;
-    struct pv_image image = {.elf = &elf, .command_line = line->guest_line};
+    struct kernel_image kernel;
+    struct pv_image image = {.elf = &kernel.elf, .command_line = line->guest_line};
     struct domain_config config = {.name = line->name,
                                    .id = DOMID_INVALID,
                                    .vcpus = line->vcpus,
                                    .max_pages = line->maxmem_bytes >> PAGE_SHIFT,
                                    .weight = line->weight,
                                    .cap = line->cap};
-    const char *why;
 
     if (modline_find(boot.line, index, MODLINE_DOMAIN, line->name) < index ||
         (find_plain(info, 0) < info->module_count && strcmp(line->name, DOM0_NAME) == 0)) {
@@ -162,11 +180,9 @@ static void build_from_line(const struct boot_info *info, unsigned index)
         image.initrd = module_data(ramdisk);
         image.initrd_bytes = module_bytes(ramdisk);
     }
-    if (elf_parse(module_data(m), module_bytes(m), &elf, &why)) {
-        refuse(line->name, why);
-        return;
-    }
-    build_domain(&config, &image, line->mem_bytes >> PAGE_SHIFT, line->cpus);
+    if (open_kernel(&kernel, m, line->name))
+        build_domain(&config, &image, line->mem_bytes >> PAGE_SHIFT, line->cpus);
+    kernel_image_end(&kernel);
 }
 
 /* With dom0_vcpus_pin vCPU n stays on CPU n, as far as there is one. */
@@ -183,12 +199,11 @@ static void pin_vcpus(struct domain *d)
 static void build_dom0(const struct boot_info *info, unsigned kernel, unsigned initrd)
 {
     const struct boot_module *m = &info->module[kernel];
-    struct elf_image elf;
+    struct kernel_image image_file;
     char line[MAX_GUEST_CMDLINE];
-    struct pv_image image = {.elf = &elf, .command_line = line};
+    struct pv_image image = {.elf = &image_file.elf, .command_line = line};
     struct domain_config config = {.name = DOM0_NAME, .id = 0, .privileged = true};
     uint64_t free = heap_free_pages();
-    const char *why;
 
     config.vcpus = dom0_vcpus(&options, cpumask_count(arch_online_cpus()), MAX_VCPUS);
     config.max_pages = dom0_max_pages(&options, free);
@@ -198,11 +213,9 @@ static void build_dom0(const struct boot_info *info, unsigned kernel, unsigned i
         image.initrd = module_data(&info->module[initrd]);
         image.initrd_bytes = module_bytes(&info->module[initrd]);
     }
-    if (elf_parse(module_data(m), module_bytes(m), &elf, &why)) {
-        refuse(config.name, why);
-        return;
-    }
-    build_domain(&config, &image, dom0_pages(&options, free), cpumask_all());
+    if (open_kernel(&image_file, m, config.name))
+        build_domain(&config, &image, dom0_pages(&options, free), cpumask_all());
+    kernel_image_end(&image_file);
     if (options.dom0_vcpus_pin && boot.count > 0)
         pin_vcpus(boot.domain[boot.count - 1].d);
 }
@@ -234,6 +247,7 @@ static const char *reason_name(int reason)
 
 static void finish_host(void)
 {
+    struct books books;
     uint64_t free_now;
     unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
     enum host_status status = HOST_ALL_WELL;
@@ -248,7 +262,8 @@ static void finish_host(void)
         boot.ended[SHUTDOWN_poweroff], boot.ended[SHUTDOWN_reboot], boot.ended[SHUTDOWN_suspend],
         crashes, others, boot.failed);
     log_info("free memory: %lu pages, before the first domain %lu\n", free_now, boot.free_before);
-    if (free_now != boot.free_before || mm_audit()) {
+    books_print();
+    if (free_now != boot.free_before || !books_add_up(&books) || mm_audit()) {
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }
@@ -290,6 +305,7 @@ void bootdomains_ended(struct domain *d)
 {
     int reason = d->shutdown_reason;
 
+    console_ring_drain(d);
     console_guest_flush(d);
     log_info("domain %s ended: %s\n", d->name, reason_name(reason));
     for (unsigned i = 0; i < boot.count; i++)

@@ -26,6 +26,7 @@ enum kind {
     KIND_DOM0_MEM,
     KIND_DOM0_VCPUS,
     KIND_WATCHDOG,
+    KIND_XPTI,
     KIND_NOSMP,
     KIND_IGNORED,
 };
@@ -61,6 +62,7 @@ static const struct option table[] = {
     {"smep", KIND_BOOL, AT(smep)},
     {"smap", KIND_BOOL, AT(smap)},
     {"umip", KIND_BOOL, AT(umip)},
+    {"xpti", KIND_XPTI, 0},
     {"watchdog", KIND_WATCHDOG, 0},
     {"watchdog_timeout", KIND_UINT, AT(watchdog_timeout)},
     {"clocksource", KIND_TEXT, AT(clocksource)},
@@ -86,7 +88,6 @@ static const char *const ignored[] = {
     "reboot",
     "ucode",
     "spec-ctrl",
-    "xpti",
     "pv-l1tf",
     "pv",
     "pcid",
@@ -183,6 +184,9 @@ static bool parse_switch(const struct option *option, bool on, struct options *o
     case KIND_WATCHDOG:
         o->watchdog = on;
         return true;
+    case KIND_XPTI:
+        o->xpti_dom0 = o->xpti_domu = on ? OPTION_ON : OPTION_OFF;
+        return true;
     case KIND_NOSMP:
         o->maxcpus = on ? 1 : 0;
         return true;
@@ -193,7 +197,7 @@ static bool parse_switch(const struct option *option, bool on, struct options *o
 
 static bool is_switch(enum kind kind)
 {
-    return kind == KIND_BOOL || kind == KIND_WATCHDOG || kind == KIND_NOSMP;
+    return kind == KIND_BOOL || kind == KIND_WATCHDOG || kind == KIND_XPTI || kind == KIND_NOSMP;
 }
 
 static bool parse_word(struct options *o, struct text word, const char **why)
@@ -217,6 +221,8 @@ static bool parse_word(struct options *o, struct text word, const char **why)
         return has_value && parse_value(&option, value, o);
     if (option.kind == KIND_WATCHDOG && text_is(value, "force"))
         return parse_switch(&option, true, o);
+    if (option.kind == KIND_XPTI && has_value)
+        return option_xpti(value, o);
     return (!has_value || parse_bool(value, &on)) && parse_switch(&option, on, o);
 }
 

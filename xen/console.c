@@ -8,14 +8,18 @@
  * its prefix, so a slow serial port holds up whoever writes but not the lock. Lines of two vCPUs
  * may thereby change places; their characters never mix.
  *
+ * The domain that has the input is shown as it types: what it has written of a line appears without
+ * waiting for the end (console_guest_show(), which a console ring calls when it is empty), and can be
+ * rubbed out again. Somebody else's line in between breaks it in two, each with the prefix (log.c).
+ *
  * Input. One domain has it, or the hypervisor. The switch key typed three times passes it on: from
  * the hypervisor to the lowest domain, from there upwards, after the last back to the hypervisor.
  * Its first two strokes are delivered all the same, as a delay would be felt on every single one.
  * The domain is kept as a number, not a reference: when it has gone, what is typed is the
  * hypervisor's again.
  *
- * INV-CON-2: console_line_length < sizeof(console_line); console_input_count <=
- * sizeof(console_input).
+ * INV-CON-2: console_line_shown <= console_line_length < sizeof(console_line); console_input_count
+ *            <= sizeof(console_input).
  */
 #include <lagan/lock.h>
 #include <lagan/string.h>
@@ -30,16 +34,18 @@
 
 STATIC_ASSERT(AT_HYPERVISOR >= DOMID_FIRST_RESERVED);
 
+enum escape { ESCAPE_NONE, ESCAPE_BEGUN, ESCAPE_PARAMETERS };
+
 #define LINE_BYTES  sizeof(((struct domain *)0)->console_line)
 #define INPUT_BYTES sizeof(((struct domain *)0)->console_input)
 
 static struct {
     struct spinlock
-        lock;         /* LK_CONSOLE; never together with the log's, which is of the same level */
-    char switch_key;  /* [c] a control character; '\0': none */
-    bool to_ring;     /* [c] guests' output goes to the log ring too */
-    domid_t input;    /* [softirq] who has the input */
-    unsigned strokes; /* [softirq] of the switch key in a row */
+        lock;        /* LK_CONSOLE; never together with the log's, which is of the same level */
+    char switch_key; /* [c] a control character; '\0': none */
+    bool to_ring;    /* [c] guests' output goes to the log ring too */
+    _Atomic domid_t input; /* who has the input; changed by the softirq only */
+    unsigned strokes;      /* [softirq] of the switch key in a row */
 } console = {.lock = SPINLOCK_INIT(LK_CONSOLE)};
 
 void console_init(const struct options *o)
@@ -52,36 +58,88 @@ void console_init(const struct options *o)
 
 /* ---- output ---- */
 
-static void write_out(const char *text, size_t bytes)
+/* What is to be written once the lock is given up. */
+struct output {
+    unsigned rub_out;
+    size_t bytes;
+    char text[LINE_BYTES + 1];
+};
+
+static void write_out(struct domain *d, const struct output *out)
 {
-    if (console.to_ring)
-        console_write_logged(text, bytes);
+    char prefix[DOMAIN_NAME_MAX + 4], line[sizeof(prefix) + sizeof(out->text)];
+    int n;
+
+    if (d->name[0])
+        snprintf(prefix, sizeof(prefix), "(%s) ", d->name);
     else
-        console_write(text, bytes);
+        snprintf(prefix, sizeof(prefix), "(d%u) ", d->id);
+    if (!console.to_ring) {
+        console_write_part(d->id + 1U, prefix, out->rub_out, out->text, out->bytes);
+        return;
+    }
+    n = snprintf(line, sizeof(line), "%s%.*s", prefix, (int)out->bytes, out->text);
+    console_write_logged(line, (size_t)n);
 }
 
-/* Moves the collected line to `line`, with prefix and newline; returns its length. Console lock
- * held. */
-static size_t take_line(struct domain *d, char *line, size_t size)
+/* Moves what has not been shown of the line to `out`. Console lock held. */
+static void take_rest(struct domain *d, struct output *out)
 {
-    int n =
-        d->name[0] ? snprintf(line, size, "(%s) ", d->name) : snprintf(line, size, "(d%u) ", d->id);
-    size_t length = (size_t)n;
+    out->rub_out = d->console_line_rub_out;
+    out->bytes = d->console_line_length - d->console_line_shown;
+    memcpy(out->text, d->console_line + d->console_line_shown, out->bytes);
+    d->console_line_shown = d->console_line_length;
+    d->console_line_rub_out = 0;
+}
 
-    ASSERT(length + d->console_line_length + 1 <= size);
-    memcpy(line + length, d->console_line, d->console_line_length);
-    length += d->console_line_length;
-    line[length++] = '\n';
-    d->console_line_length = 0;
-    return length;
+/* The same, as the end of the line. Console lock held. */
+static void take_line(struct domain *d, struct output *out)
+{
+    take_rest(d, out);
+    out->text[out->bytes++] = '\n';
+    d->console_line_length = d->console_line_shown = 0;
+}
+
+/* Escape sequences would work on a terminal, whose lines are not all this domain's: they are left
+ * out. True if the character is part of one. */
+static bool skip_escape(struct domain *d, char c)
+{
+    switch ((enum escape)d->console_escape) {
+    case ESCAPE_NONE:
+        d->console_escape = c == '\033' ? ESCAPE_BEGUN : ESCAPE_NONE;
+        return c == '\033';
+    case ESCAPE_BEGUN:
+        d->console_escape = c == '[' ? ESCAPE_PARAMETERS : ESCAPE_NONE;
+        return c >= ' ' && c <= '~';
+    case ESCAPE_PARAMETERS:
+        if (c < ' ' || c > '?')
+            d->console_escape = ESCAPE_NONE;
+        return c >= ' ' && c <= '~';
+    }
+    return false;
+}
+
+static void rub_out(struct domain *d)
+{
+    if (d->console_line_length == 0)
+        return;
+    d->console_line_length--;
+    if (d->console_line_shown > d->console_line_length) {
+        d->console_line_shown = d->console_line_length;
+        d->console_line_rub_out++;
+    }
 }
 
 /* Adds one character; true when the line is to be put out. Console lock held. */
 static bool add_to_line(struct domain *d, char c)
 {
+    if (skip_escape(d, c))
+        return false;
     if (c == '\n')
         return true;
-    if (c == '\r' || c == '\0')
+    if (c == '\b')
+        rub_out(d);
+    if (c == '\r' || c == '\0' || c == '\b' || c == '\a')
         return false;
     if (c == '\t')
         c = ' ';
@@ -90,47 +148,62 @@ static bool add_to_line(struct domain *d, char c)
 }
 
 /* Takes from the text up to the end of one line. Returns how many characters it took. */
-static size_t collect(struct domain *d, const char *text, size_t bytes, char *line, size_t size,
-                      size_t *length)
+static size_t collect(struct domain *d, const char *text, size_t bytes, struct output *out)
 {
     size_t taken = 0;
 
-    *length = 0;
+    out->bytes = 0;
     spin_lock(&console.lock);
-    while (taken < bytes && *length == 0)
+    while (taken < bytes && out->bytes == 0)
         if (add_to_line(d, text[taken++]))
-            *length = take_line(d, line, size);
+            take_line(d, out);
     spin_unlock(&console.lock);
     return taken;
 }
 
 void console_guest_write(struct domain *d, const char *text, size_t bytes)
 {
-    char line[DOMAIN_NAME_MAX + LINE_BYTES + 4];
-    size_t length, taken;
+    struct output out;
+    size_t taken;
 
     if (d->privileged) {
-        write_out(text, bytes);
+        if (console.to_ring)
+            console_write_logged(text, bytes);
+        else
+            console_write(text, bytes);
         return;
     }
     for (; bytes > 0; text += taken, bytes -= taken) {
-        taken = collect(d, text, bytes, line, sizeof(line), &length);
-        if (length > 0)
-            write_out(line, length);
+        taken = collect(d, text, bytes, &out);
+        if (out.bytes > 0)
+            write_out(d, &out);
     }
 }
 
 void console_guest_flush(struct domain *d)
 {
-    char line[DOMAIN_NAME_MAX + LINE_BYTES + 4];
-    size_t length = 0;
+    struct output out = {.bytes = 0};
 
     spin_lock(&console.lock);
     if (d->console_line_length > 0)
-        length = take_line(d, line, sizeof(line));
+        take_line(d, &out);
     spin_unlock(&console.lock);
-    if (length > 0)
-        write_out(line, length);
+    if (out.bytes > 0)
+        write_out(d, &out);
+}
+
+/* The ring for dom0 gets whole lines only: there is no taking back in it. */
+void console_guest_show(struct domain *d)
+{
+    struct output out = {.bytes = 0};
+
+    if (console.input != d->id || console.to_ring)
+        return;
+    spin_lock(&console.lock);
+    take_rest(d, &out);
+    spin_unlock(&console.lock);
+    if (out.bytes > 0 || out.rub_out > 0)
+        write_out(d, &out);
 }
 
 /* ---- input ---- */
@@ -154,8 +227,10 @@ static void pass_input_on(void)
 
     console.input = d ? d->id : AT_HYPERVISOR;
     show_input_owner(d);
-    if (d)
+    if (d) {
+        console_ring_show(d);
         domain_put(d);
+    }
 }
 
 /* What does not fit is lost, as on any serial line. */
@@ -167,7 +242,8 @@ static void give_character(struct domain *d, char c)
         d->console_input_count++;
     }
     spin_unlock(&console.lock);
-    event_raise_global_virq(d, VIRQ_CONSOLE);
+    if (!console_ring_input(d))
+        event_raise_global_virq(d, VIRQ_CONSOLE);
 }
 
 static void take_character(char c)

@@ -40,8 +40,11 @@ void console_debug_key(char key);
 /* CONSOLEIO_write. The control domain's text goes out as it is; that of others when a line is
  * complete or too long. */
 void console_guest_write(struct domain *d, const char *text, size_t bytes);
-/* Puts out the domain's unfinished line: it has ended, or waits for an answer. */
+/* Puts out the domain's unfinished line, and ends it: the domain has ended. */
 void console_guest_flush(struct domain *d);
+/* Shows what there is of the domain's unfinished line, if it has the input: it may wait for an answer.
+ * One caller at a time. */
+void console_guest_show(struct domain *d);
 /* CONSOLEIO_read: copies what waits for the domain, at most `bytes`; returns how much. Never waits.
  */
 size_t console_guest_read(struct domain *d, char *buf, size_t bytes);

@@ -236,6 +236,19 @@ static int add_vcpus(struct domain *d, unsigned count)
     return rc;
 }
 
+static int add_grants(struct domain *d, const struct domain_config *config)
+{
+    struct grant_limits limits = config->grants;
+
+    if (!limits.frames)
+        limits.frames = GRANT_FRAMES_DEFAULT;
+    if (!limits.maptrack_frames)
+        limits.maptrack_frames = GRANT_MAPTRACK_DEFAULT;
+    if (!limits.version)
+        limits.version = 2;
+    return grant_table_create(&d->account, &limits, config->vcpus, &d->grants);
+}
+
 /* All of a domain but its place in the scheduler. In reverse order on failure. */
 static int build_parts(struct domain *d, const struct domain_config *config)
 {
@@ -247,6 +260,9 @@ static int build_parts(struct domain *d, const struct domain_config *config)
     rc = event_domain_init(d, EVTCHN_FIFO_NR_CHANNELS - 1);
     if (rc)
         goto no_events;
+    rc = add_grants(d, config);
+    if (rc)
+        goto no_grants;
     rc = add_shared_info(d);
     if (rc)
         goto no_shared_info;
@@ -263,6 +279,8 @@ no_arch:
 no_vcpus:
     remove_shared_info(d);
 no_shared_info:
+    grant_table_destroy(d->grants);
+no_grants:
     event_domain_free(d); /* it has no port yet */
 no_events:
     account_destroy(&d->account);
@@ -295,6 +313,7 @@ static struct domain *alloc_domain(const struct domain_config *config)
     d->shutdown_reason = -1;
     d->pause_count = 1;
     spin_init(&d->lock, LK_DOMAIN);
+    console_ring_init(d);
     list_init(&d->link);
     return d;
 }
@@ -366,10 +385,21 @@ static void finish_shutdown(struct domain *d)
     bootdomains_ended(d);
 }
 
+/* Of the vCPU that did it, if it is here. */
+static void report_crash(struct domain *d, const char *why)
+{
+    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
+    if (current_vcpu() && current_vcpu()->domain == d)
+        arch_dump_vcpu(current_vcpu());
+}
+
 void domain_shutdown(struct domain *d, int reason)
 {
-    if (begin_shutdown(d, reason))
-        finish_shutdown(d);
+    if (!begin_shutdown(d, reason))
+        return;
+    if (reason == SHUTDOWN_crash)
+        report_crash(d, "it says so itself");
+    finish_shutdown(d);
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)
@@ -382,9 +412,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(why, sizeof(why), fmt, args);
     va_end(args);
-    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
-    if (current_vcpu() && current_vcpu()->domain == d)
-        arch_dump_vcpu(current_vcpu());
+    report_crash(d, why);
     finish_shutdown(d);
 }
 
@@ -403,6 +431,7 @@ void domain_put(struct domain *d)
     event_domain_free(d);
     free_vcpus(d);
     remove_shared_info(d);
+    grant_table_destroy(d->grants);
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);
@@ -419,6 +448,7 @@ void domain_dump_all(void)
         log_info("domain %u %s: state %d, refs %u, pages %lu, vcpus %u, shutdown %d, pause %d\n",
                  d->id, d->name, d->state, d->refs, d->account.pages, d->vcpu_count,
                  d->shutdown_reason, d->pause_count);
+        domain_dump_zombie(d);
     }
     spin_unlock(&domains.lock);
 }

@@ -18,6 +18,8 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include "mm/account.h"
+#include "shmem/grant.h"
+#include "xen/console_ring.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
 #include "xen/sched.h"
@@ -68,6 +70,7 @@ struct domain {
     _Atomic int pause_count;    /* of the whole domain; 1 at creation */
 
     struct account account;        /* its memory */
+    struct grant_table *grants;    /* [c] */
     struct memory_map *memory_map; /* [d] as the control domain set it, or NULL */
     shared_info_t *shared_info;    /* [c] */
     unsigned vcpu_count;           /* [c] */
@@ -80,8 +83,12 @@ struct domain {
     uint64_t vm_assist;     /* [d] VMASST_TYPE_* bits */
     char console_line[160]; /* [console lock] output not yet ended by a newline */
     unsigned console_line_length;
-    char console_input[128]; /* [console lock] ring: typed, but not yet read by the domain */
+    unsigned console_line_shown; /* [console lock] as many of its characters have been put out... */
+    unsigned console_line_rub_out; /* [console lock] ...behind which so many are wrong by now */
+    uint8_t console_escape;        /* [console lock] inside an escape sequence: enum escape */
+    char console_input[128];       /* [console lock] ring: typed, but not yet read by the domain */
     unsigned console_input_start, console_input_count;
+    struct console_ring console_ring;
 };
 
 struct domain_config {
@@ -90,8 +97,9 @@ struct domain_config {
     bool privileged;
     unsigned vcpus;
     uint64_t max_pages;
-    unsigned weight; /* 0: the usual 256 */
-    unsigned cap;    /* 0: none */
+    unsigned weight;            /* 0: the usual 256 */
+    unsigned cap;               /* 0: none */
+    struct grant_limits grants; /* 0 each: the usual ones */
 };
 
 /* Creates a paused domain without memory. *d has the creation reference and one for the caller.
@@ -106,9 +114,12 @@ struct domain *domain_find_target(domid_t id);
 /* The domain with the lowest id >= `id`, with a reference, or NULL. */
 struct domain *domain_find_next(domid_t id);
 void domain_get(struct domain *d);
+/* For a debug key: what keeps a domain that is dying. */
+void domain_dump_zombie(struct domain *d);
 void domain_put(struct domain *d);
 
-/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told.
+/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told. A crash
+ * is reported with the registers of the vCPU that calls.
  * A domain with no control domain to bury it is destroyed by the hypervisor itself. */
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */

@@ -32,6 +32,9 @@
  *
  * IPIs and VIRQs are the case P = Q: the port's own lock is held while it is made pending.
  *
+ * A port whose other end is the hypervisor (EVENT_HYPERVISOR) names a function. A send reads it under
+ * the port's lock and calls it without; in the other direction it is like a VIRQ.
+ *
  * Raising a VIRQ reads the vCPU's table without a lock, so the port may have been closed, or be
  * used otherwise, when its lock is taken: the binding is compared again under the lock.
  *
@@ -212,6 +215,7 @@ void event_port_close(struct domain *d, evtchn_port_t port, struct event_port *p
 int event_send(struct domain *d, evtchn_port_t port)
 {
     struct event_port *p = event_port_lookup(d, port);
+    event_sent_fn *sent = NULL;
     int rc = 0;
 
     if (unlikely(!p))
@@ -223,11 +227,26 @@ int event_send(struct domain *d, evtchn_port_t port)
         event_set_pending(peer, p->use.peer.port, event_port_at(peer, p->use.peer.port));
     } else if (p->state == EVTCHNSTAT_ipi) {
         event_set_pending(d, port, p);
+    } else if (p->state == EVENT_HYPERVISOR) {
+        sent = p->use.sent;
     } else if (p->state != EVTCHNSTAT_unbound) {
         rc = -XEN_EINVAL;
     }
     spin_unlock(&p->lock);
-    return rc;
+    /* Without the lock, as it may take long. If the port is closed meanwhile, we were just before. */
+    return sent ? sent(d) : rc;
+}
+
+void event_notify(struct domain *d, evtchn_port_t port, event_sent_fn *sent)
+{
+    struct event_port *p = event_port_lookup(d, port);
+
+    if (!p)
+        return;
+    spin_lock(&p->lock);
+    if (p->state == EVENT_HYPERVISOR && p->use.sent == sent)
+        event_set_pending(d, port, p);
+    spin_unlock(&p->lock);
 }
 
 /* Takes what v's table says, and looks again under the lock of the port. */

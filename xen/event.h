@@ -19,6 +19,11 @@ struct vcpu;
 struct event_port; /* event_port.h */
 struct event_fifo; /* event_fifo.h */
 
+/* What a send does on a port of d whose other end is the hypervisor. It runs in the sender's context,
+ * which keeps d, with no lock held; another send, or a close, may be under way at the same time. 0, or
+ * -XEN_ERESTART: the send is made again once pending work is done. */
+typedef int event_sent_fn(struct domain *d);
+
 /* Lock letter [e]: `lock`. */
 struct event_domain {
     struct spinlock lock;                 /* LK_EVENT */
@@ -31,6 +36,7 @@ struct event_domain {
     evtchn_port_t cursor;                 /* [e] how far destroy or reset has come */
     bool dying;                           /* [e] no more ports are given out */
     _Atomic(struct event_fifo *) fifo;    /* [e], read by senders; NULL: two-level */
+    _Atomic uint32_t pollers; /* bit n: vCPU n may be in SCHEDOP_poll; set and cleared by it */
 };
 
 struct event_vcpu {
@@ -61,6 +67,12 @@ void event_raise_global_virq(struct domain *d, unsigned virq);
  * -XEN_ENOSPC, -XEN_ENOMEM, -XEN_EINVAL (d is dying): the errors of every function that makes one.
  */
 int event_alloc_unbound(struct domain *d, domid_t remote);
+/* A port of d whose other end is the hypervisor: a send on it calls `sent`. d itself is told that it
+ * is bound to port 0 of DOMID_XEN. */
+int event_alloc_hypervisor(struct domain *d, event_sent_fn *sent);
+/* The hypervisor sends to d through such a port. Nothing happens if d has closed it, whatever it uses
+ * the number for since. */
+void event_notify(struct domain *d, evtchn_port_t port, event_sent_fn *sent);
 /* Connects a new port of d with remote's port, which must be unbound and wait for d (-XEN_EINVAL).
  * The new port is pending once, in case remote sent before. */
 int event_bind_interdomain(struct domain *d, struct domain *remote, evtchn_port_t remote_port);
@@ -72,8 +84,9 @@ int event_bind_ipi(struct domain *d, uint32_t vcpu);
 /* Frees a port; the other end of an interdomain channel is unbound then, waiting for d again.
  * -XEN_EINVAL when it is not in use. */
 int event_close(struct domain *d, evtchn_port_t port);
-/* Sends on d's port as if d had called EVTCHNOP_send: 0 (also when nobody is connected) or
- * -XEN_EINVAL for a port that cannot send. */
+/* Sends on d's port as if d had called EVTCHNOP_send: 0 (also when nobody is connected),
+ * -XEN_EINVAL for a port that cannot send, or -XEN_ERESTART (the other end is the hypervisor, and was
+ * interrupted). */
 int event_send(struct domain *d, evtchn_port_t port);
 /* Fills status, vcpu and u. -XEN_EINVAL when the port does not exist. */
 int event_status(struct domain *d, evtchn_port_t port, struct evtchn_status *status);

@@ -29,7 +29,8 @@ static void audit_port(struct domain *d, evtchn_port_t port, struct event_port *
     BUG_ON(port == 0 || port > d->event.max_port || port >= limit); /* INV-EVENT-3, -4 */
     BUG_ON(p->vcpu >= d->vcpu_count || p->priority > EVTCHN_FIFO_PRIORITY_MIN); /* INV-EVENT-5 */
     BUG_ON(p->queue >= d->vcpu_count * EVTCHN_FIFO_MAX_QUEUES);
-    BUG_ON(p->state > EVTCHNSTAT_ipi);
+    BUG_ON(p->state > EVENT_HYPERVISOR);
+    BUG_ON(p->state == EVENT_HYPERVISOR && !p->use.sent);
     if (p->state == EVTCHNSTAT_interdomain)
         audit_peer(d, port, p);
     if (p->state == EVTCHNSTAT_virq)

@@ -33,6 +33,17 @@ int event_alloc_unbound(struct domain *d, domid_t remote)
     return port;
 }
 
+int event_alloc_hypervisor(struct domain *d, event_sent_fn *sent)
+{
+    int port;
+
+    ASSERT(sent);
+    spin_lock(&d->event.lock);
+    port = port_new(d, EVENT_HYPERVISOR, (union event_use){.sent = sent}, 0);
+    spin_unlock(&d->event.lock);
+    return port;
+}
+
 int event_bind_interdomain(struct domain *d, struct domain *remote, evtchn_port_t remote_port)
 {
     struct event_port *q;
@@ -62,7 +73,8 @@ int event_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu)
         return -XEN_EINVAL;
     if (vcpu >= d->vcpu_count)
         return -XEN_ENOENT;
-    slot = &d->vcpu[vcpu]->event.virq_port[virq];
+    slot =
+        &d->vcpu[index_nospec(vcpu, d->vcpu_count)]->event.virq_port[index_nospec(virq, NR_VIRQS)];
     spin_lock(&d->event.lock);
     if (*slot == 0)
         port = port_new(d, EVTCHNSTAT_virq, (union event_use){.virq = virq}, vcpu);
@@ -217,6 +229,10 @@ int event_status(struct domain *d, evtchn_port_t port, struct evtchn_status *sta
         status->u.interdomain.port = p->use.peer.port;
     } else if (p->state == EVTCHNSTAT_virq) {
         status->u.virq = p->use.virq;
+    } else if (p->state == EVENT_HYPERVISOR) {
+        status->status = EVTCHNSTAT_interdomain;
+        status->u.interdomain.dom = DOMID_XEN;
+        status->u.interdomain.port = 0;
     }
     spin_unlock(&d->event.lock);
     return 0;
@@ -233,6 +249,7 @@ int event_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
         return -XEN_EINVAL;
     spin_lock(&d->event.lock);
     if (p->state == EVTCHNSTAT_unbound || p->state == EVTCHNSTAT_interdomain ||
+        p->state == EVENT_HYPERVISOR ||
         (p->state == EVTCHNSTAT_virq && event_virq_is_global(p->use.virq))) {
         p->vcpu = (uint8_t)vcpu;
         rc = 0;

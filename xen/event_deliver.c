@@ -20,7 +20,7 @@
  *
  * The sender stops early when it finds a bit set already: whoever set it goes on to the next step,
  * or the guest has not looked yet. The last line is Dekker's pattern: both sides write, then read
- * the other's word; sched.c owns the right column. The same with `polling` and the pending bit.
+ * the other's word; sched.c owns the right column. The same with `pollers` and the pending bit.
  *
  * VCPUOP_register_vcpu_info moves a vCPU's record while senders use it:
  *
@@ -118,15 +118,14 @@ static struct event_fifo *fifo_of(struct domain *d)
 void event_set_pending(struct domain *d, evtchn_port_t port, struct event_port *p)
 {
     struct event_fifo *f = fifo_of(d);
-    struct vcpu *v;
-    unsigned i;
+    uint32_t pollers;
 
     if (f ? !event_fifo_set_pending(d, f, port, p) : !two_level_set_pending(d, port, p))
         return;
     /* SCHEDOP_poll ends for a masked port too, so this does not depend on the notification. */
-    for_each_vcpu (d, v, i)
-        if (unlikely(v->polling))
-            vcpu_poll_wake(v, port);
+    pollers = atomic_load(&d->event.pollers);
+    for (; unlikely(pollers); pollers &= pollers - 1)
+        vcpu_poll_wake(d->vcpu[__builtin_ctz(pollers)], port);
 }
 
 void event_clear_pending(struct domain *d, evtchn_port_t port, struct event_port *p)

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include <lagan/arch.h>
+#include <lagan/nospec.h>
 #include "xen/domain.h"
 #include "xen/event.h"
 
@@ -19,14 +20,18 @@ union event_use {
     } peer;         /* interdomain */
     domid_t remote; /* unbound */
     uint32_t virq;
+    event_sent_fn *sent; /* EVENT_HYPERVISOR */
 };
+
+/* A state beside the ABI's: the other end is the hypervisor. The guest is told `interdomain`. */
+#define EVENT_HYPERVISOR (EVTCHNSTAT_ipi + 1)
 
 /* Lock letters: [ep] changes under the domain's event lock and the port's lock, so that either is
  * enough to read; [q] lock of the FIFO queue that it names; [a] atomic, changes under the event
  * lock. */
 struct event_port {
     struct spinlock lock;     /* LK_EVENT_PORT */
-    uint8_t state;            /* [ep] EVTCHNSTAT_* of the ABI */
+    uint8_t state;            /* [ep] EVTCHNSTAT_* of the ABI, or EVENT_HYPERVISOR */
     _Atomic bool undelivered; /* FIFO: pending, but the guest has given no page for its word yet */
     union event_use use;      /* [ep] */
     _Atomic uint8_t vcpu;     /* [a] whom to notify: always < vcpu_count */
@@ -57,9 +62,11 @@ static inline struct event_port *event_port_at(struct domain *d, evtchn_port_t p
 /* NULL when the port does not exist. Any lock may be held, or none. */
 static inline struct event_port *event_port_lookup(struct domain *d, evtchn_port_t port)
 {
-    if (port >= atomic_load_explicit(&d->event.port_count, memory_order_acquire))
+    uint32_t count = atomic_load_explicit(&d->event.port_count, memory_order_acquire);
+
+    if (port >= count)
         return NULL;
-    return event_port_at(d, port);
+    return event_port_at(d, (evtchn_port_t)index_nospec(port, count));
 }
 
 static inline bool event_virq_is_global(uint32_t virq)

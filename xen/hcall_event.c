@@ -100,13 +100,15 @@ STATIC_ASSERT(sizeof(struct evtchn_close) == sizeof(evtchn_port_t));
 STATIC_ASSERT(sizeof(struct evtchn_send) == sizeof(evtchn_port_t));
 STATIC_ASSERT(sizeof(struct evtchn_unmask) == sizeof(evtchn_port_t));
 
-static int op_send(guest_ptr_t arg)
+static int64_t op_send(const struct hypercall_args *args)
 {
     evtchn_port_t port;
+    int rc;
 
-    if (copy_from_guest(&port, arg, sizeof(port)))
+    if (copy_from_guest(&port, guest_ptr(args->a[1]), sizeof(port)))
         return -XEN_EFAULT;
-    return event_send(caller(), port);
+    rc = event_send(caller(), port);
+    return unlikely(rc == -XEN_ERESTART) ? hypercall_continue(args) : rc;
 }
 
 static int op_on_port(uint64_t op, guest_ptr_t arg)
@@ -241,6 +243,6 @@ static LAGAN_NOINLINE int64_t other_op(const struct hypercall_args *args)
 int64_t hcall_event_channel_op(const struct hypercall_args *args)
 {
     if (likely(args->a[0] == EVTCHNOP_send))
-        return op_send(guest_ptr(args->a[1]));
+        return op_send(args);
     return other_op(args);
 }

@@ -81,12 +81,10 @@ STATIC_ASSERT(MAX_VCPUS <= 64);
 
 /* How many entries earlier rounds have done is in the guest's own counter. A guest that gives no place for it,
  * or one that cannot be written, does not get to know: what was done is done (as on Xen). */
-static void report_done(guest_ptr_t where, bool restarted, uint32_t count)
+static LAGAN_NOINLINE void report_done(guest_ptr_t where, bool restarted, uint32_t count)
 {
     uint32_t before = 0;
 
-    if (!where.va)
-        return;
     if (restarted && copy_from_guest(&before, where, sizeof(before)))
         return;
     count += before;
@@ -96,12 +94,15 @@ static void report_done(guest_ptr_t where, bool restarted, uint32_t count)
 int64_t mmu_end_round(const struct hypercall_args *args, size_t entry_bytes, uint32_t done, int rc)
 {
     uint32_t count = (uint32_t)args->a[1];
-    struct hypercall_args rest = {{args->a[0] + done * entry_bytes,
-                                   ((count & ~MMU_COUNT_RESTARTED) - done) | MMU_COUNT_RESTARTED,
-                                   args->a[2], args->a[3]}};
+    struct hypercall_args rest = *args;
 
-    report_done(guest_ptr(args->a[2]), count & MMU_COUNT_RESTARTED, done);
-    return rc == -XEN_ERESTART ? hypercall_continue(&rest) : rc;
+    if (args->a[2])
+        report_done(guest_ptr(args->a[2]), count & MMU_COUNT_RESTARTED, done);
+    if (likely(rc != -XEN_ERESTART))
+        return rc;
+    rest.a[0] += done * entry_bytes;
+    rest.a[1] = ((count & ~MMU_COUNT_RESTARTED) - done) | MMU_COUNT_RESTARTED;
+    return hypercall_continue(&rest);
 }
 
 /* ---- mmu_update(list, count, done, domains) ---- */
@@ -239,9 +240,8 @@ static int update_va(struct vcpu *v, uint64_t va, uint64_t entry, domid_t from)
     return rc;
 }
 
-static int64_t update_va_mapping(const struct hypercall_args *args, domid_t from)
+static int64_t update_va_mapping(struct vcpu *v, const struct hypercall_args *args, domid_t from)
 {
-    struct vcpu *v = current_vcpu();
     uint64_t va = args->a[0], flags = args->a[2];
     cpumask_t cpus;
     int rc;
@@ -265,7 +265,9 @@ static int64_t update_va_mapping(const struct hypercall_args *args, domid_t from
 
 int64_t hcall_update_va_mapping(const struct hypercall_args *args)
 {
-    return update_va_mapping(args, current_vcpu()->domain->id);
+    struct vcpu *v = current_vcpu();
+
+    return update_va_mapping(v, args, v->domain->id);
 }
 
 int64_t hcall_update_va_mapping_otherdomain(const struct hypercall_args *args)
@@ -277,7 +279,7 @@ int64_t hcall_update_va_mapping_otherdomain(const struct hypercall_args *args)
 
     if (rc)
         return rc;
-    result = update_va_mapping(args, d ? d->id : DOMID_IO);
+    result = update_va_mapping(v, args, d ? d->id : DOMID_IO);
     mmu_put_domain(v, d);
     return result;
 }

@@ -14,6 +14,7 @@
 #include "mm/account.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
+#include "mm/scrub.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "xen/hcall_memory.h"
@@ -132,7 +133,8 @@ static uint64_t extents(const struct request *r, unsigned op, uint64_t done, boo
     uint64_t i;
 
     for (i = done; i < r->count; i++) {
-        if (i > done && arch_preempt_pending()) {
+        if ((i > done && arch_preempt_pending()) ||
+            (op != XENMEM_decrease_reservation && scrub_for(r->order, r->heap_flags))) {
             *again = true;
             break;
         }

@@ -36,6 +36,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_set_timer_op] = hcall_set_timer_op,
     [__HYPERVISOR_xen_version] = hcall_xen_version,
     [__HYPERVISOR_console_io] = hcall_console_io,
+    [__HYPERVISOR_grant_table_op] = hcall_grant_table_op,
     [__HYPERVISOR_vm_assist] = hcall_vm_assist,
     [__HYPERVISOR_iret] = hcall_iret,
     [__HYPERVISOR_update_va_mapping_otherdomain] = hcall_update_va_mapping_otherdomain,

@@ -47,6 +47,7 @@ int64_t hcall_vcpu_op(const struct hypercall_args *args);
 int64_t hcall_set_segment_base(const struct hypercall_args *args);
 int64_t hcall_mmuext_op(const struct hypercall_args *args);
 int64_t hcall_event_channel_op(const struct hypercall_args *args);
+int64_t hcall_grant_table_op(const struct hypercall_args *args);
 int64_t hcall_physdev_op(const struct hypercall_args *args);
 
 /* Asks that the call be made again with these arguments once pending work is done: for operations

@@ -42,6 +42,8 @@ static struct {
     uint32_t oldest, end;            /* [l] */
     bool line_open;                  /* [l] the last message did not end in a newline */
     bool shown_open;                 /* [l] as above, among those that reached the console */
+    unsigned part_of;                /* [l] whose unfinished line the console shows; 0: nobody's */
+    unsigned part_column;            /* [l] characters of it behind the prefix */
     bool console_ready;              /* [l] */
     struct rate own_rate;            /* [l] */
     struct rate guest_rate;          /* [l] */
@@ -84,6 +86,14 @@ static void show(const char *text, size_t bytes)
 {
     if (log_state.console_ready || atomic_load(&log_state.crashing))
         arch_console_write(text, bytes, atomic_load(&log_state.crashing));
+}
+
+/* Somebody else's line, which is not finished, is left as it is. Lock held. */
+static void end_part(void)
+{
+    if (log_state.part_of)
+        show("\n", 1);
+    log_state.part_of = log_state.part_column = 0;
 }
 
 /* Gives the text to `put` line by line, with the prefix before each line that *open does not
@@ -135,6 +145,7 @@ static bool level_passes(const struct log_threshold *t, struct rate *r, unsigned
     if (held_back > 0) {
         int n = snprintf(note, sizeof(note), "(%u messages were held back)\n", held_back);
 
+        end_part();
         put_lines(ring_put, &log_state.line_open, note, (size_t)n);
         put_lines(show, &log_state.shown_open, note, (size_t)n);
     }
@@ -162,8 +173,10 @@ void vprintk(enum log_level level, const char *fmt, va_list args)
     size_t bytes = format(message, fmt, args);
     bool locked = enter();
 
-    if (level_passes(&log_state.own, &log_state.own_rate, level))
+    if (level_passes(&log_state.own, &log_state.own_rate, level)) {
+        end_part();
         put_lines(show, &log_state.shown_open, message, bytes);
+    }
     put_lines(ring_put, &log_state.line_open, message, bytes);
     leave(locked);
 }
@@ -189,6 +202,7 @@ void printk_guest(enum log_level level, const char *fmt, ...)
     va_end(args);
     locked = enter();
     if (level_passes(&log_state.guest, &log_state.guest_rate, level)) {
+        end_part();
         put_lines(show, &log_state.shown_open, message, bytes);
         put_lines(ring_put, &log_state.line_open, message, bytes);
     }
@@ -224,6 +238,7 @@ static void write_raw(const char *text, size_t bytes, bool logged)
     bool locked = enter();
 
     if (bytes > 0) {
+        end_part();
         show(text, bytes);
         log_state.shown_open = false;
     }
@@ -242,6 +257,26 @@ void console_write(const char *text, size_t bytes)
 void console_write_logged(const char *text, size_t bytes)
 {
     write_raw(text, bytes, true);
+}
+
+void console_write_part(unsigned owner, const char *prefix, unsigned rub_out, const char *text,
+                        size_t bytes)
+{
+    bool locked = enter();
+
+    if (log_state.part_of != owner) {
+        end_part();
+        show(prefix, strlen(prefix));
+        log_state.shown_open = false;
+        log_state.part_of = owner;
+    }
+    for (; rub_out > 0 && log_state.part_column > 0; rub_out--, log_state.part_column--)
+        show("\b \b", 3);
+    show(text, bytes);
+    log_state.part_column += (unsigned)bytes;
+    if (bytes > 0 && text[bytes - 1] == '\n')
+        log_state.part_of = log_state.part_column = 0;
+    leave(locked);
 }
 
 void log_enter_crash(void)

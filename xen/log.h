@@ -34,6 +34,12 @@ void console_write(const char *text, size_t bytes);
 /* As above, and to the ring too. */
 void console_write_logged(const char *text, size_t bytes);
 
+/* A part of a line of `owner`'s (not 0), which it continues if nothing else was shown since, and starts
+ * with the prefix otherwise. Before that, up to rub_out of its last characters are removed, but never
+ * the prefix. The text has no newline but as its last character, which ends the line. */
+void console_write_part(unsigned owner, const char *prefix, unsigned rub_out, const char *text,
+                        size_t bytes);
+
 /* From now on output takes no lock and is polled: a CPU that died with the lock cannot silence the
  * crash dump. There is no way back. Callable from any context. */
 void log_enter_crash(void);

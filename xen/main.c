@@ -12,6 +12,7 @@
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/stuck.h"
 #include "xen/bootdomains.h"
+#include "xen/books.h"
 #include "xen/console.h"
 #include "xen/domain.h"
 #include "xen/sched.h"
@@ -20,7 +21,8 @@
 
 static void dump_memory(void)
 {
-    log_info("memory: %lu pages free of %lu in the heap\n", heap_free_pages(), heap_total_pages());
+    books_print();
+    books_print_causes();
 }
 
 static void crash_on_purpose(void)
@@ -54,5 +56,6 @@ void xen_main(void)
     log_info("%u CPUs, %lu MiB free of %lu MiB in the heap\n", cpumask_count(arch_online_cpus()),
              heap_free_pages() >> (20 - PAGE_SHIFT), heap_total_pages() >> (20 - PAGE_SHIFT));
     bootdomains_start(&boot_info);
+    books_print();
     idle_loop();
 }

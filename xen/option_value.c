@@ -128,6 +128,38 @@ bool option_dom0(struct text t)
     return true;
 }
 
+/* One word of the list, into the choices that it is about. */
+static bool parse_xpti(struct text word, enum option_choice *dom0, enum option_choice *domu)
+{
+    enum option_choice choice = OPTION_DEFAULT;
+    bool for_dom0 = text_starts(word, "dom0="), for_domu = text_starts(word, "domu="), on;
+
+    if (for_dom0 || for_domu)
+        word = text_from(word, 5);
+    if (parse_bool(word, &on))
+        choice = on ? OPTION_ON : OPTION_OFF;
+    else if (for_dom0 || for_domu || !text_is(word, "default"))
+        return false;
+    if (!for_domu)
+        *dom0 = choice;
+    if (!for_dom0)
+        *domu = choice;
+    return true;
+}
+
+bool option_xpti(struct text t, struct options *o)
+{
+    enum option_choice dom0 = o->xpti_dom0, domu = o->xpti_domu;
+
+    do {
+        if (!parse_xpti(text_split(&t, ','), &dom0, &domu))
+            return false;
+    } while (t.length > 0);
+    o->xpti_dom0 = dom0;
+    o->xpti_domu = domu;
+    return true;
+}
+
 bool option_dom0_mem(struct text t, struct options *o)
 {
     struct option_amount size = o->dom0_mem, low = o->dom0_mem_min, high = o->dom0_mem_max;

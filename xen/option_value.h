@@ -18,6 +18,9 @@ bool option_loglvl(struct text t, struct log_threshold *threshold) LAGAN_MUST_CH
 bool option_conswitch(struct text t, struct options *o) LAGAN_MUST_CHECK;
 /* What dom0 is: a PV domain, whatever else is asked for. Stores nothing. */
 bool option_dom0(struct text t) LAGAN_MUST_CHECK;
+/* What page-table isolation is for: default, a yes or no for all, dom0=BOOL, domu=BOOL; a later word
+ * counts more. */
+bool option_xpti(struct text t, struct options *o) LAGAN_MUST_CHECK;
 /* [min:|max:]SIZE,...; a size with a minus in front is what must be left of the host's memory. */
 bool option_dom0_mem(struct text t, struct options *o) LAGAN_MUST_CHECK;
 /* N, LOW-, -HIGH or LOW-HIGH. */

@@ -29,6 +29,9 @@ struct option_amount {
     uint64_t bytes;
 };
 
+/* Of what has a default that depends on the machine. */
+enum option_choice { OPTION_DEFAULT, OPTION_OFF, OPTION_ON };
+
 struct option_vcpus {
     unsigned low, high; /* high 0: not given */
 };
@@ -54,6 +57,7 @@ struct options {
     uint64_t mem;     /* bytes of RAM to use at most; 0: all */
     bool smt;         /* use sibling threads */
     bool x2apic, xsave, smep, smap, umip;
+    enum option_choice xpti_dom0, xpti_domu; /* page-table isolation */
     bool watchdog;
     unsigned watchdog_timeout;         /* seconds */
     char clocksource[OPTION_TEXT_MAX]; /* "": the best there is */

@@ -468,7 +468,10 @@ void sched_block_current(void)
     struct vcpu *v = sched_current();
 
     __atomic_store_n(&v->info->evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
-    atomic_store_explicit(&v->polling, false, memory_order_relaxed);
+    if (atomic_load_explicit(&v->polling, memory_order_relaxed)) {
+        atomic_store_explicit(&v->polling, false, memory_order_relaxed);
+        atomic_fetch_and(&v->domain->event.pollers, ~(UINT32_C(1) << v->id));
+    }
     atomic_store(&v->blocked, true);
     if (upcall_pending(v) || atomic_load(&v->exit_work))
         atomic_store(&v->blocked, false);

@@ -182,10 +182,12 @@ void domain_unpause(struct domain *d)
 /* ---- SCHEDOP_poll ----
  *
  *      vCPU that polls                          event for one of its ports
- *      polling = true, blocked = true           sets the port's pending bit
- *      looks at each port's pending bit         polling? then vcpu_poll_wake()
+ *      polling, its bit in the domain's         sets the port's pending bit
+ *      `pollers`, blocked = true
+ *      looks at each port's pending bit         in `pollers`? then vcpu_poll_wake()
  *
- * As for block, at least one of the two sees the other. A timer of an earlier poll that still runs
+ * The bit stays, as `polling` does, until the vCPU sleeps otherwise: it only costs senders a look at that
+ * vCPU. As for block, at least one of the two sees the other. A timer of an earlier poll that still runs
  * finds nothing blocked, or ends a later sleep early, which the ABI allows.
  *
  * `polling` says what kind of sleep `blocked` is, and is written by the vCPU itself only, before it
@@ -248,6 +250,7 @@ int sched_poll_current(const evtchn_port_t *ports, unsigned count, uint64_t time
         return rc < 0 ? rc : 0;
     __atomic_store_n(&v->event.polled_port, count == 1 ? ports[0] : 0, __ATOMIC_RELAXED);
     atomic_store(&v->polling, true);
+    atomic_fetch_or(&v->domain->event.pollers, UINT32_C(1) << v->id);
     atomic_store(&v->blocked, true);
     if (any_pending(v, ports, count) != 0 || event_upcall_due(v->info) ||
         atomic_load(&v->exit_work)) {

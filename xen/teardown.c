@@ -6,21 +6,31 @@
  *
  *   stop      every vCPU is off its CPU and stays off
  *   events    ports are closed, peers see theirs unbound
- *   vcpus     timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
+ *   vcpus     the console ring's frame, timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
  *             long of these is left to the next step)
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
+ *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
  *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
  *             reference
  */
 #include <lagan/printk.h>
 
+#include "mm/frame.h"
 #include "mm/type.h"
 #include "xen/domain.h"
 #include "xen/vcpu_timer.h"
 #include "arch_current.h"
 #include "arch_inline.h"
 
-enum teardown_step { STEP_STOP, STEP_EVENTS, STEP_VCPUS, STEP_MEMORY, STEP_WAIT, STEP_DONE };
+enum teardown_step {
+    STEP_STOP,
+    STEP_EVENTS,
+    STEP_VCPUS,
+    STEP_MEMORY,
+    STEP_GRANTS,
+    STEP_WAIT,
+    STEP_DONE
+};
 
 /* A pause of its own keeps the vCPUs off: whoever else unpauses the domain, or brings up a vCPU of
  * it in a hypercall that has begun, takes nothing of it away. If this CPU's own vCPU is the
@@ -68,17 +78,50 @@ static int run_step(struct domain *d)
     case STEP_EVENTS:
         return event_domain_destroy(d);
     case STEP_VCPUS:
+        console_ring_detach(d);
         for_each_vcpu (d, v, i)
             relinquish_vcpu(v);
         return 0;
     case STEP_MEMORY:
         return account_relinquish(&d->account);
+    case STEP_GRANTS:
+        return grant_table_relinquish(d->grants);
     case STEP_WAIT:
-        return d->account.pages ? -XEN_ERESTART : 0;
+        return d->account.pages ? -XEN_ERESTART : grant_table_withdraw(d->grants);
     case STEP_DONE:
         break;
     }
     return 0;
+}
+
+#define ZOMBIE_FRAMES 4 /* as many of its frames are named */
+
+/* A frame on the account's list that is the i-th; false: there are not so many. */
+static bool held_frame(struct account *a, unsigned i, mfn_t *m)
+{
+    uint32_t n;
+
+    spin_lock(&a->lock);
+    for (n = a->first; n && i > 0; i--)
+        n = frame_of(mfn(n))->next;
+    spin_unlock(&a->lock);
+    *m = mfn(n);
+    return n != 0;
+}
+
+void domain_dump_zombie(struct domain *d)
+{
+    static const char *const step[] = {
+        "vCPUs stop", "events", "vCPUs", "memory", "grants", "waiting for the last frame", "done"};
+    mfn_t m;
+
+    if (d->state == DOMAIN_ALIVE)
+        return;
+    log_info("  it is being taken apart (%s); others hold %u references and %lu frames of it\n",
+             step[d->teardown_step], d->refs, d->account.pages);
+    for (unsigned i = 0; i < ZOMBIE_FRAMES && held_frame(&d->account, i, &m); i++)
+        log_info("  frame %#lx, guest frame %#lx: %u references, used as type %u\n", m.n,
+                 arch_m2p_get(m), frame_refs(frame_of(m)), type_of(m));
 }
 
 int domain_kill(struct domain *d)

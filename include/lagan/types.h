@@ -40,6 +40,7 @@ typedef struct {
 #define LAGAN_MUST_CHECK   __attribute__((warn_unused_result))
 #define LAGAN_NORETURN     __attribute__((noreturn))
 #define LAGAN_NOINLINE     __attribute__((noinline)) /* keeps a rare path's needs off a frequent one */
+#define LAGAN_INLINE       inline __attribute__((always_inline)) /* of a frequent path, at each use */
 #define LAGAN_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define LAGAN_PACKED       __attribute__((packed))
 #define LAGAN_ALIGNED(n)   __attribute__((aligned(n)))

@@ -255,6 +255,12 @@ void assert_failed(const char *what, const char *file, int line)
     stop();
 }
 
+void printk_guest(enum log_level level, const char *fmt, ...)
+{
+    (void)level;
+    (void)fmt;
+}
+
 void printk(enum log_level level, const char *fmt, ...)
 {
     va_list args;
@@ -400,4 +406,15 @@ unsigned arch_m2p_extent_count(void)
 mfn_t arch_m2p_extent(unsigned i)
 {
     return mfn(i == 1 ? 0 : 0x100 + i);
+}
+
+/* Nothing is kept back of the host machine's RAM. */
+uint64_t arch_ram_pages(void)
+{
+    return low_end - HOST_LOW_START + high_end - HOST_HIGH_START;
+}
+
+uint64_t arch_boot_pages(void)
+{
+    return 0;
 }

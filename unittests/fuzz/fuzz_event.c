@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Streams of event-channel hypercalls by three domains, two of which have FIFO pages that the input
- * also scribbles over; the auditor after every step, and every page back at the end.
+ * also scribbles over, and each a console ring, likewise; the auditor after every step, and every page
+ * back at the end.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "mm/frame.h"
 #include "unittests/arch/host.h"
 #include "unittests/event_world.h"
+#include "unittests/ring_world.h"
 #include "xen/hypercall.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -71,6 +73,21 @@ static void scribble(struct input *in, unsigned d)
     word[byte(in) % 32] = byte(in) << 24 | byte(in);
 }
 
+/* The indices are the last 16 bytes of the console's page. */
+static void console(struct input *in, unsigned d)
+{
+    uint32_t *index = (uint32_t *)((char *)arch_map_frame(dom[d]->console_ring.frame) + 3072);
+    unsigned what = byte(in);
+
+    ring_typed = "some characters that have been typed";
+    if (what < 200)
+        index[what % 4] += number(in);
+    else if (what < 240)
+        (void)console_ring_input(dom[d]);
+    else
+        console_ring_drain(dom[d]);
+}
+
 static void new_domain(unsigned d)
 {
     dom[d] = host_domain_create((domid_t)d, WORLD_VCPUS, 200);
@@ -78,13 +95,24 @@ static void new_domain(unsigned d)
     dom[d]->pause_count = d == 2;
     for (unsigned i = 0; i < FRAMES; i++)
         frame[d][i] = host_domain_frame(dom[d]);
+    console_ring_init(dom[d]);
+    if (console_ring_attach(dom[d], host_domain_frame(dom[d])) < 0)
+        abort();
+}
+
+static void kill_domain(unsigned d)
+{
+    console_ring_detach(dom[d]);
+    host_domain_kill(dom[d]);
 }
 
 static void step(struct input *in)
 {
     unsigned what = byte(in), d = what % WORLD_DOMAINS;
 
-    if (what < 180) {
+    if (what < 40) {
+        console(in, d);
+    } else if (what < 180) {
         hypercall(in, d);
     } else if (what < 225) {
         scribble(in, d);
@@ -97,7 +125,7 @@ static void step(struct input *in)
         dom[d]->shared_info->evtchn_mask[0] = byte(in);
         take_upcall(dom[d]->vcpu[what % WORLD_VCPUS]);
     } else {
-        host_domain_kill(dom[d]);
+        kill_domain(d);
         new_domain(d);
     }
 }
@@ -117,6 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         world_audit();
     }
     host_preempt_every(0);
+    for (unsigned d = 0; d < WORLD_DOMAINS; d++)
+        console_ring_detach(dom[d]);
     if (!world_gone())
         abort();
     return 0;

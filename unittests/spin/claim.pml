@@ -52,8 +52,8 @@ bit link[CPUS];   /* an L2 entry that refers to it as a table */
 
 #include "protocol.pml"
 
-/* entry_get(), update_table(), entry_put() of mm/validate.c and mm/table.c: takes the references, writes
- * the entry; removes the entry, gives the references back. */
+/* entry_get(), update_table() and update_short(), entry_put() of mm/validate.c and mm/update.c: takes
+ * the references, writes the entry; removes the entry, gives the references back. */
 inline map_writable() {
     frame_get(0);
     if

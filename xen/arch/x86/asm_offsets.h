@@ -28,6 +28,14 @@
 #define CPUINFO_syscall_rax     216
 #define CPUINFO_SIZE            248
 
+/* struct entry_page (pti.h) */
+#define ENTRY_full_cr3    0
+#define ENTRY_exit_cr3    8
+#define ENTRY_syscall_rax 16
+#define ENTRY_STACKS      512 /* the first stack's lowest byte */
+#define ENTRY_STACK_SIZE  512
+#define ENTRY_exit        976
+
 /* struct vcpu */
 #define VCPU_info      0
 #define VCPU_exit_work 8

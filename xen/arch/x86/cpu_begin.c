@@ -6,6 +6,7 @@
 
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/msr.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/time.h"
 #include "xen/arch/x86/watchdog.h"
@@ -18,8 +19,11 @@ extern const uint8_t syscall_stubs[], syscall32_stubs[];
 
 static void point_syscalls_here(unsigned cpu)
 {
-    wrmsr(MSR_LSTAR, (uint64_t)(syscall_stubs + cpu * SYSCALL_STUB_SIZE));
-    wrmsr(MSR_CSTAR, (uint64_t)(syscall32_stubs + cpu * SYSCALL_STUB_SIZE));
+    uint64_t lstar = (uint64_t)(syscall_stubs + cpu * SYSCALL_STUB_SIZE);
+    uint64_t cstar = (uint64_t)(syscall32_stubs + cpu * SYSCALL_STUB_SIZE);
+
+    wrmsr(MSR_LSTAR, pti_used() ? pti_syscall_target(cpu, false) : lstar);
+    wrmsr(MSR_CSTAR, pti_used() ? pti_syscall_target(cpu, true) : cstar);
     wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER by a guest is #GP */
 }
 

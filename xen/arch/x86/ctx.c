@@ -20,6 +20,7 @@
 #include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/msr.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_bounce.h"
 #include "xen/arch/x86/pv_time.h"
@@ -80,6 +81,8 @@ static void load_address_space(struct vcpu *v)
     mfn_t l4 = v->arch.kernel_mode ? v->arch.l4_kernel : v->arch.l4_user;
 
     leave_window();
+    if (pti_used())
+        pti_forget();
     account_cpu_enter(&v->domain->account, cpu);
     pv_window_set_cpu(v, cpu);
     write_cr3(l4.n << PAGE_SHIFT);
@@ -94,9 +97,11 @@ static void load_cr4(uint64_t value)
         write_cr4(value);
 }
 
-/* The record of run states lies at an address of the guest kernel's, which user mode's page tables
- * need not map, or map elsewhere. */
-static void update_runstate(struct vcpu *v)
+/* Written when a vCPU begins to run, and when it stops: other vCPUs see there whether it waits for a
+ * CPU, when they would spin for it in vain, and for how long it has. v's address space is loaded.
+ * The record lies at an address of the guest kernel's, which user mode's page tables need not map, or
+ * map elsewhere. */
+static void write_runstate(struct vcpu *v)
 {
     bool user = !v->arch.kernel_mode;
 
@@ -124,7 +129,7 @@ static void load_vcpu(struct vcpu *v)
         wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
     info->guest_regs = v->arch.regs;
     pv_update_time(v);
-    update_runstate(v);
+    write_runstate(v);
     if (!segments_ok && v->arch.failsafe.address)
         pv_inject_failsafe(&info->guest_regs);
 }
@@ -138,8 +143,10 @@ static void unload_address_space(void)
 
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 {
-    if (prev)
+    if (prev) {
         save_vcpu(prev);
+        write_runstate(prev);
+    }
     if (next) {
         load_vcpu(next);
     } else {

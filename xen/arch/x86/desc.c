@@ -10,6 +10,7 @@
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/desc.h"
 #include "xen/arch/x86/include/arch_inline.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/sections.h"
 
 #define GDT_OWN_ENTRIES 256
@@ -31,17 +32,6 @@ STATIC_ASSERT(ENTRY_OF(HV_CS) == DESC_CODE64_HV && ENTRY_OF(HV_DS) == DESC_DATA_
 STATIC_ASSERT(ENTRY_OF(GUEST_CS32) == DESC_CODE32_GUEST && ENTRY_OF(GUEST_DS) == DESC_DATA_GUEST);
 STATIC_ASSERT(ENTRY_OF(GUEST_CS64) == DESC_CODE64_GUEST);
 STATIC_ASSERT(ENTRY_OF(HV_TSS) == DESC_TSS && ENTRY_OF(HV_LDT) == DESC_LDT);
-
-struct tss {
-    uint32_t reserved0;
-    uint64_t rsp[3];
-    uint64_t reserved1;
-    uint64_t ist[7]; /* enum ist counts from 1 */
-    uint64_t reserved2;
-    uint16_t reserved3;
-    uint16_t io_map; /* beyond the limit: no port is open to ring 3 */
-} LAGAN_PACKED;
-STATIC_ASSERT(sizeof(struct tss) == 104);
 
 struct desc_page {
     uint64_t gdt[GDT_OWN_ENTRIES];
@@ -67,6 +57,21 @@ static uint64_t ist_top(unsigned cpu, enum ist n)
     return bottom + (uint64_t)n * IST_SIZE;
 }
 
+/* The CPU finds its stacks by the task state: isolated page tables bring their own, and have it where
+ * it can be read under them too. */
+static struct tss *set_task_state(struct desc_page *p, unsigned cpu)
+{
+    struct entry_page *entry = pti_entry_page(cpu);
+    struct tss *tss = entry ? &entry->tss : &p->tss;
+
+    tss->rsp[0] =
+        entry ? (uint64_t)(&entry->stack[0] + 1) : (uint64_t)&cpu_info_of(cpu)->guest_regs.es;
+    for (enum ist n = IST_DF; n < IST_END; n++)
+        tss->ist[n - 1] = entry ? (uint64_t)(&entry->stack[n] + 1) : ist_top(cpu, n);
+    tss->io_map = sizeof(*tss);
+    return tss;
+}
+
 int desc_prepare(unsigned cpu)
 {
     struct desc_page *p = pages[cpu];
@@ -80,11 +85,7 @@ int desc_prepare(unsigned cpu)
     p->gdt[DESC_CODE32_GUEST] = 0x00cffb000000ffff;
     p->gdt[DESC_DATA_GUEST] = 0x00cff3000000ffff;
     p->gdt[DESC_CODE64_GUEST] = 0x00affb000000ffff;
-    set_system(p->gdt, DESC_TSS, 0x9, (uint64_t)&p->tss, sizeof(p->tss) - 1);
-    p->tss.rsp[0] = (uint64_t)&cpu_info_of(cpu)->guest_regs.es;
-    for (enum ist n = IST_DF; n < IST_END; n++)
-        p->tss.ist[n - 1] = ist_top(cpu, n);
-    p->tss.io_map = sizeof(p->tss);
+    set_system(p->gdt, DESC_TSS, 0x9, (uint64_t)set_task_state(p, cpu), sizeof(struct tss) - 1);
     pages[cpu] = p;
     return 0;
 }

@@ -23,9 +23,19 @@
 #include "xen/arch/x86/layout.h"
 
 #define STACK_GUARD_OFFSET (3 * PAGE_SIZE)
-#define IST_SIZE           3072
 enum ist { IST_NONE, IST_DF, IST_MC, IST_NMI, IST_DB, IST_END };
 STATIC_ASSERT((IST_END - 1) * IST_SIZE <= STACK_GUARD_OFFSET);
+
+struct tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7]; /* enum ist counts from 1 */
+    uint64_t reserved2;
+    uint16_t reserved3;
+    uint16_t io_map; /* beyond the limit: no port is open to ring 3 */
+} LAGAN_PACKED;
+STATIC_ASSERT(sizeof(struct tss) == 104);
 
 /* Makes the page of a CPU, or makes it anew. The boot CPU's needs no memory; for others 0 or
  * -XEN_ENOMEM. */

@@ -12,39 +12,26 @@
  * load is what it can load; its RIP must be canonical, since SYSRET checks that in ring 0 on some CPUs. IRETQ
  * may fault on what a guest asked for: guest_iretq is in the exception table, and the fault becomes the
  * guest's (iret_fault), as if the target had raised it.
+ *
+ * Guests whose page tables are isolated come in and go out by pti_entry.S, which is put around this.
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/extable.h"
 #include "xen/arch/x86/gprs.h"
 #include "xen/arch/x86/layout.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/smap.h"
 
 #define CPU_STACK_TOP(n) (VA_STACKS + ((n) + 1) * STACK_STRIDE)
 /* Where hardware would push: just below es (TSS.RSP0 says the same). */
 #define CPU_REGS_TOP(n)  (CPU_STACK_TOP(n) - CPUINFO_SIZE + REGS_es)
+#define CPU_RAX(n)       (CPU_STACK_TOP(n) - CPUINFO_SIZE + CPUINFO_syscall_rax)
 
         .section .text, "ax", @progbits
         .code64
 
-/* One stub a CPU: saves RAX, keeps the guest's RSP in it, loads the CPU's stack. */
-        .macro  stubs name, entry
-        .balign SYSCALL_STUB_SIZE
-        .globl  \name
-        .hidden \name
-\name:
-        .set    n, 0
-        .rept   ENTRY_MAX_CPUS
-        .balign SYSCALL_STUB_SIZE
-        movabs  %rax, (CPU_STACK_TOP(n) - CPUINFO_SIZE + CPUINFO_syscall_rax)
-        mov     %rsp, %rax
-        movabs  $CPU_REGS_TOP(n), %rsp
-        jmp     \entry
-        .set    n, n + 1
-        .endr
-        .endm
-
-        stubs   syscall_stubs, syscall_entry      /* LSTAR: 64-bit code */
-        stubs   syscall32_stubs, syscall32_entry  /* CSTAR: 32-bit code */
+        syscall_stubs syscall_stubs, syscall_entry, CPU_RAX(n), CPU_REGS_TOP(n)     /* LSTAR: 64-bit code */
+        syscall_stubs syscall32_stubs, syscall32_entry, CPU_RAX(n), CPU_REGS_TOP(n) /* CSTAR: 32-bit code */
 
 /* RCX: guest RIP, R11: guest RFLAGS, RAX: guest RSP; interrupts are off, DF, TF, NT and AC clear (SFMASK). */
         .macro  syscall_frame cs
@@ -63,6 +50,8 @@
         .endm
 
         .balign 16
+        .globl  syscall_entry, syscall32_entry
+        .hidden syscall_entry, syscall32_entry
 syscall_entry:
         syscall_frame GUEST_CS64
         call    guest_syscall
@@ -100,21 +89,14 @@ guest_return:
         test    %ch, %ch
         jz      .Lexit_work
 .Lrestore:
+        PTI_SITE(pti_restore)
         /* No way leads to ring 0: whoever set cs and ss, both get RPL 3; interrupts stay on. */
         orb     $3, REGS_cs(%rsp)
         orb     $3, REGS_ss(%rsp)
-        cmpl    $ENTRY_SYSCALL, REGS_entry_vector(%rsp)
-        jne     .Liretq
-        cmpw    $GUEST_CS64, REGS_cs(%rsp)
-        jne     .Liretq
-        cmpw    $GUEST_DS, REGS_ss(%rsp)
-        jne     .Liretq
-        mov     REGS_rip(%rsp), %rcx
-        mov     %rcx, %rax
-        shl     $16, %rax
-        sar     $16, %rax
-        cmp     %rcx, %rax
-        jne     .Liretq
+        .globl  guest_restore
+        .hidden guest_restore
+guest_restore:
+        unless_sysret .Liretq
         pop_gprs
         mov     (REGS_rip - REGS_error_code)(%rsp), %rcx
         mov     (REGS_rflags - REGS_error_code)(%rsp), %r11
@@ -140,6 +122,9 @@ guest_iretq:
 iret_fault:
         sub     $8, %rsp
         push_gprs
+        .globl  iret_fault_saved
+        .hidden iret_fault_saved
+iret_fault_saved:
         mov     %rsp, %rdi
         mov     %cr2, %rsi              /* if it was a page fault */
         xor     %ebp, %ebp

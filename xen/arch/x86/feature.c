@@ -12,9 +12,13 @@
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/layout.h"
 #include "xen/arch/x86/msr.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/sections.h"
 #include "xen/arch/x86/smap.h"
 #include "xen/options.h"
+
+#define CPUID_7_D_ARCH_CAPABILITIES 29
+#define ARCH_CAPABILITIES_RDCL_NO   1
 
 static struct {
     bool rdtscp, xsave, fsgsbase, smap, smep, umip;
@@ -51,8 +55,10 @@ void smap_enable(void)
 
 static uint64_t wanted_cr4(void)
 {
-    uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_MCE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
+    /* Without it the global bit of our mappings has no meaning: a write to CR3 drops them too. */
+    cr4 |= pti_used() ? 0 : CR4_PGE;
     cr4 |= feature.xsave ? CR4_OSXSAVE : 0;
     cr4 |= feature.fsgsbase ? CR4_FSGSBASE : 0;
     cr4 |= feature.smep ? CR4_SMEP : 0;
@@ -81,6 +87,7 @@ static void detect(void)
 void feature_init(void)
 {
     detect();
+    pti_choose();
     feature.cr4 = wanted_cr4();
     if (feature.smap)
         smap_enable();
@@ -113,6 +120,12 @@ void feature_cpu_init(void)
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NX);
     wrmsr(MSR_PAT, PAT_VALUE);
     syscall_init();
+}
+
+bool cpu_says_rdcl_no(void)
+{
+    return bit(leaf(7, 0).d, CPUID_7_D_ARCH_CAPABILITIES) &&
+           (rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAPABILITIES_RDCL_NO);
 }
 
 uint64_t feature_cr4(void)

@@ -19,6 +19,9 @@ bool feature_cpu_ok(void);
 /* CR4 as feature_cpu_init() set it: what the hypervisor itself wants. */
 uint64_t feature_cr4(void);
 
+/* Does this CPU say that it has neither Meltdown nor L1TF? */
+bool cpu_says_rdcl_no(void);
+
 bool cpu_has_rdtscp(void);
 bool cpu_has_xsave(void);
 bool cpu_has_fsgsbase(void);

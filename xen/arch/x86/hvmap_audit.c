@@ -12,6 +12,7 @@
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/hvmap_int.h"
 #include "xen/arch/x86/pte.h"
+#include "xen/arch/x86/pti.h"
 #include "arch_inline.h"
 #include "xen/arch/x86/sections.h"
 
@@ -37,6 +38,8 @@ static bool describes_ram(uint64_t va)
 
 static bool is_guard(uint64_t va)
 {
+    if (pti_used() && (va & (STACK_STRIDE - 1)) == ENTRY_PAGE_OFFSET)
+        return false;
     return va >= VA_STACKS && va < VA_STACKS + MAX_CPUS * (uint64_t)STACK_STRIDE &&
            (va & (STACK_STRIDE - 1)) < STACK_SIZE + STACK_GUARD_OFFSET + PAGE_SIZE &&
            ((va & (STACK_STRIDE - 1)) < STACK_SIZE ||

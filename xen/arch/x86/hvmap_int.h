@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Between hvmap.c (tables) and hvmap_frames.c (what they map for each frame of RAM).
+ * Between hvmap.c (tables) and hvmap_frames.c (what they map for each frame of RAM); pti.c takes
+ * pieces of them for guests' isolated tables.
  */
 #pragma once
 

@@ -56,6 +56,11 @@ void idt_init(void)
     }
 }
 
+uint64_t idt_address(void)
+{
+    return (uint64_t)idt;
+}
+
 void idt_load(void)
 {
     struct {

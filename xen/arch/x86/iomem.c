@@ -15,16 +15,14 @@
 #include <lagan/arch.h>
 
 #include "xen/arch/x86/acpi.h"
+#include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/msr.h"
 #include "arch_inline.h"
 
 #define MESSAGES_FIRST 0xfee00 /* frames of interrupt messages and local APIC registers */
 #define MESSAGES_LAST  0xfeeff
 
-#define CACHE_LINE                  64 /* the smallest that x86-64 processors have */
-#define CPUID_7_D_ARCH_CAPABILITIES 29
-#define MSR_ARCH_CAPABILITIES       0x10a
-#define ARCH_CAPABILITIES_RDCL_NO   1
+#define CACHE_LINE 64 /* the smallest that x86-64 processors have */
 
 enum io_access arch_io_access(mfn_t m)
 {
@@ -53,17 +51,13 @@ void arch_cache_flush(void)
 
 static bool has_l1tf(void)
 {
-    struct cpuid_regs vendor = cpuid(0, 0), features;
+    struct cpuid_regs vendor = cpuid(0, 0);
     uint32_t family = cpuid(1, 0).a >> 8 & 0xf;
 
     /* "GenuineIntel" */
     if (vendor.b != 0x756e6547 || vendor.d != 0x49656e69 || vendor.c != 0x6c65746e || family != 6)
         return false;
-    if (vendor.a < 7)
-        return true;
-    features = cpuid(7, 0);
-    return !(features.d >> CPUID_7_D_ARCH_CAPABILITIES & 1) ||
-           !(rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAPABILITIES_RDCL_NO);
+    return !cpu_says_rdcl_no();
 }
 
 uint64_t arch_l1tf_limit(void)

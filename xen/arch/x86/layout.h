@@ -39,7 +39,16 @@
 /* Each CPU's stack: STACK_PAGES mapped pages, the lowest of them preceded by an unmapped guard. */
 #define STACK_SHIFT  15
 #define STACK_SIZE   (1 << STACK_SHIFT)
-#define STACK_STRIDE (STACK_SIZE * 2) /* the lower half of a stride is never mapped: the guard */
+#define STACK_STRIDE (STACK_SIZE * 2) /* the lower half of a stride is the guard... */
+/* ...but for this page, where the CPU enters and leaves when page tables are isolated (pti.h). */
+#define ENTRY_PAGE_OFFSET 0x4000
+/* Each of the four small stacks (desc.h). */
+#define IST_SIZE 3072
+/* enum ist's numbers, for assembly */
+#define IST_INDEX_DF  1
+#define IST_INDEX_MC  2
+#define IST_INDEX_NMI 3
+#define IST_INDEX_DB  4
 
 /* Selectors. The guest-visible ones are fixed by the ABI (GDT entries from 7168 on are ours). */
 #define HV_CS              0xe008

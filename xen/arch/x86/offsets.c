@@ -6,6 +6,7 @@
 
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/domain.h"
 
 #define CHECK(type, member, offset) STATIC_ASSERT(offsetof(struct type, member) == (offset))
@@ -32,6 +33,17 @@ CHECK(cpu_info, cpu, CPUINFO_cpu);
 CHECK(cpu_info, softirq_pending, CPUINFO_softirq_pending);
 CHECK(cpu_info, syscall_rax, CPUINFO_syscall_rax);
 STATIC_ASSERT(sizeof(struct cpu_info) == CPUINFO_SIZE);
+
+CHECK(entry_page, full_cr3, ENTRY_full_cr3);
+CHECK(entry_page, exit_cr3, ENTRY_exit_cr3);
+CHECK(entry_page, syscall_rax, ENTRY_syscall_rax);
+CHECK(entry_page, stack, ENTRY_STACKS);
+CHECK(entry_page, exit, ENTRY_exit);
+STATIC_ASSERT(ENTRY_exit + sizeof(struct exit_frame) == ENTRY_STACKS + ENTRY_STACK_SIZE);
+STATIC_ASSERT(sizeof(struct entry_stack) == ENTRY_STACK_SIZE);
+STATIC_ASSERT(sizeof(struct entry_page) == PAGE_SIZE);
+STATIC_ASSERT((int)IST_DF == IST_INDEX_DF && (int)IST_MC == IST_INDEX_MC);
+STATIC_ASSERT((int)IST_NMI == IST_INDEX_NMI && (int)IST_DB == IST_INDEX_DB);
 
 CHECK(vcpu, info, VCPU_info);
 CHECK(vcpu, exit_work, VCPU_exit_work);

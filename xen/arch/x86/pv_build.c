@@ -19,7 +19,8 @@
 #include "xen/arch/x86/pv_vcpu.h"
 #include "arch_inline.h"
 
-#define CHUNK_ORDER_MAX 10
+#define CHUNK_ORDER_MAX    10
+#define DOMAIN_OF_SERVICES 0 /* who serves consoles and stores */
 
 struct builder {
     const struct pv_image *image;
@@ -118,7 +119,22 @@ static void write_modules(const struct builder *b, start_info_t *si)
     }
 }
 
-/* The control domain finds its store and console itself; others get a page and a port for each. */
+/* Whoever serves a domain's console and store finds their pages by the reserved entries of its grant
+ * table. */
+static int seed_grants(const struct builder *b)
+{
+    struct grant_table *t = b->d->grants;
+
+    if (grant_seed(t, GNTTAB_RESERVED_CONSOLE, DOMAIN_OF_SERVICES,
+                   b->p2m.mfn[b->layout.console_gfn]) ||
+        grant_seed(t, GNTTAB_RESERVED_XENSTORE, DOMAIN_OF_SERVICES,
+                   b->p2m.mfn[b->layout.store_gfn]))
+        return -XEN_ENOMEM;
+    return 0;
+}
+
+/* The control domain finds its store and console itself. Others get a page for each, and the console
+ * a port: its other end is the hypervisor. Nobody serves the store yet, which port 0 says. */
 static int write_services(const struct builder *b, start_info_t *si)
 {
     int port;
@@ -129,15 +145,11 @@ static int write_services(const struct builder *b, start_info_t *si)
     }
     si->store_mfn = b->p2m.mfn[b->layout.store_gfn].n;
     si->console.domU.mfn = b->p2m.mfn[b->layout.console_gfn].n;
-    port = event_alloc_unbound(b->d, 0);
-    if (port < 0)
-        return port;
-    si->store_evtchn = (uint32_t)port;
-    port = event_alloc_unbound(b->d, 0);
+    port = console_ring_attach(b->d, b->p2m.mfn[b->layout.console_gfn]);
     if (port < 0)
         return port;
     si->console.domU.evtchn = (uint32_t)port;
-    return 0;
+    return seed_grants(b);
 }
 
 static int write_start_info(const struct builder *b)
@@ -215,7 +227,7 @@ static int build(struct builder *b, const char **why)
     copy_kernel(b);
     copy_to_frames(b, b->layout.initrd_gfn << PAGE_SHIFT, b->image->initrd, b->image->initrd_bytes);
     write_p2m(b);
-    *why = "no event channels for store and console";
+    *why = "no event channel for its console";
     rc = write_start_info(b);
     if (rc)
         return rc;

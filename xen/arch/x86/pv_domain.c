@@ -2,18 +2,22 @@
  *
  * The x86 part of a domain's life, and what is shown of a vCPU that crashed it.
  */
+#include <lagan/assert.h>
 #include <lagan/printk.h>
 
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 
 int arch_domain_init(struct domain *d)
 {
+    d->arch.isolated = d->account.l4_copied = pti_isolates(d->privileged);
     return pv_windows_init(d);
 }
 
 void arch_domain_destroy(struct domain *d)
 {
+    ASSERT(pti_audit());
     pv_windows_destroy(d);
 }
 

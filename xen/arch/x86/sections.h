@@ -9,10 +9,13 @@
 
 extern char image_start[], image_end[];
 extern char text_start[], text_end[];
+extern char entry_text_start[], entry_text_end[]; /* part of the text: pti.h */
 extern char init_text_start[], init_text_end[];
 extern char rodata_start[], rodata_end[];
 extern char data_start[], data_end[];
 extern char init_data_start[], init_data_end[];
+/* Constructors of the libraries' objects (foreign.c). */
+extern void (*const init_array_start[])(void), (*const init_array_end[])(void);
 
 #define LAGAN_INIT     __attribute__((section(".init.text")))
 #define LAGAN_INITDATA __attribute__((section(".init.data")))

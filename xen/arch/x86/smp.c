@@ -25,6 +25,7 @@
 #include "xen/arch/x86/idt.h"
 #include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/sections.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/time.h"
@@ -177,10 +178,11 @@ static bool start_one(struct ap_data *data, unsigned cpu, uint32_t id)
 {
     uint64_t flags;
 
-    if (desc_prepare(cpu) || hvmap_stack(cpu)) {
+    if (hvmap_stack(cpu) || pti_prepare(cpu) || desc_prepare(cpu)) {
         log_err("CPU with APIC id %u: no memory to start it\n", id);
         return false;
     }
+    ASSERT(pti_audit());
     cpu_info_of(cpu)->cpu = cpu;
     smp.starting = cpu;
     smp.starting_id = id;

@@ -16,6 +16,7 @@
 
 #include "mm/account.h"
 #include "mm/heap.h"
+#include "shmem/grant.h"
 #include "xen/arch/x86/acpi.h"
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/bootinfo.h"
@@ -33,6 +34,7 @@
 #include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/sections.h"
 #include "xen/arch/x86/smp.h"
@@ -141,13 +143,15 @@ static LAGAN_NORETURN void start_on_own_stack(void)
 {
     cpu_info()->cpu = 0;
     hvmap_heap_start(&boot_info, &bootmem);
-    ASSERT(hvmap_audit());
+    pti_init();
+    ASSERT(hvmap_audit() && pti_audit());
     log_info("%lu MiB of RAM are free, %lu KiB kept for the hypervisor\n",
              heap_free_pages() >> (20 - PAGE_SHIFT), hvmap_kept_kib());
 
     acpi_init(boot_info.rsdp_bytes ? boot_info.rsdp : NULL, boot_info.rsdp_bytes, apic_id());
     apic_init();
     accounts_init();
+    grants_init();
     ioapic_init();
     machine_map_init();
     set_interrupt_handlers();

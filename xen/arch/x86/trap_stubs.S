@@ -12,15 +12,18 @@
  * guest may have changed the descriptor of CS or SS meanwhile, and only guest_iretq may fault.
  *
  * Interrupts are off throughout (all are interrupt gates); IRETQ puts them back.
+ *
+ * All of this is in the section that guests' own page tables map when they are isolated; the sites
+ * marked so then lead to pti_entry.S.
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/gprs.h"
 #include "xen/arch/x86/layout.h"
+#include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/smap.h"
 
 /* Of the 32 exceptions, those for which hardware pushes an error code: 8, 10-14, 17, 21, 29, 30. */
 #define ERROR_CODE_MASK 0x60227d00
-#define IST_MASK        0x00040104 /* 2, 8, 18; 1 is special */
 
 /* Copies the frame at RSP on a small stack to guest_regs, and makes RSP point there. */
         .macro  move_to_guest_regs
@@ -34,7 +37,7 @@
         mov     %rax, %rsp
         .endm
 
-        .section .text, "ax", @progbits
+        .section .entry.text, "ax", @progbits
         .code64
         .balign 16
         .globl  trap_stubs
@@ -49,8 +52,12 @@ trap_stubs:
         movl    $n, 4(%rsp)
         .if     n == 1
         jmp     trap_debug
-        .elseif n < 32 && ((IST_MASK >> (n & 31)) & 1)
-        jmp     trap_small_stack
+        .elseif n == 2
+        jmp     trap_nmi
+        .elseif n == 8
+        jmp     trap_df
+        .elseif n == 18
+        jmp     trap_mc
         .else
         jmp     trap_common
         .endif
@@ -59,10 +66,13 @@ trap_stubs:
 
         .balign 16
 trap_common:
+        PTI_SITE(pti_trap)
         push_gprs
         cld
         testb   $3, REGS_cs(%rsp)
         jnz     guest_trap_entry
+        .globl  trap_hypervisor
+        .hidden trap_hypervisor
 trap_hypervisor:
         ASM_CLAC
         mov     %rsp, %rdi
@@ -78,6 +88,17 @@ trap_return:
         add     $8, %rsp
         iretq
 
+        /* A site that is overwritten needs five bytes of its own. */
+trap_nmi:
+        PTI_SITE(pti_nmi)
+        jmp.d32 trap_small_stack
+trap_df:
+        PTI_SITE(pti_df)
+        jmp.d32 trap_small_stack
+trap_mc:
+        PTI_SITE(pti_mc)
+        jmp.d32 trap_small_stack
+
 trap_small_stack:
         push_gprs
         cld
@@ -88,6 +109,9 @@ trap_small_stack:
         testb   $3, (8 + REGS_cs)(%rsp)
         jz      trap_return
         add     $8, %rsp
+        .globl  trap_leave_small_stack
+        .hidden trap_leave_small_stack
+trap_leave_small_stack:
         move_to_guest_regs
         /* NMIs are held back until an IRETQ, and the guest may be left by SYSRET: here is one. */
         mov     %rsp, %rax
@@ -100,6 +124,7 @@ trap_small_stack:
         iretq
 
 trap_debug:
+        PTI_SITE(pti_debug)
         push_gprs
         cld
         testb   $3, REGS_cs(%rsp)

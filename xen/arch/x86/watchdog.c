@@ -74,16 +74,29 @@ static bool move_on(struct watched *w, uint32_t from, uint32_t to)
 
 /* ---- showing life ---- */
 
-static void show_life(struct timer *t)
+static void show_life_at(uint64_t now)
 {
     unsigned cpu = arch_cpu();
     struct watched *w = &dog.cpu[cpu];
-    uint64_t now = arch_time_ns(), before = atomic_exchange(&w->alive_ns, now);
+    uint64_t before = atomic_exchange(&w->alive_ns, now);
 
     if (atomic_exchange(&w->state, FINE) != FINE)
         log_warn("watchdog: CPU%u is back after %lu s\n", cpu,
                  (unsigned long)((now - before) / SECOND_NS));
+}
+
+static void show_life(struct timer *t)
+{
+    uint64_t now = arch_time_ns();
+
+    show_life_at(now);
     timer_set(t, now + SECOND_NS);
+}
+
+void watchdog_touch(void)
+{
+    if (atomic_load(&dog.cpu[arch_cpu()].alive_ns))
+        show_life_at(arch_time_ns());
 }
 
 /* ---- the cycle counter of a lone CPU ---- */

@@ -17,6 +17,9 @@ void watchdog_init(void);
  */
 void watchdog_cpu_start(void);
 
+/* For long work at boot, before softirqs are run: this CPU is alive. */
+void watchdog_touch(void);
+
 /* In the timer interrupt: looks at the neighbours. Cheap; takes no lock. */
 void watchdog_look(void);
 /* In SOFTIRQ_TIME (by time_refresh()): prints what was found. */

@@ -30,6 +30,10 @@ SECTIONS
         *(.multiboot)
         *(.text .text.*)
         . = ALIGN(4096);
+        entry_text_start = .;
+        *(.entry.text)
+        . = ALIGN(4096);
+        entry_text_end = .;
         text_end = .;
     } :text
     .init.text : AT(PHYS(ADDR(.init.text))) {
@@ -52,6 +56,14 @@ SECTIONS
         smap_kind_start = .;
         *(.smap_kind)
         . = ALIGN(8);
+        init_array_start = .;
+        *(.init_array .init_array.*)
+        init_array_end = .;
+        *(.got .got.plt)
+        . = ALIGN(8);
+        pti_sites_start = .;
+        *(.pti_sites)
+        pti_sites_end = .;
         . = ALIGN(4096);
         *(.ro_after_boot)
         /* Last, so that its own size moves no other constant and no code. */

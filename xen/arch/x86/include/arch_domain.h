@@ -61,9 +61,16 @@ struct arch_vcpu {
     uint32_t time_version; /* of the time record last written */
 };
 
+/* The tables by which the vCPU's kernel addresses its memory. */
+static inline mfn_t arch_vcpu_tables(const struct arch_vcpu *a)
+{
+    return a->l4_kernel;
+}
+
 struct arch_domain {
     uint64_t *perdomain_l3; /* slot 260 of each of the domain's L4 tables */
     uint64_t *perdomain_l2;
     uint64_t *perdomain_l1[2]; /* 32 entries a vCPU: up to 32 vCPUs */
     uint32_t wallclock_version;
+    bool isolated; /* [c] runs with page tables without the hypervisor (pti.h) */
 };

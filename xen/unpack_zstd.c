@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Zstandard, by libzstd. The decoder is told that the output stays where it is, so it needs no
+ * window of its own: packers use windows of up to 128 MiB.
+ */
+#define ZSTD_STATIC_LINKING_ONLY /* for the allocator and the output that stays */
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "xen/unpack_method.h"
+
+static void *zstd_alloc(void *opaque, size_t size)
+{
+    return unpack_alloc(opaque, size, 1);
+}
+
+static void zstd_free(void *opaque, void *p)
+{
+    unpack_free(opaque, p);
+}
+
+static enum unpack_status status_of(size_t ret)
+{
+    if (ret == 0)
+        return UNPACK_END;
+    if (!ZSTD_isError(ret))
+        return UNPACK_MORE;
+    switch (ZSTD_getErrorCode(ret)) {
+    case ZSTD_error_memory_allocation:
+        return UNPACK_NO_MEMORY;
+    case ZSTD_error_dstSize_tooSmall:
+        return UNPACK_LONGER;
+    case ZSTD_error_version_unsupported:
+    case ZSTD_error_frameParameter_unsupported:
+    case ZSTD_error_frameParameter_windowTooLarge:
+    case ZSTD_error_dictionary_wrong:
+        return UNPACK_UNSUPPORTED;
+    default:
+        return UNPACK_CORRUPT;
+    }
+}
+
+static enum unpack_status zstd_open(struct unpack *u)
+{
+    ZSTD_DCtx *d = ZSTD_createDCtx_advanced((ZSTD_customMem){zstd_alloc, zstd_free, u});
+    size_t ret;
+
+    if (!d)
+        return UNPACK_NO_MEMORY;
+    u->state = d;
+    ret = ZSTD_DCtx_setParameter(d, ZSTD_d_stableOutBuffer, 1);
+    return ZSTD_isError(ret) ? UNPACK_UNSUPPORTED : UNPACK_MORE;
+}
+
+static enum unpack_status zstd_step(struct unpack *u)
+{
+    size_t end = u->in_used + unpack_input(u);
+    ZSTD_inBuffer in = {u->in, end, u->in_used};
+    ZSTD_outBuffer out = {u->out, u->out_room, u->out_used};
+    size_t ret;
+
+    if (u->in_used == end)
+        return UNPACK_MORE; /* truncated; the library would guess at a next frame */
+    ret = ZSTD_decompressStream(u->state, &out, &in);
+    u->in_used = in.pos;
+    u->out_used = out.pos;
+    return status_of(ret);
+}
+
+const struct unpack_method unpack_zstd = {
+    .name = "Zstandard",
+    .magic = "\x28\xb5\x2f\xfd",
+    .magic_bytes = 4,
+    .length_is_apart = true,
+    .open = zstd_open,
+    .step = zstd_step,
+};
