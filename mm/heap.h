@@ -62,8 +62,9 @@ void heap_hand_over(uint64_t frames);
 void heap_adopt(uint64_t frames);
 /* A page changes the cause that it is held for. */
 void heap_used_for(enum heap_cause old, enum heap_cause new);
-/* A frame that was an account's (FRAME_WAITING, in no TLB) is free. */
-void heap_take_back(mfn_t m);
+/* Frames that were accounts' (FRAME_WAITING, in no TLB, linked through `next`) go to the lists. They
+ * are counted as free already. */
+void heap_take_back(uint32_t first);
 
 /* A mapped page, or pages, of the hypervisor's own: NULL when there is none. */
 void *page_alloc(unsigned order, unsigned flags);

@@ -237,10 +237,14 @@ mfn_t core_frame(struct domain *d)
     return m;
 }
 
-int64_t core_call(struct vcpu *v, uint64_t nr, const struct hypercall_args *args)
+#define NO_ARGUMENT 0x9999
+
+int64_t core_call(struct vcpu *v, uint64_t nr, const struct hypercall_args *first)
 {
+    struct hypercall_args call = *first, *args = &call;
     int64_t result;
 
+    call.a[5] = NO_ARGUMENT;
     if (!core_runs(v))
         return CORE_ASLEEP;
     core_enter(sched_cpu_of(v));
@@ -249,6 +253,7 @@ int64_t core_call(struct vcpu *v, uint64_t nr, const struct hypercall_args *args
         struct hypercall_args again = v->hypercall.args;
 
         v->hypercall.restart = false;
+        CU_ASSERT_EQUAL(again.a[5], NO_ARGUMENT); /* what is no argument is the guest's to keep */
         core_restarts++;
         core_settle();
         if (!core_runs(v))

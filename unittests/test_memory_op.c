@@ -265,7 +265,7 @@ static void claims(void)
     r->extent_order = 1;
     CU_ASSERT_EQUAL(op(XENMEM_claim_pages), -XEN_EINVAL);
     r->extent_order = 0;
-    r->extent_start.p = r;
+    r->extent_start.p = core_at(0);
     CU_ASSERT_EQUAL(op(XENMEM_claim_pages), -XEN_EINVAL);
     CU_ASSERT_EQUAL(CORE_CALL(d->vcpu[0], __HYPERVISOR_memory_op, XENMEM_claim_pages, CORE_BAD),
                     -XEN_EFAULT);

@@ -179,8 +179,10 @@ static int64_t list_op(const struct hypercall_args *args, unsigned cmd, size_t b
         done += n;
     }
     if (rc == -XEN_ERESTART) {
-        struct hypercall_args rest = {{cmd, args->a[1] + done * bytes, count - done}};
+        struct hypercall_args rest = *args;
 
+        rest.a[1] += done * bytes;
+        rest.a[2] = count - done;
         return hypercall_continue(&rest);
     }
     return rc;

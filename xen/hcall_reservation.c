@@ -149,9 +149,7 @@ int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *ag
     struct xen_memory_reservation in;
     struct request r;
 
-    if (copy_from_guest(&in, arg, sizeof(in)))
-        return -XEN_EFAULT;
-    if (memory_target(in.domid, &r.d))
+    if (copy_from_guest(&in, arg, sizeof(in)) || memory_target(in.domid, &r.d))
         return (int64_t)done;
     if (decode(&in, op, &r))
         done = extents(&r, op, done, again);

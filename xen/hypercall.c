@@ -132,8 +132,10 @@ int64_t hcall_multicall(const struct hypercall_args *args)
         int rc = i && arch_preempt_pending() ? -XEN_ERESTART : call_entry(v, where, &iret_result);
 
         if (rc == -XEN_ERESTART) {
-            struct hypercall_args rest = {{where.va, count - i}};
+            struct hypercall_args rest = *args;
 
+            rest.a[0] = where.va;
+            rest.a[1] = count - i;
             return hypercall_continue(&rest);
         }
         if (rc == CALLED_IRET)
