@@ -38,10 +38,7 @@ void waiting_init(void)
 /* The room is locked. */
 static void empty(struct room *r)
 {
-    cpumask_t cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(r->cpus, arch_online_cpus()));
-
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
+    tlb_flush_stale(TLB_FREE, r->count, tlb_clock_now(), cpumask_and(r->cpus, arch_online_cpus()));
     for (uint32_t n = r->head; n; n = frame_of(mfn(n))->next)
         if (frame_of(mfn(n))->use & FRAME_UNCACHED)
             arch_cache_flush_frame(mfn(n));

@@ -197,5 +197,7 @@ int64_t hcall_grant_table_op(const struct hypercall_args *args)
         return -XEN_EINVAL;
     if (bytes)
         return list_op(args, cmd, bytes);
+    if (cmd == GNTTABOP_cache_flush)
+        return grant_cache_flush(args);
     return grant_table_call(cmd, guest_ptr(args->a[1]), (uint32_t)args->a[2]);
 }
