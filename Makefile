@@ -26,7 +26,7 @@ MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/wa
            mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o mm/heap_run.o
 
 GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
-              grant_map.o grant_copy.o grant_transfer.o grant_audit.o)
+              grant_map.o grant_copy.o grant_transfer.o grant_revoke.o grant_audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
@@ -176,7 +176,7 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
-            $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_model.o grant_threads.o)
+            $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_revoke.o grant_model.o grant_threads.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
@@ -289,7 +289,7 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # The long forms of the tests that have one. SOAK_MINUTES are divided among them.
 SOAK_MINUTES ?= 60
 .PHONY: soak
-soak: $(foreach p,mm event,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
+soak: $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
       $(B)/host-tsan/test_sched $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) $(B)/lagan guests ## random tests, fuzzers, threads and guests, over and over for SOAK_MINUTES (60)
 	tools/install-packages test qemu
 	nice tools/soak $(SOAK_MINUTES) $(FUZZERS)
@@ -316,7 +316,7 @@ KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o 
 
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mno-red-zone -mgeneral-regs-only \
              -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -iquote guests -iquote include/public
+             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -Iinclude/public -iquote guests
 
 # Two kinds of image (guests/kit/entry.S): high, with all notes, and bare, from address 0.
 GUEST_KIND_high := -mcmodel=kernel
