@@ -27,6 +27,7 @@
 #include "xen/kernel_image.h"
 #include "xen/modline.h"
 #include "xen/options.h"
+#include "xen/store_service.h"
 #include "xen/timer.h"
 #include "arch_inline.h"
 
@@ -41,6 +42,7 @@ enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_
 
 struct boot_domain {
     struct domain *_Atomic d; /* with a reference; NULL once gone */
+    bool service;             /* it is there for the others, and ends with the last of them */
     _Atomic bool dying;       /* it has ended: the reaper takes it apart */
 };
 
@@ -152,6 +154,22 @@ static unsigned find_plain(const struct boot_info *info, unsigned from)
     return from;
 }
 
+/* NULL, or why this domain cannot be the one that it says it is. */
+static const char *line_fault(const struct boot_info *info, unsigned index)
+{
+    const struct modline *line = &boot.line[index];
+    bool dom0 = find_plain(info, 0) < info->module_count;
+
+    if (modline_find(boot.line, index, MODLINE_DOMAIN, line->name) < index ||
+        (dom0 && strcmp(line->name, DOM0_NAME) == 0))
+        return "its name is taken";
+    if (line->serves_store && dom0)
+        return "dom0 serves the store";
+    if (line->serves_store && boot.count > 0)
+        return "another domain serves the store";
+    return NULL;
+}
+
 static void build_from_line(const struct boot_info *info, unsigned index)
 {
     const struct modline *line = &boot.line[index];
@@ -164,10 +182,10 @@ static void build_from_line(const struct boot_info *info, unsigned index)
                                    .max_pages = line->maxmem_bytes >> PAGE_SHIFT,
                                    .weight = line->weight,
                                    .cap = line->cap};
+    const char *fault = line_fault(info, index);
 
-    if (modline_find(boot.line, index, MODLINE_DOMAIN, line->name) < index ||
-        (find_plain(info, 0) < info->module_count && strcmp(line->name, DOM0_NAME) == 0)) {
-        refuse(line->name, "its name is taken");
+    if (fault) {
+        refuse(line->name, fault);
         return;
     }
     if (line->ramdisk[0]) {
@@ -182,6 +200,22 @@ static void build_from_line(const struct boot_info *info, unsigned index)
     if (open_kernel(&kernel, m, line->name))
         build_domain(&config, &image, line->mem_bytes >> PAGE_SHIFT, line->cpus);
     kernel_image_end(&kernel);
+}
+
+/* Whoever serves the others is built before them, so that they can be given a port for it. */
+static void build_services(const struct boot_info *info)
+{
+    for (unsigned i = 0; i < info->module_count; i++) {
+        unsigned before = boot.count;
+
+        if (boot.line[i].kind != MODLINE_DOMAIN || !boot.line[i].serves_store)
+            continue;
+        build_from_line(info, i);
+        if (boot.count > before) {
+            boot.domain[before].service = true;
+            store_service_set(boot.domain[before].d);
+        }
+    }
 }
 
 /* With dom0_vcpus_pin vCPU n stays on CPU n, as far as there is one. */
@@ -268,28 +302,43 @@ static void finish_host(void)
     machine_power_off();
 }
 
+/* One step in the taking apart of an ended domain. True if there are more. */
+static bool reap_one(struct boot_domain *b)
+{
+    struct domain *d = b->d;
+    int rc;
+
+    if (!d || !b->dying)
+        return false;
+    rc = domain_kill(d);
+    if (!rc) {
+        b->d = NULL;
+        domain_put(d);
+    }
+    return rc == -XEN_ERESTART;
+}
+
+/* The last domain that was not there for others has gone: they have nothing to do any more. */
+static void end_services(void)
+{
+    for (unsigned i = 0; i < boot.count; i++)
+        if (boot.domain[i].d)
+            domain_shutdown(boot.domain[i].d, SHUTDOWN_poweroff);
+}
+
 /* One step in the taking apart of each ended domain. */
 static void reap(struct timer *t)
 {
-    unsigned left = 0;
+    unsigned left = 0, services = 0;
     bool more = false;
 
     for (unsigned i = 0; i < boot.count; i++) {
-        struct boot_domain *b = &boot.domain[i];
-
-        struct domain *d = b->d;
-
-        if (d && b->dying) {
-            int rc = domain_kill(d);
-
-            more |= rc == -XEN_ERESTART;
-            if (!rc) {
-                b->d = NULL;
-                domain_put(d);
-            }
-        }
-        left += b->d != NULL;
+        more |= reap_one(&boot.domain[i]);
+        left += boot.domain[i].d != NULL;
+        services += boot.domain[i].d != NULL && boot.domain[i].service;
     }
+    if (left && left == services)
+        end_services();
     if (more)
         timer_set(t, arch_time_ns() + REAP_INTERVAL_NS);
     else if (!left)
@@ -305,6 +354,9 @@ void bootdomains_ended(struct domain *d)
     console_ring_drain(d);
     console_guest_flush(d);
     log_info("domain %s ended: %s\n", d->name, reason_name(reason));
+    if (store_service_is(d))
+        store_service_none();
+    store_service_tell();
     for (unsigned i = 0; i < boot.count; i++)
         if (boot.domain[i].d == d) {
             atomic_fetch_add(&boot.ended[min_u64((unsigned)reason, REASON_OTHER)], 1);
@@ -323,8 +375,10 @@ static void forget(void)
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++) {
         boot.domain[i].d = NULL;
         boot.domain[i].dying = false;
+        boot.domain[i].service = false;
     }
     timer_init(&boot.reaper, reap, 0);
+    store_service_none();
 }
 
 /* What the boot cost; `make bench` looks for this line. */
@@ -348,13 +402,15 @@ void bootdomains_start(const struct boot_info *info)
     initrd = find_plain(info, kernel + 1);
     if (kernel < info->module_count)
         build_dom0(info, kernel, initrd);
+    build_services(info);
     for (unsigned i = 0; i < info->module_count; i++)
-        if (boot.line[i].kind == MODLINE_DOMAIN)
+        if (boot.line[i].kind == MODLINE_DOMAIN && !boot.line[i].serves_store)
             build_from_line(info, i);
     if (boot.count == 0) {
         log_err("no domain to run\n");
         finish_host();
     }
+    timer_set(&boot.reaper, 0); /* there may be nobody to be served */
     log_boot_cost();
     for (unsigned i = 0; i < boot.count; i++)
         domain_unpause(boot.domain[i].d);

@@ -20,13 +20,14 @@ enum key {
     KEY_RAMDISK,
     KEY_MAXMEM,
     KEY_CPUS,
+    KEY_SERVES,
     KEY_COUNT
 };
 
 static const char *const key_names[KEY_COUNT] = {
-    [KEY_NAME] = "name",     [KEY_MEM] = "mem",  [KEY_VCPUS] = "vcpus",
-    [KEY_WEIGHT] = "weight", [KEY_CAP] = "cap",  [KEY_RAMDISK] = "ramdisk",
-    [KEY_MAXMEM] = "maxmem", [KEY_CPUS] = "cpus"};
+    [KEY_NAME] = "name",     [KEY_MEM] = "mem",   [KEY_VCPUS] = "vcpus",
+    [KEY_WEIGHT] = "weight", [KEY_CAP] = "cap",   [KEY_RAMDISK] = "ramdisk",
+    [KEY_MAXMEM] = "maxmem", [KEY_CPUS] = "cpus", [KEY_SERVES] = "serves"};
 
 /* What a value must be, in the words of the complaint. */
 static const char *const key_rules[KEY_COUNT] = {
@@ -38,6 +39,7 @@ static const char *const key_rules[KEY_COUNT] = {
     [KEY_RAMDISK] = "must be 1..31 letters, digits, - _ .",
     [KEY_MAXMEM] = "must be a size of 1M..16T",
     [KEY_CPUS] = "must be a list of CPUs below 64, as 0-3,5",
+    [KEY_SERVES] = "must be store",
 };
 STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
 
@@ -82,6 +84,9 @@ static bool parse_value(enum key key, struct text value, struct modline *m)
         return parse_mem(value, &m->maxmem_bytes);
     case KEY_CPUS:
         return parse_cpus(value, &m->cpus);
+    case KEY_SERVES:
+        m->serves_store = text_is(value, "store");
+        return m->serves_store;
     default:
         return false;
     }

@@ -3,7 +3,7 @@
  * The command line of a boot module, which says what the module is:
  *
  *   domain name=NAME mem=SIZE [vcpus=N] [weight=W] [cap=PERCENT] [ramdisk=NAME] [maxmem=SIZE]
- *          [cpus=LIST] [-- guest command line]
+ *          [cpus=LIST] [serves=store] [-- guest command line]
  *   ramdisk name=NAME
  *   anything else: plain, dom0's kernel (the first such module) or its initrd (the next one)
  *
@@ -33,6 +33,7 @@ struct modline {
     unsigned weight;                /* 0: the scheduler's usual one */
     unsigned cap;                   /* per cent of one CPU; 0: none */
     cpumask_t cpus;                 /* where it may run */
+    bool serves_store;              /* it is to serve the others' xenstore */
     const char *guest_line;         /* inside the line that was parsed; plain: all of it */
 };
 

@@ -17,6 +17,7 @@
 #include "xen/arch/x86/pv_hypercall.h"
 #include "xen/arch/x86/pv_layout.h"
 #include "xen/arch/x86/pv_vcpu.h"
+#include "xen/store_service.h"
 #include "arch_inline.h"
 
 #define CHUNK_ORDER_MAX 10
@@ -118,8 +119,9 @@ static void write_modules(const struct builder *b, start_info_t *si)
     }
 }
 
-/* The control domain finds its store and console itself. Others get a page for each, and the console
- * a port: its other end is the hypervisor. Nobody serves the store yet, which port 0 says. */
+/* The control domain finds its store and console itself. Others get a page and a port for each. The
+ * console's other end is the hypervisor; the store's the domain that serves it, and without one the
+ * port is 0, which says that there is no store. */
 static int write_services(const struct builder *b, start_info_t *si)
 {
     int port;
@@ -134,6 +136,10 @@ static int write_services(const struct builder *b, start_info_t *si)
     if (port < 0)
         return port;
     si->console.domU.evtchn = (uint32_t)port;
+    port = store_service_attach(b->d);
+    if (port < 0)
+        return port;
+    si->store_evtchn = (uint32_t)port;
     return 0;
 }
 
@@ -212,7 +218,7 @@ static int build(struct builder *b, const char **why)
     copy_kernel(b);
     copy_to_frames(b, b->layout.initrd_gfn << PAGE_SHIFT, b->image->initrd, b->image->initrd_bytes);
     write_p2m(b);
-    *why = "no event channel for its console";
+    *why = "no event channel for its console or store";
     rc = write_start_info(b);
     if (rc)
         return rc;
