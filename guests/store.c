@@ -13,13 +13,12 @@
 #include "kit/kit.h"
 #include <xen/grant_table.h>
 #include "kit/lib.h"
+#include "lagan/host.h"
 #include "lagan/store.h"
 #include "store/birth.h"
 #include "store/command.h"
 #include "store/ring.h"
 #include "store/store.h"
-
-#define HOST_OP 52
 
 const char guest_name[] = "store";
 
@@ -59,11 +58,11 @@ static void on_flag(uint32_t port, void *data)
     *(volatile bool *)data = true;
 }
 
-static void listen(uint32_t virq, volatile bool *flag)
+static void listen(const char *name, uint32_t virq, volatile bool *flag)
 {
     uint32_t port = 0;
 
-    check_result("bind", event_bind_virq(virq, 0, &port), 0);
+    check_result(name, event_bind_virq(virq, 0, &port), 0);
     event_set_handler(port, on_flag, (void *)flag);
     event_unmask(port);
 }
@@ -200,7 +199,7 @@ static void look_around(void)
         served[i].seen = false;
     }
     for (;;) {
-        rc = hypercall2(HOST_OP, LAGAN_HOST_OP_store_next, ptr_arg(&who));
+        rc = hypercall2(LAGAN_HYPERVISOR_host_op, LAGAN_HOST_OP_store_next, ptr_arg(&who));
         if (rc != 0) {
             break;
         }
@@ -309,9 +308,9 @@ static bool take_flag(volatile bool *flag)
 void guest_main(void)
 {
     store_init(&store, store_memory, store_pages);
-    check_result("birth", birth_of_store(&store), 0);
-    listen(VIRQ_DOM_EXC, &news);
-    listen(VIRQ_CONSOLE, &typed);
+    check_result("empty-store", birth_of_store(&store), 0);
+    listen("hear-of-domains", VIRQ_DOM_EXC, &news);
+    listen("hear-of-input", VIRQ_CONSOLE, &typed);
     kit_printf("store: ready; `help` lists the commands\n");
     for (;;) {
         (void)upcalls_mask();

@@ -201,6 +201,49 @@ int account_release(struct account *a, mfn_t m)
     return 0;
 }
 
+/* ---- frames that change hands ---- */
+
+/* Between the two words nobody can get hold of the frame, and it leaves the list, as when its last
+ * user lets go; but its content and its place stay. */
+int account_take(struct account *a, mfn_t m)
+{
+    uint64_t flags = FRAME_ABROAD | FRAME_UNCACHED, use;
+    struct frame *f;
+    cpumask_t cpus;
+
+    if (!arch_mfn_valid(m))
+        return -XEN_EINVAL;
+    f = frame_of(m);
+    use = atomic_load(&f->use);
+    do {
+        if (((use ^ frame_use(FRAME_OWNED, 0, a->id, 0)) >> 32 & 0xffffff) ||
+            !(use & FRAME_ALLOCATED))
+            return -XEN_EINVAL;
+        if ((uint32_t)use != 1)
+            return -XEN_EBUSY;
+    } while (!atomic_compare_exchange_weak(&f->use, &use,
+                                           frame_use(FRAME_WAITING, 0, a->id, 0) | (use & flags)));
+    cpus = account_forget(a, m);
+    if (use & FRAME_ABROAD)
+        cpus = cpumask_all();
+    arch_m2p_set(m, UINT64_MAX);
+    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
+    if (!cpumask_empty(cpus))
+        arch_tlb_flush(cpus);
+    if (use & FRAME_UNCACHED)
+        arch_cache_flush_frame(m);
+    atomic_store(&f->type, 0);
+    f->stamp = 0;
+    atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
+    return 0;
+}
+
+int account_give(struct account *a, mfn_t m)
+{
+    ASSERT(frame_of(m)->use == frame_use(FRAME_HYPERVISOR, 0, 0, 1));
+    return take_charge(a, m, 1) ? 0 : -XEN_EPERM;
+}
+
 /* ---- the hypervisor's pages, lent ---- */
 
 int account_share(struct account *a, mfn_t m)

@@ -56,6 +56,14 @@ int account_release(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 int account_share(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 int account_unshare(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 
+/* Takes a frame that nobody but its allocation holds away from the account, as it is: it is the
+ * hypervisor's then, and in no TLB. -XEN_EINVAL if it is not the account's or was given up already,
+ * -XEN_EBUSY while somebody holds it. */
+int account_take(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+/* Gives the account a frame of the hypervisor's own, as it is, with one reference (the
+ * allocation's). -XEN_EPERM over max_pages or when dying: the frame is still the caller's. */
+int account_give(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+
 /* For frame.c: a frame without references leaves the list and is uncharged. Returns the CPUs that
  * may hold translations of the account's; the account may be gone after this. */
 cpumask_t account_forget(struct account *a, mfn_t m) LAGAN_MUST_CHECK;

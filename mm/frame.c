@@ -62,7 +62,8 @@ void frame_note_abroad(mfn_t m)
     struct frame *f = frame_of(m);
 
     ASSERT(frame_refs(f) > 0 && frame_state(f) != FRAME_HYPERVISOR);
-    atomic_fetch_or(&f->use, FRAME_ABROAD);
+    if (!(atomic_load_explicit(&f->use, memory_order_relaxed) & FRAME_ABROAD))
+        atomic_fetch_or(&f->use, FRAME_ABROAD);
 }
 
 void frame_note_uncached(mfn_t m)
@@ -97,9 +98,7 @@ void frame_give_back(mfn_t m, uint64_t use)
     if (use & FRAME_ABROAD)
         cpus = cpumask_all();
     arch_m2p_set(m, UINT64_MAX);
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
+    tlb_flush_stale(TLB_FREE, tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
     if (use & FRAME_UNCACHED)
         arch_cache_flush_frame(m);
     atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));

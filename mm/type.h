@@ -61,9 +61,12 @@ struct table_change {
     bool preserve_ad; /* keep A and D of the old entry */
     bool exact;       /* only if the old entry is `expected`, A and D included */
     uint64_t expected;
+    bool only_l1; /* a table of that level, or nothing (-XEN_EINVAL) */
     /* Out, whatever the result is: */
     mfn_t old_table; /* a type and a general reference to be dropped with table_drop() */
     bool upper;      /* an entry above L1 is another now, and CPUs may remember the old one */
+    /* Out, when an entry of a table has changed: */
+    uint64_t old; /* what it was, A and D included */
 };
 
 /* Changes entry `index` of a validated table of the account, at whatever level, after checking the
@@ -91,6 +94,8 @@ int table_walk_l1(mfn_t l4, uint64_t va, mfn_t *l1) LAGAN_MUST_CHECK;
  * clean; prints and returns the number of faults otherwise. Nothing else may change memory
  * meanwhile. */
 unsigned mm_audit(void);
+/* Of the last mm_audit(): there was memory enough to count everything. */
+bool mm_audit_complete(void);
 /* Of the last mm_audit(): general references that no allocation, entry, pin or partial state
  * explains. They are those of vCPUs, descriptor tables and the like; a test knows how many there
  * must be. */

@@ -85,6 +85,7 @@ static int update_table(struct account *a, mfn_t table, enum frame_type type, un
     release(a, c, type, done ? old : new);
     if (!done)
         return usable ? -XEN_EAGAIN : -XEN_EINVAL;
+    c->old = old;
     return 0;
 }
 
@@ -108,7 +109,9 @@ static LAGAN_NOINLINE int update_long(struct account *a, mfn_t table, unsigned i
     if (!frame_get(table, a->id))
         return -XEN_EINVAL;
     type = type_of(table);
-    if (type_is_table(type) && type_is_valid(table))
+    if (c->only_l1 && (type != TYPE_L1 || !type_is_valid(table)))
+        rc = -XEN_EINVAL;
+    else if (type_is_table(type) && type_is_valid(table))
         rc = update_table(a, table, type, index, c);
     else
         rc = update_memory(table, index, c);
@@ -145,11 +148,10 @@ static bool make_usual(const struct account *a, uint64_t *e)
 }
 
 /* With the table locked. *left: an entry of which what it holds is to be given back afterwards. */
-static int change_locked(const struct account *a, uint64_t *entry, const struct table_change *c,
+static int change_locked(const struct account *a, uint64_t *entry, struct table_change *c,
                          uint64_t max_mfn, uint64_t new, uint64_t *left)
 {
     bool same = held_by(pte_load(entry)) == held_by(new);
-    uint64_t old;
 
     *left = 0;
     if (!same && (new &PTE_P)) {
@@ -158,15 +160,14 @@ static int change_locked(const struct account *a, uint64_t *entry, const struct 
         if (*left != new)
             return LONG_WAY;
     }
-    if (!exchange(entry, c, &new, &old))
+    if (!exchange(entry, c, &new, &c->old))
         return -XEN_EAGAIN;
-    *left = same ? 0 : old;
+    *left = same ? 0 : c->old;
     return 0;
 }
 
 /* 0 and -XEN_EAGAIN as table_update(), or LONG_WAY. */
-static int update_short(struct account *a, mfn_t table, unsigned index,
-                        const struct table_change *c)
+static int update_short(struct account *a, mfn_t table, unsigned index, struct table_change *c)
 {
     uint64_t max_mfn = arch_max_mfn();
     mfn_t m = mfn(index_nospec(table.n, max_mfn));

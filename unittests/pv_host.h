@@ -7,11 +7,13 @@
 #pragma once
 
 /* The host's struct arch_vcpu comes first under another name; xen/domain.h then finds it done. */
-#define arch_vcpu   host_arch_vcpu
-#define arch_domain host_arch_domain
+#define arch_vcpu        host_arch_vcpu
+#define arch_domain      host_arch_domain
+#define arch_vcpu_tables host_arch_vcpu_tables
 #include "arch_domain.h"
 #undef arch_vcpu
 #undef arch_domain
+#undef arch_vcpu_tables
 #include "xen/arch/x86/include/arch_domain.h"
 
 #define current_vcpu unused_current_vcpu

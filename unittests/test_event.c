@@ -235,7 +235,12 @@ static void test_poll_and_recheck(void)
     CU_ASSERT_TRUE(host_poll_wakes == 1 && host_poll_port == P(b));
     event_send(dom[2], P(a)); /* no edge */
     CU_ASSERT_EQUAL(host_poll_wakes, 1);
-    dom[1]->vcpu[1]->polling = false;
+    take_bit(dom[1], b);
+    dom[1]->vcpu[0]->polling = true;
+    dom[1]->event.pollers = 3;
+    event_send(dom[2], P(a)); /* both */
+    CU_ASSERT_EQUAL(host_poll_wakes, 3);
+    dom[1]->vcpu[0]->polling = dom[1]->vcpu[1]->polling = false;
     dom[1]->event.pollers = 0;
 
     kicks = host_kicks(dom[1]->vcpu[1]);

@@ -124,6 +124,7 @@ static void poll_wakes(void)
     /* One port: another one does not wake it, its own does though no upcall is due. */
     CU_ASSERT_EQUAL(poll(1, 0, put_ports((evtchn_port_t[]){9}, 1)), 0);
     CU_ASSERT_PTR_NULL(sim_on(0));
+    CU_ASSERT_EQUAL(me->vcpu.domain->event.pollers, UINT32_C(1) << me->vcpu.id);
     vcpu_poll_wake(&me->vcpu, 8);
     sim_settle();
     CU_ASSERT_PTR_NULL(sim_on(0));
@@ -161,6 +162,7 @@ static void poll_times_out(void)
     vcpu_poll_wake(&me->vcpu, 9);
     sim_settle();
     CU_ASSERT_EQUAL(sched_op(SCHEDOP_block, 0), 0);
+    CU_ASSERT_EQUAL(me->vcpu.domain->event.pollers, 0);
     sim_run(20 * MS);
     CU_ASSERT_PTR_NULL(sim_on(0));
 }

@@ -206,11 +206,39 @@ static void test_model(void)
     CU_ASSERT_EQUAL(heap_free_pages(), 1700);
 }
 
+/* Runs of any length: consecutive, of no more frames than asked for, and every one comes back. */
+static void test_runs(void)
+{
+    static const uint64_t counts[] = {1, 2, 3, 5, 8, 31, 33, 100, 255, 511, 513, 1000};
+
+    host_heap(LOW, HIGH);
+    CU_ASSERT_PTR_NULL(page_alloc_run(0));
+    CU_ASSERT_PTR_NULL(page_alloc_run((UINT64_C(1) << HEAP_MAX_ORDER) + 1));
+    CU_ASSERT_PTR_NULL(page_alloc_run(2049)); /* no block of 4096 */
+    page_free_run(NULL, 5);
+    for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
+        void *a = page_alloc_run(counts[i]), *b = page_alloc_run(counts[i]);
+
+        CU_ASSERT(a && b);
+        CU_ASSERT_EQUAL(heap_free_pages(), LOW + HIGH - 2 * counts[i]);
+        memset(a, 1, counts[i] * PAGE_SIZE);
+        memset(b, 2, counts[i] * PAGE_SIZE);
+        CU_ASSERT_EQUAL(((uint8_t *)a)[counts[i] * PAGE_SIZE - 1], 1);
+        heap_audit();
+        page_free_run(a, counts[i]);
+        heap_audit();
+        page_free_run(b, counts[i]);
+        CU_ASSERT_EQUAL(heap_free_pages(), LOW + HIGH);
+        heap_audit();
+    }
+}
+
 static const struct test_case cases[] = {
     {"all frames once, and back", test_all_of_it},
     {"zones and alignment", test_zones},
     {"cleared pages", test_clear},
     {"adding memory touches block heads only", test_add_touches_heads_only},
+    {"runs of any length", test_runs},
     {"caches are drained before failing", test_caches_are_drained},
     {"misuse stops the machine", test_misuse},
     {"injected failure", test_failure_injection},

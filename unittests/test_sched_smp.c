@@ -97,7 +97,7 @@ static void send_masked(unsigned i)
     struct vcpu *v = &guest[i]->vcpu;
 
     atomic_store(&sim_port[PORT + i], 2);
-    if (atomic_load(&v->polling))
+    if (atomic_load(&v->domain->event.pollers) >> v->id & 1)
         vcpu_poll_wake(v, PORT + i);
 }
 

@@ -36,7 +36,8 @@ static struct {
     struct spinlock lock; /* LK_DOMLIST */
     struct list all;      /* [l] ascending id */
     unsigned count;       /* [l] */
-} domains = {SPINLOCK_INIT(LK_DOMLIST), LIST_INIT(domains.all), 0};
+    domid_t last_id;      /* [l] that was given to one */
+} domains = {SPINLOCK_INIT(LK_DOMLIST), LIST_INIT(domains.all), 0, 0};
 
 /* ---- finding ---- */
 
@@ -116,9 +117,9 @@ unsigned domain_count(void)
 
 /* ---- creation ---- */
 
-static domid_t free_id_locked(void)
+/* The first free id from `id` on; it may be a reserved one: then there is none. */
+static domid_t free_id_from_locked(domid_t id)
 {
-    domid_t id = FIRST_GUEST_ID;
     struct list *l;
 
     list_for_each (l, &domains.all) {
@@ -130,6 +131,22 @@ static domid_t free_id_locked(void)
             id++;
     }
     return id;
+}
+
+/* Ids go round, so that one which somebody still remembers is not soon another's. */
+static domid_t free_id_locked(void)
+{
+    domid_t id = free_id_from_locked((domid_t)max_u64(domains.last_id + 1u, FIRST_GUEST_ID));
+
+    if (id >= DOMID_FIRST_RESERVED)
+        id = free_id_from_locked(FIRST_GUEST_ID);
+    return id;
+}
+
+void domain_ids_start(void)
+{
+    ASSERT(list_empty(&domains.all));
+    domains.last_id = 0;
 }
 
 /* Puts d in the list under its id (or a free one), so that nobody else takes the id. Nobody finds d
@@ -147,6 +164,7 @@ static int claim_id(struct domain *d, domid_t wanted)
     } else {
         list_add_tail(after ? &after->link : &domains.all, &d->link);
         domains.count++;
+        domains.last_id = d->id;
     }
     spin_unlock(&domains.lock);
     return rc;
@@ -236,6 +254,19 @@ static int add_vcpus(struct domain *d, unsigned count)
     return rc;
 }
 
+static int add_grants(struct domain *d, const struct domain_config *config)
+{
+    struct grant_limits limits = config->grants;
+
+    if (!limits.frames)
+        limits.frames = GRANT_FRAMES_DEFAULT;
+    if (!limits.maptrack_frames)
+        limits.maptrack_frames = GRANT_MAPTRACK_DEFAULT;
+    if (!limits.version)
+        limits.version = 2;
+    return grant_table_create(&d->account, &limits, config->vcpus, &d->grants);
+}
+
 /* All of a domain but its place in the scheduler. In reverse order on failure. */
 static int build_parts(struct domain *d, const struct domain_config *config)
 {
@@ -247,6 +278,9 @@ static int build_parts(struct domain *d, const struct domain_config *config)
     rc = event_domain_init(d, EVTCHN_FIFO_NR_CHANNELS - 1);
     if (rc)
         goto no_events;
+    rc = add_grants(d, config);
+    if (rc)
+        goto no_grants;
     rc = add_shared_info(d);
     if (rc)
         goto no_shared_info;
@@ -263,6 +297,8 @@ no_arch:
 no_vcpus:
     remove_shared_info(d);
 no_shared_info:
+    grant_table_destroy(d->grants);
+no_grants:
     event_domain_free(d); /* it has no port yet */
 no_events:
     account_destroy(&d->account);
@@ -367,10 +403,21 @@ static void finish_shutdown(struct domain *d)
     bootdomains_ended(d);
 }
 
+/* Of the vCPU that did it, if it is here. */
+static void report_crash(struct domain *d, const char *why)
+{
+    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
+    if (current_vcpu() && current_vcpu()->domain == d)
+        arch_dump_vcpu(current_vcpu());
+}
+
 void domain_shutdown(struct domain *d, int reason)
 {
-    if (begin_shutdown(d, reason))
-        finish_shutdown(d);
+    if (!begin_shutdown(d, reason))
+        return;
+    if (reason == SHUTDOWN_crash)
+        report_crash(d, "it says so itself");
+    finish_shutdown(d);
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)
@@ -383,9 +430,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(why, sizeof(why), fmt, args);
     va_end(args);
-    log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
-    if (current_vcpu() && current_vcpu()->domain == d)
-        arch_dump_vcpu(current_vcpu());
+    report_crash(d, why);
     finish_shutdown(d);
 }
 
@@ -404,6 +449,7 @@ void domain_put(struct domain *d)
     event_domain_free(d);
     free_vcpus(d);
     remove_shared_info(d);
+    grant_table_destroy(d->grants);
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);

@@ -18,6 +18,7 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include "mm/account.h"
+#include "shmem/grant.h"
 #include "xen/console_ring.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
@@ -69,6 +70,7 @@ struct domain {
     _Atomic int pause_count;    /* of the whole domain; 1 at creation */
 
     struct account account;        /* its memory */
+    struct grant_table *grants;    /* [c] */
     struct memory_map *memory_map; /* [d] as the control domain set it, or NULL */
     shared_info_t *shared_info;    /* [c] */
     unsigned vcpu_count;           /* [c] */
@@ -93,13 +95,17 @@ struct domain {
 
 struct domain_config {
     const char *name;
-    domid_t id; /* DOMID_INVALID: the next free one */
+    domid_t id; /* DOMID_INVALID: the next free one after the last such */
     bool privileged;
     unsigned vcpus;
     uint64_t max_pages;
-    unsigned weight; /* 0: the usual 256 */
-    unsigned cap;    /* 0: none */
+    unsigned weight;            /* 0: the usual 256 */
+    unsigned cap;               /* 0: none */
+    struct grant_limits grants; /* 0 each: the usual ones */
 };
+
+/* Boot only, no domain exists: ids are given out from the first one on. */
+void domain_ids_start(void);
 
 /* Creates a paused domain without memory. *d has the creation reference and one for the caller.
  * -XEN_EINVAL, -XEN_ENOMEM, -XEN_EEXIST (id in use, or none is free); nothing is left behind on
@@ -115,7 +121,8 @@ struct domain *domain_find_next(domid_t id);
 void domain_get(struct domain *d);
 void domain_put(struct domain *d);
 
-/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told.
+/* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told. A crash
+ * is reported with the registers of the vCPU that calls.
  * A domain with no control domain to bury it is destroyed by the hypervisor itself. */
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */

@@ -73,7 +73,8 @@ int event_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu)
         return -XEN_EINVAL;
     if (vcpu >= d->vcpu_count)
         return -XEN_ENOENT;
-    slot = &d->vcpu[vcpu]->event.virq_port[virq];
+    slot =
+        &d->vcpu[index_nospec(vcpu, d->vcpu_count)]->event.virq_port[index_nospec(virq, NR_VIRQS)];
     spin_lock(&d->event.lock);
     if (*slot == 0)
         port = port_new(d, EVTCHNSTAT_virq, (union event_use){.virq = virq}, vcpu);

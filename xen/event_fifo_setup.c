@@ -87,6 +87,7 @@ static int control_add(struct domain *d, unsigned vcpu, struct evtchn_fifo_contr
     struct event_fifo *f = d->event.fifo;
     bool first = !f;
 
+    vcpu = (unsigned)index_nospec(vcpu, d->vcpu_count);
     if (f && f->vcpu[vcpu]->control)
         return -XEN_EINVAL;
     if (first)

@@ -3,6 +3,7 @@
  * vcpu_op: vCPUs of one's own domain are given registers, brought up and taken down; their records
  * moved.
  */
+#include <lagan/nospec.h>
 #include <lagan/string.h>
 #include <lagan/types.h>
 
@@ -134,7 +135,7 @@ int64_t hcall_vcpu_op(const struct hypercall_args *args)
 
     if (id >= d->vcpu_count)
         return -XEN_ENOENT;
-    v = d->vcpu[id];
+    v = d->vcpu[index_nospec(id, d->vcpu_count)];
     switch (cmd) {
     case VCPUOP_initialise:
         return initialise(v, args);

@@ -3,7 +3,9 @@
  * The command line of a boot module, which says what the module is:
  *
  *   domain name=NAME mem=SIZE [vcpus=N] [weight=W] [cap=PERCENT] [ramdisk=NAME] [maxmem=SIZE]
- *          [cpus=LIST] [serves=store] [-- guest command line]
+ *          [cpus=LIST] [on_reboot=ACTION] [on_crash=ACTION] [serves=store]
+ *          [-- guest command line]
+ *   ACTION: restart or destroy
  *   ramdisk name=NAME
  *   anything else: plain, dom0's kernel (the first such module) or its initrd (the next one)
  *
@@ -23,6 +25,9 @@
 
 enum modline_kind { MODLINE_PLAIN, MODLINE_DOMAIN, MODLINE_RAMDISK };
 
+/* What becomes of a domain that has ended. */
+enum modline_action { MODLINE_DESTROY, MODLINE_RESTART };
+
 struct modline {
     enum modline_kind kind;
     char name[MODLINE_NAME_MAX];    /* letters, digits and - _ . ; plain: "" */
@@ -34,6 +39,8 @@ struct modline {
     unsigned cap;                   /* per cent of one CPU; 0: none */
     cpumask_t cpus;                 /* where it may run */
     bool serves_store;              /* it is to serve the others' xenstore */
+    enum modline_action on_reboot;  /* MODLINE_RESTART unless the line says otherwise */
+    enum modline_action on_crash;   /* MODLINE_DESTROY unless the line says otherwise */
     const char *guest_line;         /* inside the line that was parsed; plain: all of it */
 };
 

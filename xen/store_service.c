@@ -35,6 +35,11 @@ bool store_service_is(const struct domain *d)
     return d->id == service.server;
 }
 
+bool store_service_exists(void)
+{
+    return service.server != NOBODY;
+}
+
 domid_t store_service_id(void)
 {
     return service.server == NOBODY ? 0 : service.server;

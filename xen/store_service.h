@@ -14,6 +14,7 @@ void store_service_none(void);
 /* d does, from now on. Boot only: before any domain that it is to serve is built. */
 void store_service_set(const struct domain *d);
 bool store_service_is(const struct domain *d);
+bool store_service_exists(void);
 /* The domain that serves, or 0: the control domain, where there is one. */
 domid_t store_service_id(void);
 

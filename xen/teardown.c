@@ -9,6 +9,7 @@
  *   vcpus     the console ring's frame, timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
  *             long of these is left to the next step)
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
+ *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
  *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
  *             reference
  */
@@ -20,7 +21,15 @@
 #include "arch_current.h"
 #include "arch_inline.h"
 
-enum teardown_step { STEP_STOP, STEP_EVENTS, STEP_VCPUS, STEP_MEMORY, STEP_WAIT, STEP_DONE };
+enum teardown_step {
+    STEP_STOP,
+    STEP_EVENTS,
+    STEP_VCPUS,
+    STEP_MEMORY,
+    STEP_GRANTS,
+    STEP_WAIT,
+    STEP_DONE
+};
 
 /* A pause of its own keeps the vCPUs off: whoever else unpauses the domain, or brings up a vCPU of
  * it in a hypercall that has begun, takes nothing of it away. If this CPU's own vCPU is the
@@ -74,8 +83,10 @@ static int run_step(struct domain *d)
         return 0;
     case STEP_MEMORY:
         return account_relinquish(&d->account);
+    case STEP_GRANTS:
+        return grant_table_relinquish(d->grants);
     case STEP_WAIT:
-        return d->account.pages ? -XEN_ERESTART : 0;
+        return d->account.pages ? -XEN_ERESTART : grant_table_withdraw(d->grants);
     case STEP_DONE:
         break;
     }

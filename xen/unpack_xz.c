@@ -70,8 +70,7 @@ static enum unpack_status xz_step(struct unpack *u)
 
 const struct unpack_method unpack_xz = {
     .name = "XZ",
-    .magic = "\xfd"
-             "7zXZ\0",
+    .magic = "\3757zXZ\0",
     .magic_bytes = 6,
     .length_is_apart = true,
     .open = xz_open,

@@ -91,11 +91,12 @@ void time_sleep(uint64_t ns)
     uint64_t end = time_now() + ns;
     bool open = upcalls_mask();
 
-    while (time_now() < end) {
+    /* At least once: there is a tick for each sleep even if its time was over before it began. */
+    do {
         (void)hv_set_timer(end);
         (void)hv_sched(SCHEDOP_block, NULL);
         (void)upcalls_mask();
-    }
+    } while (time_now() < end);
     upcalls_restore(open);
 }
 

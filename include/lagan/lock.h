@@ -34,18 +34,21 @@ enum lock_level {
     LK_EVENT,      /* one domain's event channels */
     LK_EVENT_PORT, /* one event port's binding */
     LK_EVENT_FIFO, /* one FIFO queue */
-    LK_FRAME,      /* a page-table frame's bit lock */
-    LK_ACCOUNT,    /* one account's frame list and limits */
-    LK_SLAB,       /* small-object allocator */
-    LK_HEAP_CACHE, /* one CPU's cache of free frames; never two at a time */
-    LK_HEAP,       /* page allocator */
-    LK_TLB,        /* waiting room of frames that await a flush */
-    LK_SCHED,      /* one CPU's run queue; two of them: lower CPU number first */
-    LK_TIMER,      /* one CPU's timer heap */
-    LK_IRQ,        /* interrupt controllers */
-    LK_FLUSH,      /* one shootdown at a time from a CPU */
-    LK_CONSRING,   /* one domain's console ring */
-    LK_CONSOLE,    /* log ring and serial port: last, so that anybody may print */
+    LK_GRANT,      /* the shape of a grant table */
+    LK_GRANT_ENTRY,  /* one grant entry */
+    LK_GRANT_HANDLE, /* a list of free handles of grants */
+    LK_FRAME,        /* a page-table frame's bit lock */
+    LK_ACCOUNT,      /* one account's frame list and limits */
+    LK_SLAB,         /* small-object allocator */
+    LK_HEAP_CACHE,   /* one CPU's cache of free frames; never two at a time */
+    LK_HEAP,         /* page allocator */
+    LK_TLB,          /* waiting room of frames that await a flush */
+    LK_SCHED,        /* one CPU's run queue; two of them: lower CPU number first */
+    LK_TIMER,        /* one CPU's timer heap */
+    LK_IRQ,          /* interrupt controllers */
+    LK_FLUSH,        /* one shootdown at a time from a CPU */
+    LK_CONSRING,     /* one domain's console ring */
+    LK_CONSOLE,      /* log ring and serial port: last, so that anybody may print */
     LK_COUNT
 };
 

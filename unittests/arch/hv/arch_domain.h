@@ -15,6 +15,12 @@ struct arch_vcpu {
     void *page;     /* stands for what the machine allocates for a vCPU */
 };
 
+/* The tables by which the vCPU's kernel addresses its memory. */
+static inline mfn_t arch_vcpu_tables(const struct arch_vcpu *a)
+{
+    return a->l4;
+}
+
 struct arch_domain {
     void *page; /* likewise for a domain */
 };

@@ -16,6 +16,7 @@
 
 #include "mm/account.h"
 #include "mm/heap.h"
+#include "shmem/grant.h"
 #include "xen/arch/x86/acpi.h"
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/bootinfo.h"
@@ -150,6 +151,7 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     acpi_init(boot_info.rsdp_bytes ? boot_info.rsdp : NULL, boot_info.rsdp_bytes, apic_id());
     apic_init();
     accounts_init();
+    grants_init();
     ioapic_init();
     machine_map_init();
     set_interrupt_handlers();

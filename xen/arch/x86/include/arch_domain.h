@@ -61,6 +61,12 @@ struct arch_vcpu {
     uint32_t time_version; /* of the time record last written */
 };
 
+/* The tables by which the vCPU's kernel addresses its memory. */
+static inline mfn_t arch_vcpu_tables(const struct arch_vcpu *a)
+{
+    return a->l4_kernel;
+}
+
 struct arch_domain {
     uint64_t *perdomain_l3; /* slot 260 of each of the domain's L4 tables */
     uint64_t *perdomain_l2;
