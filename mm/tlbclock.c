@@ -78,13 +78,13 @@ static void add(_Atomic uint64_t *own, uint64_t n)
     atomic_store_explicit(own, before + n, memory_order_relaxed);
 }
 
-void tlb_flush_stale(enum tlb_cause cause, uint32_t stamp, cpumask_t cpus)
+void tlb_flush_stale(enum tlb_cause cause, unsigned uses, uint32_t stamp, cpumask_t cpus)
 {
     struct counter *c = &counter[arch_cpu()][cause];
     cpumask_t self = cpumask_of(arch_cpu()), stale = tlb_stale_cpus(stamp, cpus);
 
-    add(&c->uses_ended, 1);
-    add(&c->ipis_naive, cpumask_count(cpumask_without(cpus, self)));
+    add(&c->uses_ended, uses);
+    add(&c->ipis_naive, (uint64_t)uses * cpumask_count(cpumask_without(cpus, self)));
     if (cpumask_empty(stale))
         return;
     add(&c->flushes, 1);

@@ -107,7 +107,7 @@ static void flush_former_use(struct frame *f, enum frame_type was, enum frame_ty
     cpus = arch_online_cpus();
     if (a && !(f->use & FRAME_ABROAD))
         cpus = cpumask_and(cpus, (cpumask_t){atomic_load(&a->tlb_cpus)});
-    tlb_flush_stale(TLB_TYPE_CHANGE, f->stamp, cpus);
+    tlb_flush_stale(TLB_TYPE_CHANGE, 1, f->stamp, cpus);
 }
 
 static int check_content(struct frame *f, enum frame_type type, unsigned *cursor)

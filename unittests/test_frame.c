@@ -3,6 +3,7 @@
  * General references.
  */
 #include "mm/tlbclock.h"
+#include "mm/waiting.h"
 #include "unittests/mm_kit.h"
 
 static void test_get(void)
@@ -88,16 +89,19 @@ static void test_flush_on_free(void)
         CU_ASSERT_EQUAL(table_set(&kit_a, s.l1[i], 1, 0, false), 0);
     before = host_tlb_flush_count();
     CU_ASSERT_EQUAL(table_set(&kit_a, s.l1[KIT_L1 - 1], 1, 0, false), 0);
+    waiting_flush();
     CU_ASSERT_EQUAL(host_tlb_flush_count() - before, 2); /* CPUs 0 and 1 */
     kit_check(0);
     before = host_tlb_flush_count();
     m = kit_frame(&kit_a);
     CU_ASSERT_EQUAL(account_release(&kit_a, m), 0);
+    waiting_flush();
     CU_ASSERT_EQUAL(host_tlb_flush_count() - before, 2);
     m = kit_frame(&kit_a);
     frame_note_abroad(m);
     before = host_tlb_flush_count();
     CU_ASSERT_EQUAL(account_release(&kit_a, m), 0);
+    waiting_flush();
     CU_ASSERT_EQUAL(host_tlb_flush_count() - before, HOST_CPUS);
     for (unsigned i = 0; i < 3; i++)
         host_tlb_load(i, NULL, mfn(0));
@@ -131,6 +135,7 @@ static void test_flush_counts(void)
     }
     before = tlb_counts(TLB_FREE);
     CU_ASSERT_EQUAL(account_release(&kit_a, m), 0);
+    waiting_flush();
     after = tlb_counts(TLB_FREE);
     CU_ASSERT_EQUAL(after.uses_ended - before.uses_ended, 1);
     CU_ASSERT_EQUAL(after.ipis_naive - before.ipis_naive, 2);
