@@ -218,7 +218,7 @@ static int add_shared_info(struct domain *d)
 {
     int rc;
 
-    d->shared_info = page_alloc(0, HEAP_CLEAR);
+    d->shared_info = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_SHARED));
     if (!d->shared_info)
         return -XEN_ENOMEM;
     rc = account_share(&d->account, arch_frame_of(d->shared_info));
