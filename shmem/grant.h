@@ -124,6 +124,11 @@ int grant_unmap_one(struct grant_unmap_batch *b, uint64_t host_addr, uint64_t de
 /* The second, for all; the batch is empty afterwards. */
 void grant_unmap_finish(struct grant_unmap_batch *b);
 
+/* True if the domain has mapped the frame by a grant. Looks from handle *cursor on, which is where it
+ * stopped: false before the end of them means that it was preempted. Inside grant_enter(). */
+bool grant_is_mapped(const struct grant_table *t, mfn_t m, uint32_t *cursor) LAGAN_MUST_CHECK;
+uint32_t grant_handle_count(const struct grant_table *t);
+
 /* Recounts the pins of all tables from the handles, and looks at each frame and flag. Returns the
  * number of faults, which it prints. Nothing else may run. */
 unsigned grant_audit(void);

@@ -97,9 +97,9 @@ static int get_own(const struct grant_user *u, uint64_t frame, domid_t owner, st
         rc = frame_get_writable(e->frame, self);
     else
         rc = frame_get(e->frame, self) ? 0 : -XEN_EINVAL;
-    if (rc == -XEN_ERESTART)
+    if (rc == 0 || rc == -XEN_ERESTART)
         return rc;
-    return rc ? GNTST_general_error : GNTST_okay;
+    return rc == -XEN_EINVAL ? GNTST_bad_page : GNTST_general_error;
 }
 
 static int get(const struct grant_user *u, const struct gnttab_copy_ptr *p, bool by_ref,

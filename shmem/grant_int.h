@@ -49,6 +49,7 @@ STATIC_ASSERT(sizeof(struct grant_handle) == 16);
 #define HANDLE_HOST   4u /* there is an entry, with a pin of its own */
 #define HANDLE_DEVICE 8u /* likewise for devices */
 #define HANDLE_WRITE  16u
+#define HANDLE_ENTRY  32u /* its holder names the entry by machine address */
 #define HANDLE_NONE   UINT32_MAX
 
 /* Free handles of one lane: in a cache line of its own. */

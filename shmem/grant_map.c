@@ -46,14 +46,13 @@ static int find_place(const struct grant_user *u, uint64_t address, bool is_entr
     return table_walk_l1(u->l4, address, &where->table);
 }
 
-/* What the processor is to see. Bits from 16 on are the guest's own: three low and eleven high ones
- * of an entry are free for it. */
+/* What the processor is to see. Bits from 16 on are the guest's own: three bits of an entry. */
 static uint64_t entry_for(mfn_t m, uint32_t flags)
 {
     uint64_t own = flags >> _GNTMAP_guest_avail0;
 
-    return m.n << PAGE_SHIFT | PTE_P | PTE_US | (flags & GNTMAP_readonly ? 0 : PTE_RW) |
-           (own << 9 & PTE_AVAIL) | (own >> 3 << 52 & PTE_AVAIL_HI);
+    return m.n << PAGE_SHIFT | PTE_P | PTE_US | PTE_NX | (flags & GNTMAP_readonly ? 0 : PTE_RW) |
+           (own << 9 & PTE_AVAIL);
 }
 
 /* GNTST_*; -XEN_ERESTART. */
@@ -109,7 +108,8 @@ static void fill_handle(struct grant_handle *h, const struct gnttab_map_grant_re
     atomic_store_explicit(&h->state,
                           HANDLE_USED | (op->flags & GNTMAP_host_map ? HANDLE_HOST : 0) |
                               (op->flags & GNTMAP_device_map ? HANDLE_DEVICE : 0) |
-                              (op->flags & GNTMAP_readonly ? 0 : HANDLE_WRITE),
+                              (op->flags & GNTMAP_readonly ? 0 : HANDLE_WRITE) |
+                              (op->flags & GNTMAP_contains_pte ? HANDLE_ENTRY : 0),
                           memory_order_release);
 }
 
@@ -222,14 +222,12 @@ static int clear_entry(struct grant_unmap_batch *b, const struct grant_handle *h
                        uint64_t host_addr, uint64_t new_addr)
 {
     struct place where = {mfn(h->table), h->slot};
-    /* A machine address of an entry, or a virtual one: whichever leads to the handle's entry. */
     struct place named;
     uint64_t old;
     int rc;
 
-    if (host_addr != (where.table.n << PAGE_SHIFT | where.slot * sizeof(uint64_t)) &&
-        (find_place(b->user, host_addr, false, &named) || named.table.n != where.table.n ||
-         named.slot != where.slot))
+    if (find_place(b->user, host_addr, h->state & HANDLE_ENTRY, &named) ||
+        named.table.n != where.table.n || named.slot != where.slot)
         return GNTST_general_error;
     rc = new_addr ? move_entry(b->user, &where, frame, new_addr, &old)
                   : exchange_entry(b->user->table, &where, frame, 0, &old);
@@ -248,7 +246,7 @@ static int end_parts(struct grant_unmap_batch *b, const struct grant_handle *h, 
     *parts = 0;
     if (dev_bus_addr && (h->state & HANDLE_DEVICE)) {
         if (dev_bus_addr != frame.n << PAGE_SHIFT)
-            return GNTST_general_error;
+            return GNTST_bad_dev_addr;
         *parts |= HANDLE_DEVICE;
     }
     if (host_addr && (h->state & HANDLE_HOST)) {
@@ -325,6 +323,32 @@ void grant_unmap_finish(struct grant_unmap_batch *b)
     }
     b->count = 0;
     b->accessed = false;
+}
+
+/* ---- looking for one ---- */
+
+/* Its holder may let go of it just now: the answer is of no use to him then. */
+static bool maps(const struct grant_handle *h, mfn_t m)
+{
+    uint32_t state = atomic_load_explicit(&((struct grant_handle *)h)->state, memory_order_acquire);
+    const struct grant_table *granter;
+
+    if (!(state & HANDLE_USED) || (state & HANDLE_BUSY))
+        return false;
+    granter = grant_find(h->granter);
+    return granter && h->ref < grant_entry_count(granter) &&
+           __atomic_load_n(&grant_pins_of(granter, h->ref)->frame, __ATOMIC_RELAXED) == m.n;
+}
+
+bool grant_is_mapped(const struct grant_table *t, mfn_t m, uint32_t *cursor)
+{
+    while (*cursor < maptrack_count(&t->maptrack)) {
+        if (maps(maptrack_of(&t->maptrack, *cursor), m))
+            return true;
+        if (++*cursor % 64 == 0 && arch_preempt_pending())
+            break;
+    }
+    return false;
 }
 
 /* ---- the end of a domain ---- */

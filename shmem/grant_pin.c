@@ -170,7 +170,7 @@ static int take_frame(const struct grant_table *t, uint64_t frame, bool first, b
 
     if (first) {
         if (frame > UINT32_MAX || !frame_get(m, t->account->id))
-            return GNTST_general_error;
+            return GNTST_bad_page;
         if (frame_state(frame_of(m)) != FRAME_OWNED)
             rc = -XEN_EINVAL; /* a page of ours that the granter was lent */
     }

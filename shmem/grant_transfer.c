@@ -24,7 +24,7 @@ static int commit(const struct grant_table *t, grant_ref_t ref, domid_t giver)
     if (grant_in_use(grant_pins_of(t, ref)) ||
         !__atomic_compare_exchange_n(header, &want, want | GTF_transfer_committed, false,
                                      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-        return GNTST_bad_gntref;
+        return GNTST_general_error;
     return GNTST_okay;
 }
 
@@ -83,6 +83,6 @@ int grant_transfer(const struct grant_user *u, struct gnttab_transfer *op)
         return 0;
     }
     heap_free(m, 0);
-    op->status = !t || t->dying ? GNTST_bad_domain : GNTST_bad_gntref;
+    op->status = !t || t->dying ? GNTST_bad_domain : GNTST_general_error;
     return 0;
 }

@@ -122,3 +122,8 @@ uint32_t maptrack_alloc(struct grant_table *t, unsigned lane)
         handle = pop(m, &m->lane[i]);
     return handle;
 }
+
+uint32_t grant_handle_count(const struct grant_table *t)
+{
+    return maptrack_count(&t->maptrack);
+}

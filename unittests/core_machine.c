@@ -8,6 +8,7 @@
 #include "arch_current.h"
 #include "mm/frame.h"
 #include "unittests/core_world.h"
+#include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/power.h"
 #include "xen/arch/x86/watchdog.h"
 #include "xen/arch/x86/pv_vcpu.h"
@@ -127,6 +128,13 @@ size_t console_guest_read(struct domain *d, char *buf, size_t bytes)
 void machine_qemu_exit(uint32_t value)
 {
     core_exit_status = (int)value;
+}
+
+uint64_t core_released;
+
+void hvmap_release(uint64_t start, uint64_t end)
+{
+    core_released += end - start;
 }
 
 void watchdog_touch(void)

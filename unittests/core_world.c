@@ -145,6 +145,7 @@ void core_start(uint64_t pages)
     core_during_copy = NULL;
     core_stub = NULL;
     (void)!sched_set_slice(10);
+    domain_ids_start();
     for (unsigned c = 0; c < HOST_CPUS; c++) {
         cpus[c].timer_at = UINT64_MAX;
         cpu_place[c].package = c;

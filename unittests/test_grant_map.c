@@ -79,7 +79,7 @@ static void map_by_entry(void)
     CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_pte_address(GB, 1),
                            RW | GNTMAP_application_map | GNTMAP_contains_pte | avail, &user),
                     GNTST_okay);
-    CU_ASSERT_EQUAL(grant_pte(GB, 1), kit_pte(page, KIT_RW | 1 << 9));
+    CU_ASSERT_EQUAL(grant_pte(GB, 1), kit_pte(page, KIT_RW | PTE_NX | 1 << 9));
     CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(2), RO, &kernel), GNTST_okay);
     CU_ASSERT_NOT_EQUAL(user, kernel);
     grant_check();
@@ -105,13 +105,13 @@ static void map_refused(void)
     CU_ASSERT_EQUAL(do_map(GB, GA, 9, kit_va(100, 0), RW, &h), GNTST_general_error); /* no table */
     CU_ASSERT_EQUAL(do_map(GB, GA, 9, UINT64_C(0xffff830000000000), RW, &h), GNTST_general_error);
     grant_write(GA, 9, GB, gd[GB].space.data[0], GTF_permit_access); /* not the granter's */
-    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), RW, &h), GNTST_general_error);
+    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), RW, &h), GNTST_bad_page);
     grant_write(GA, 9, GB, lent, GTF_permit_access); /* not its to give away */
     CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), RW, &h), GNTST_general_error);
     grant_write(GA, 9, GB, gd[GA].space.l1[0], GTF_permit_access); /* a page table */
     CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), RW, &h), GNTST_general_error);
     grant_write(GA, 9, GB, mfn(0xffffffff), GTF_permit_access);
-    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), RW, &h), GNTST_general_error);
+    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), RW, &h), GNTST_bad_page);
     CU_ASSERT_EQUAL(grant_flags(GA, 9), GTF_permit_access);
     grant_write(GA, 9, GB, page, GTF_accept_transfer);
     CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), RW, &h), GNTST_general_error);
@@ -295,7 +295,7 @@ static void copies_refused(void)
     CU_ASSERT_EQUAL(do_copy(GB, op), GNTST_permission_denied); /* a number of others' */
     op.source.domid = op.dest.domid = DOMID_SELF;
     op.source.u.gmfn = gd[GA].space.data[0].n;
-    CU_ASSERT_EQUAL(do_copy(GB, op), GNTST_general_error);
+    CU_ASSERT_EQUAL(do_copy(GB, op), GNTST_bad_page);
     CU_ASSERT_EQUAL(grant_flags(GA, 9), GTF_permit_access);
     CU_ASSERT_EQUAL(grant_flags(GC, 20), GTF_permit_access);
     grant_check();

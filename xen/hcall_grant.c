@@ -179,8 +179,10 @@ static int64_t list_op(const struct hypercall_args *args, unsigned cmd, size_t b
         done += n;
     }
     if (rc == -XEN_ERESTART) {
-        struct hypercall_args rest = {{cmd, args->a[1] + done * bytes, count - done}};
+        struct hypercall_args rest = *args;
 
+        rest.a[1] += done * bytes;
+        rest.a[2] = count - done;
         return hypercall_continue(&rest);
     }
     return rc;
@@ -195,5 +197,7 @@ int64_t hcall_grant_table_op(const struct hypercall_args *args)
         return -XEN_EINVAL;
     if (bytes)
         return list_op(args, cmd, bytes);
+    if (cmd == GNTTABOP_cache_flush)
+        return grant_cache_flush(args);
     return grant_table_call(cmd, guest_ptr(args->a[1]), (uint32_t)args->a[2]);
 }

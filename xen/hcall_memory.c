@@ -93,8 +93,9 @@ static int64_t change_reservation(const struct hypercall_args *args, unsigned op
 {
     bool again = false;
     int64_t done = memory_reservation(op, args->a[0] >> OP_BITS, guest_ptr(args->a[1]), &again);
-    struct hypercall_args rest = {{op | (uint64_t)done << OP_BITS, args->a[1]}};
+    struct hypercall_args rest = *args;
 
+    rest.a[0] = op | (uint64_t)done << OP_BITS;
     return again ? hypercall_continue(&rest) : done;
 }
 

@@ -17,8 +17,11 @@
 
 /* A long text is written in chunks; what is left is continued with moved arguments, so that the
  * call holds nobody up. */
-static int64_t guest_write(struct domain *d, uint32_t count, guest_ptr_t from)
+static int64_t guest_write(struct domain *d, const struct hypercall_args *args)
 {
+    uint32_t count = (uint32_t)args->a[1];
+    guest_ptr_t from = guest_ptr(args->a[2]);
+
     while (count) {
         char chunk[CONSOLE_CHUNK];
         uint32_t n = count < CONSOLE_CHUNK ? count : CONSOLE_CHUNK;
@@ -29,9 +32,13 @@ static int64_t guest_write(struct domain *d, uint32_t count, guest_ptr_t from)
         console_guest_write(d, chunk, n);
         count -= n;
         from = guest_ptr_add(from, n);
-        if (count && arch_preempt_pending())
-            return hypercall_continue(
-                &(struct hypercall_args){.a = {CONSOLEIO_write, count, from.va}});
+        if (count && arch_preempt_pending()) {
+            struct hypercall_args rest = *args;
+
+            rest.a[1] = count;
+            rest.a[2] = from.va;
+            return hypercall_continue(&rest);
+        }
     }
     return 0;
 }
@@ -59,7 +66,7 @@ int64_t hcall_console_io(const struct hypercall_args *args)
         return -XEN_EFAULT;
     switch ((uint32_t)args->a[0]) {
     case CONSOLEIO_write:
-        return guest_write(d, count, buffer);
+        return guest_write(d, args);
     case CONSOLEIO_read:
         return guest_read(d, count, buffer);
     default:

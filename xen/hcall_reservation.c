@@ -111,20 +111,18 @@ static bool one_extent(const struct request *r, unsigned op, uint64_t i)
 /* What the guest asks for, d being found already. False: nothing of it can be done. */
 static bool decode(const struct xen_memory_reservation *in, unsigned op, struct request *r)
 {
-    unsigned address_bits = XENMEMF_get_address_bits(in->mem_flags);
-
     r->list = guest_ptr((uint64_t)in->extent_start.p);
     r->count = in->nr_extents;
     r->order = in->extent_order;
-    r->heap_flags = address_bits && address_bits <= 32 ? HEAP_LOW : HEAP_ANY;
+    r->heap_flags = HEAP_BITS(XENMEMF_get_address_bits(in->mem_flags));
     if (r->order > memory_order_max(current_vcpu()->domain) ||
         in->nr_extents > UINT64_MAX / sizeof(uint64_t) ||
         !guest_range_ok(r->list, in->nr_extents * sizeof(uint64_t)))
         return false;
     if (op == XENMEM_decrease_reservation)
         return true;
-    /* Memory below any boundary that the heap knows, of a node that there is not, on demand. */
-    return (!address_bits || address_bits >= 32) && !(in->mem_flags & XENMEMF_populate_on_demand) &&
+    /* Memory on demand, or of a node that there is not. */
+    return !(in->mem_flags & XENMEMF_populate_on_demand) &&
            !((in->mem_flags & XENMEMF_exact_node_request) && XENMEMF_get_node(in->mem_flags) != 0 &&
              XENMEMF_get_node(in->mem_flags) != NO_NODE);
 }

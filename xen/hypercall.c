@@ -11,6 +11,7 @@
 
 #include <lagan/arch.h>
 
+#include "include/public/lagan/host.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "arch_current.h"
@@ -47,6 +48,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_callback_op] = hcall_callback_op,
     [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
+    [LAGAN_HYPERVISOR_host_op] = hcall_host_op,
 };
 
 /* A processor may guess past the check of the number, so the index is cut to the table's size: in a
@@ -132,8 +134,10 @@ int64_t hcall_multicall(const struct hypercall_args *args)
         int rc = i && arch_preempt_pending() ? -XEN_ERESTART : call_entry(v, where, &iret_result);
 
         if (rc == -XEN_ERESTART) {
-            struct hypercall_args rest = {{where.va, count - i}};
+            struct hypercall_args rest = *args;
 
+            rest.a[0] = where.va;
+            rest.a[1] = count - i;
             return hypercall_continue(&rest);
         }
         if (rc == CALLED_IRET)

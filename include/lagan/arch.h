@@ -42,6 +42,9 @@ void arch_copy_page(void *dst, const void *src);
 /* Debug aid: tells a checker that the bytes may (not) be touched. Target: junk-fills on poison. */
 void arch_poison(void *p, size_t bytes);
 void arch_unpoison(void *p, size_t bytes);
+/* The same for pages that are all zero, and have to be so still. Target: nothing. */
+void arch_poison_zeroes(void *p, size_t bytes);
+void arch_unpoison_zeroes(void *p, size_t bytes);
 
 /* Fault injection: true when the allocation about to happen must fail. Target: always false. */
 bool arch_fail_allocation(void);

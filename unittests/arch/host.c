@@ -312,6 +312,23 @@ void arch_unpoison(void *p, size_t bytes)
     (void)UNPOISON(p, bytes);
 }
 
+void arch_poison_zeroes(void *p, size_t bytes)
+{
+    POISON(p, bytes);
+}
+
+/* Whoever gets memory that should be clean has a check of it for free. */
+void arch_unpoison_zeroes(void *p, size_t bytes)
+{
+    UNPOISON(p, bytes);
+#ifndef HOST_ASAN
+    VALGRIND_MAKE_MEM_DEFINED(p, bytes);
+#endif
+    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+        if (((uint64_t *)p)[i])
+            arch_panic("INV-HEAP-4: a clean frame is not");
+}
+
 bool arch_fail_allocation(void)
 {
     if (fail_countdown == 0 || --fail_countdown > 0)
