@@ -18,6 +18,7 @@
  * and powers off. Modules that were freed meanwhile make the heap larger, so what is compared is
  * the memory in use.
  */
+#include "xen/books.h"
 #include "xen/bootreap.h"
 
 #include <lagan/printk.h>
@@ -78,6 +79,7 @@ static uint64_t used_pages(void)
 
 static void finish_host(void)
 {
+    struct books books;
     uint64_t used = used_pages(), total = heap_total_pages();
     unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
     enum host_status status = HOST_ALL_WELL;
@@ -91,7 +93,8 @@ static void finish_host(void)
         crashes, others, boot.failed);
     log_info("free memory: %lu pages, before the first domain %lu\n", total - used,
              total - boot.used_before);
-    if (used != boot.used_before || mm_audit()) {
+    books_print();
+    if (used != boot.used_before || !books_add_up(&books) || mm_audit()) {
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }

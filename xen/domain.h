@@ -117,6 +117,8 @@ struct domain *domain_find_target(domid_t id);
 /* The domain with the lowest id >= `id`, with a reference, or NULL. */
 struct domain *domain_find_next(domid_t id);
 void domain_get(struct domain *d);
+/* For a debug key: what keeps a domain that is dying. */
+void domain_dump_zombie(struct domain *d);
 void domain_put(struct domain *d);
 
 /* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told. A crash
