@@ -414,6 +414,7 @@ test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same ver
 bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
 	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
 	tools/bench $(B)/release/lagan
+	tools/bench-linux $(B)/release/lagan
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
