@@ -112,8 +112,8 @@ static void read_v2(const union grant_entry_v2 *e, uint16_t flags, struct found 
 }
 
 /* *fresh: the flags that were not set before. */
-static int claim_v2(const struct grant_table *t, grant_ref_t ref, domid_t who, bool write,
-                    struct found *f)
+static LAGAN_NOINLINE int claim_v2(const struct grant_table *t, grant_ref_t ref, domid_t who,
+                                   bool write, struct found *f)
 {
     const union grant_entry_v2 *e = grant_v2(t, ref);
     const uint32_t *header = (const uint32_t *)&e->hdr;
@@ -231,13 +231,21 @@ static int pin_anew(struct grant_table *t, struct grant_pins *p, grant_ref_t ref
     return GNTST_okay;
 }
 
-static void report(const struct grant_pins *p, const struct found *f, struct grant_access *got)
+static void report(struct grant_table *t, grant_ref_t ref, const struct grant_pins *p,
+                   const struct found *f, struct grant_access *got)
 {
+    got->table = t;
+    got->ref = ref;
     got->frame = mfn(p->frame);
-    got->transitive = f->kind == GRANT_TRANSITIVE;
-    got->offset = f->kind == GRANT_SUB_PAGE ? f->offset : 0;
-    got->length = f->kind == GRANT_SUB_PAGE ? f->length : (uint32_t)PAGE_SIZE;
     got->revocable = p->revoke & PIN_REVOCABLE;
+    got->transitive = false;
+    got->offset = 0;
+    got->length = PAGE_SIZE;
+    if (likely(p->kind == GRANT_PAGE))
+        return;
+    got->transitive = f->kind == GRANT_TRANSITIVE;
+    got->offset = f->offset;
+    got->length = f->length;
     got->via = f->via;
     got->via_ref = f->via_ref;
 }
@@ -245,8 +253,8 @@ static void report(const struct grant_pins *p, const struct found *f, struct gra
 int grant_pin(struct grant_table *t, grant_ref_t ref, domid_t who, bool write, bool whole,
               struct grant_access *got)
 {
-    struct found f = {.kind = GRANT_PAGE};
     struct grant_pins *p;
+    struct found f;
     int status;
 
     if (unlikely(atomic_load(&t->frozen)))
@@ -266,8 +274,7 @@ int grant_pin(struct grant_table *t, grant_ref_t ref, domid_t who, bool write, b
             p->writes++;
         else
             p->reads++;
-        *got = (struct grant_access){.table = t, .ref = ref};
-        report(p, &f, got);
+        report(t, ref, p, &f, got);
     }
     grant_entry_unlock(p);
     return status;
