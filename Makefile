@@ -22,7 +22,7 @@ $(V).SILENT:
 # Objects of the hypervisor image
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
-MM_OBJS := mm/heap.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
+MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
            mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o mm/heap_run.o
 
 GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
@@ -31,8 +31,10 @@ GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
+BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o
+
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o bootdomains.o dom0.o log.o console.o console_ring.o options.o cmdline.o \
+CORE_OBJS := $(addprefix xen/,main.o books.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o log.o console.o console_ring.o options.o cmdline.o \
              option_value.o modline.o)
 
 # Kernel files. UNPACK_LIBS: Debian's libraries, of which the decoders are linked into the image.
@@ -41,13 +43,13 @@ LOADER_OBJS := $(addprefix xen/,kernel_image.o bzimage.o elf.o elf_notes.o unpac
 UNPACK_LIBS := lzma zstd z lz4
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
-              softirq.o timer.o vcpu_timer.o hcall_sched.o hcall_vcpu_timer.o)
+              softirq.o stop.o timer.o vcpu_timer.o hcall_sched.o hcall_vcpu_timer.o)
 
 EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o \
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
 # memory_op
-MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_reservation.o \
+MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_reservation.o hcall_host.o \
              hcall_exchange.o)
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o hcall_version.o \
@@ -161,13 +163,13 @@ TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o pv_e
             $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
 
 TEST_sched := $(SCHED_OBJS) $(HOST_ARCH) unittests/sim_sched.o \
-            $(addprefix unittests/test_,timer.o softirq.o sched_policy.o sched.o hcall_sched.o sched_smp.o)
+            $(addprefix unittests/test_,timer.o softirq.o stop.o sched_policy.o sched.o hcall_sched.o sched_smp.o)
 
 TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
             xen/console_ring.o unittests/ring_world.o \
             $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o console_ring.o)
 
-TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o slab.o frame.o account.o tlbclock.o \
+TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o scrub.o slab.o frame.o account.o tlbclock.o \
             type.o table.o table_change.o update.o segdesc.o relinquish.o mm_model.o mm_threads.o mm_races.o)
 
 TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decode.o ptwr.o hcall_mmu.o) \
@@ -179,7 +181,7 @@ TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o 
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,domain.o teardown.o console_ring.o bootdomains.o dom0.o hypercall.o hcall_vcpu.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
+            $(addprefix xen/,books.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o hypercall.o hcall_vcpu.o hcall_host.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
             hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
@@ -296,12 +298,13 @@ soak: $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu pti grant grantbench
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench
 BARE_GUESTS := hello compat
 
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o traps/flags.o traps/nmi.o
 GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
+GUEST_mmubench := mmubench/hold.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
             evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
@@ -313,7 +316,7 @@ KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o 
 
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mno-red-zone -mgeneral-regs-only \
              -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -Iinclude/public -iquote guests
+             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -iquote guests -iquote include/public
 
 # Two kinds of image (guests/kit/entry.S): high, with all notes, and bare, from address 0.
 GUEST_KIND_high := -mcmodel=kernel
@@ -367,7 +370,7 @@ $(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
 .PHONY: linux-guests
 linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 ## build what runs inside the Linux guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
+.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -386,11 +389,27 @@ test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, e
 	tools/install-packages qemu disc
 	tools/qemu-tests -a
 
+test-linux: $(B)/lagan guests linux-guests ## boot Debian's Linux in QEMU, and let it work (the short runs)
+	tools/install-packages qemu linux
+	tools/linux-tests
+
+test-linux-all: $(B)/lagan guests linux-guests ## the same with the long runs: all load, all kernels that Debian still has
+	tools/install-packages qemu linux
+	tools/linux-tests -a
+
+test-linux-xen: linux-guests ## the same runs, as far as they have one domain, on Debian's Xen
+	tools/install-packages qemu linux
+	tools/linux-tests -x
+
+soak-linux: $(B)/lagan guests linux-guests ## three Linux guests at work for SOAK_MINUTES (60), then the audit and the memory
+	tools/install-packages qemu linux
+	tools/linux-soak $(SOAK_MINUTES)
+
 test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
 	tools/test-xen
 
 # Figures, not verdicts. The image that is measured is the one without assertions.
-bench: guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
+bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
 	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
 	tools/bench $(B)/release/lagan
 
@@ -398,7 +417,7 @@ bench: guests ## boot cost, sizes, instruction counts of frequent services, besi
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/* unittests/mutate unittests/spin/run
+SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
@@ -455,9 +474,9 @@ format: ## let clang-format have its way
 SUB = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: run test test-host test-all test-parts test-all-parts test-reproducible clean help
-run: ## boot several guests side by side in QEMU, and end by itself
-	tools/install-packages build qemu
-	+$(SUB) all guests
+run: ## boot two Debian guests beside one of our own in QEMU, with shells if there is a terminal
+	tools/install-packages build qemu linux
+	+$(SUB) all guests linux-guests
 	tools/demo
 
 test-host: ## unit tests, plain and under each checker, and a short run of the fuzzers
@@ -473,20 +492,21 @@ test: ## everything that has to pass: the image, the unit tests, then the guests
 	+tools/with-totals $(B)/test.log $(SUB) test-parts
 
 test-parts:
-	tools/install-packages build test qemu disc
+	tools/install-packages build test qemu disc linux
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-runner
 	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-qemu
+	+$(SUB) test-linux
 
 test-all: ## the same with the long QEMU runs, the guests on Debian's Xen, and two builds compared
 	mkdir -p $(B)
 	+tools/with-totals $(B)/test-all.log $(SUB) test-all-parts
 
 test-all-parts:
-	tools/install-packages build test qemu disc
+	tools/install-packages build test qemu disc linux
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-reproducible
@@ -495,6 +515,7 @@ test-all-parts:
 	+$(SUB) test-grub-menu
 	+$(SUB) test-xen
 	+$(SUB) test-qemu-all
+	+$(SUB) test-linux-all
 
 test-reproducible: ## build twice, in two directories: the same bytes
 	tools/test-reproducible

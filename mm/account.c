@@ -98,7 +98,7 @@ int account_init(struct account *a, domid_t id, uint64_t max_pages)
 
 void account_destroy(struct account *a)
 {
-    BUG_ON(a->pages || a->first);
+    BUG_ON(a->pages || a->first || a->claim);
     atomic_store(slot_of(a->id), NULL);
 }
 
@@ -145,6 +145,8 @@ static bool take_charge(struct account *a, mfn_t m, uint64_t count)
     if (ok)
         atomic_fetch_add(&a->pages, count);
     spin_unlock(&a->lock);
+    if (ok)
+        heap_hand_over(count);
     return ok;
 }
 
@@ -159,7 +161,7 @@ int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
     /* A first look without the lock, so as not to clear frames in vain. */
     if (a->max_pages < count || a->pages > a->max_pages - count)
         return -XEN_EPERM;
-    if (!heap_alloc(order, (flags & HEAP_LOW) | HEAP_CLEAR, &got))
+    if (!heap_alloc_for(a, order, flags | HEAP_CLEAR, &got))
         return -XEN_ENOMEM;
     if (!take_charge(a, got, count)) {
         heap_free(got, order);
@@ -234,7 +236,8 @@ int account_take(struct account *a, mfn_t m)
         arch_cache_flush_frame(m);
     atomic_store(&f->type, 0);
     f->stamp = 0;
-    atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
+    atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
+    heap_adopt(1);
     return 0;
 }
 
@@ -248,11 +251,17 @@ int account_give(struct account *a, mfn_t m)
 
 int account_share(struct account *a, mfn_t m)
 {
-    uint64_t use = frame_use(FRAME_HYPERVISOR, 0, 0, 1);
+    uint64_t use;
 
-    if (!arch_mfn_valid(m) || !atomic_compare_exchange_strong(&frame_of(m)->use, &use,
-                                                              frame_use(FRAME_SHARED, 0, a->id, 1)))
+    if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
+    use = atomic_load(&frame_of(m)->use);
+    do
+        if (use != frame_use(FRAME_HYPERVISOR, 0, (domid_t)(use >> 32), 1))
+            return -XEN_EINVAL;
+    while (!atomic_compare_exchange_weak(&frame_of(m)->use, &use,
+                                         frame_use(FRAME_SHARED, 0, a->id, 1)));
+    heap_used_for((enum heap_cause)(domid_t)(use >> 32), HEAP_SHARED);
     return 0;
 }
 
@@ -271,7 +280,8 @@ int account_unshare(struct account *a, mfn_t m)
             return -XEN_EINVAL;
         if ((uint32_t)use != 1)
             return -XEN_EBUSY;
-    } while (!atomic_compare_exchange_weak(&f->use, &use, frame_use(FRAME_HYPERVISOR, 0, 0, 1)));
+    } while (!atomic_compare_exchange_weak(&f->use, &use,
+                                           frame_use(FRAME_HYPERVISOR, 0, HEAP_SHARED, 1)));
     atomic_store(&f->type, 0);
     f->stamp = 0;
     cpus = use & FRAME_ABROAD ? cpumask_all() : (cpumask_t){atomic_load(&a->tlb_cpus)};

@@ -25,6 +25,7 @@ struct account {
     _Atomic uint64_t pages; /* changes under the lock, read anywhere */
     uint64_t max_pages;     /* [a-lock] */
     _Atomic bool dying;     /* set under the lock: takes no more frames or pins; cursor is valid */
+    uint64_t claim;         /* [heap lock] free frames that are promised to it: claim.h */
     bool maps_io;           /* [c] may map frames that are not RAM, and RAM in any memory type */
     _Atomic uint64_t tlb_cpus; /* cpumask bits */
     bool l4_copied; /* [c] CPUs walk copies of its L4 tables: each change is told to all of them */
@@ -45,7 +46,7 @@ void accounts_init(void);
 struct account *account_next(unsigned from);
 
 /* Takes 2^order cleared frames from the heap for the account: each is owned, with one reference
- * (the allocation's), on the list and charged. flags: HEAP_LOW. -XEN_ENOMEM, or -XEN_EPERM over
+ * (the allocation's), on the list and charged. flags: HEAP_LOW, HEAP_BITS(). -XEN_ENOMEM, or -XEN_EPERM over
  * max_pages or when dying: nothing changed. */
 int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
 /* Gives up the allocation's reference of an owned frame: it goes back to the heap at once, or when

@@ -212,6 +212,7 @@ unsigned mm_audit(void)
 {
     struct account *a;
 
+    audit.faults = 0;
     if (!audit_begin()) {
         log_warn("mm_audit: no memory to count in\n");
         return 0;
@@ -226,6 +227,11 @@ unsigned mm_audit(void)
         log_warn("mm_audit: no memory to count all in\n");
     audit_end();
     return audit.faults;
+}
+
+bool mm_audit_complete(void)
+{
+    return !audit.no_memory;
 }
 
 uint64_t mm_audit_held(void)

@@ -13,7 +13,7 @@
 #include "mm/exchange.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
-#include "mm/tlbclock.h"
+#include "mm/waiting.h"
 
 /* What the word keeps while the frame is withdrawn. */
 #define KEPT (FRAME_ABROAD | FRAME_UNCACHED)
@@ -50,8 +50,8 @@ void account_reinstate(struct account *a, mfn_t m)
     if (dying) {
         cpumask_t cpus = account_forget(a, m);
 
-        (void)cpus; /* as of now, which is what frames_discard() asks for */
-        frames_discard(a, &m, 1);
+        (void)cpus; /* the same that account_discard() asks for */
+        account_discard(a, m);
     }
 }
 
@@ -75,27 +75,15 @@ bool account_replace(struct account *a, mfn_t old, mfn_t new)
         atomic_store(&n->use, frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED);
     }
     spin_unlock(&a->lock);
+    if (ok)
+        heap_hand_over(1);
     return ok;
 }
 
-void frames_discard(const struct account *a, const mfn_t *frame, unsigned count)
+void account_discard(const struct account *a, mfn_t m)
 {
-    cpumask_t cpus = {atomic_load(&((struct account *)a)->tlb_cpus)};
-
-    for (unsigned i = 0; i < count; i++) {
-        if (frame_of(frame[i])->use & FRAME_ABROAD)
-            cpus = cpumask_all();
-        arch_m2p_set(frame[i], UINT64_MAX);
-    }
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
-    for (unsigned i = 0; i < count; i++) {
-        struct frame *f = frame_of(frame[i]);
-
-        if (f->use & FRAME_UNCACHED)
-            arch_cache_flush_frame(frame[i]);
-        atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
-        heap_free(frame[i], 0);
-    }
+    arch_m2p_set(m, UINT64_MAX);
+    waiting_add(m, frame_of(m)->use & FRAME_ABROAD
+                       ? cpumask_all()
+                       : (cpumask_t){atomic_load(&((struct account *)a)->tlb_cpus)});
 }

@@ -6,10 +6,10 @@
  * page-table entry that points to it, each use by the hypervisor. The count, the owner and the
  * state share one word, so that "is it still his, and does it still exist" and the increment are
  * one atomic step, without a lock. The last put finds nobody left who could take a new one
- * (INV-FRAME-1), and therefore may take its time: it leaves the owner's list, waits until no TLB
- * can hold the frame, and frees it.
+ * (INV-FRAME-1), and therefore may take its time: the frame leaves the owner's list, waits until no
+ * TLB can hold it (waiting.h), and is free.
  *
- * Why the flush at the end needs a stamp of its own, not the one of the type: a read-only mapping
+ * Why the flush at the end does not go by the type's stamp: a read-only mapping
  * holds no type reference, so the type's stamp may be older than the last read-only mapping's end;
  * and through a stale read-only translation a domain would read what the next owner writes.
  */
@@ -17,8 +17,7 @@
 #include <lagan/nospec.h>
 #include "mm/account.h"
 #include "mm/frame.h"
-#include "mm/heap.h"
-#include "mm/tlbclock.h"
+#include "mm/waiting.h"
 
 static bool is_usable(uint64_t use)
 {
@@ -92,17 +91,12 @@ void frame_give_back(mfn_t m, uint64_t use)
 
     BUG_ON((uint32_t)use == 0);
     BUG_ON((use >> 48 & 0xff) != FRAME_OWNED || (use & FRAME_ALLOCATED));
-    atomic_store(&f->use, frame_use(FRAME_WAITING, 0, (domid_t)(use >> 32), 0));
+    atomic_store(&f->use, frame_use(FRAME_WAITING, 0, (domid_t)(use >> 32), 0) |
+                              (use & (FRAME_ABROAD | FRAME_UNCACHED)));
     ASSERT((f->type & UINT32_C(0xffffff)) == 0);
     cpus = account_forget(account_find((domid_t)(use >> 32)), m);
     if (use & FRAME_ABROAD)
         cpus = cpumask_all();
     arch_m2p_set(m, UINT64_MAX);
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
-    if (use & FRAME_UNCACHED)
-        arch_cache_flush_frame(m);
-    atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
-    heap_free(m, 0);
+    waiting_add(m, cpus);
 }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The page allocator: a binary buddy system in two zones, with a cache of single frames on each
- * CPU.
+ * The page allocator's interface: counts, caches, and the way of a request.
  *
- * A free block of 2^order frames is one entry on the list of its zone and order: its first frame
- * says FRAME_FREE_HEAD and the order, the entries of the frames inside stay all zero. So the boot
- * code, which clears the frame table, has no more to do for a range of RAM than to name it:
- * heap_add() cuts it into aligned blocks and touches one entry for each. Two blocks merge when the
- * buddy's first frame is a head of the same order; holes, the hypervisor's own image and frames in
- * use never are, so that nothing else need be known of the machine's map. Zones meet at 4 GiB, a
- * multiple of the largest block.
+ * A request is counted before it is served: `available` loses the frames, and if that would make it
+ * fall below 0, or below what others have claimed, the request is refused at once. Frames are only
+ * counted as available while they can be found, so whoever has been counted in will find frames, if
+ * only singly: on the lists, in some CPU's cache, waiting for a flush, or, for the length of a step
+ * of clearing, with a CPU that scrubs (scrub.c), which is asked to hurry.
  *
  * A CPU's cache takes single frames without the common lock. It is filled by one block of
  * CACHE_BATCH frames, and gives CACHE_BATCH back when it holds CACHE_MAX. Each cache has its own
@@ -17,309 +14,326 @@
  * CPUs keep: memory is never refused while a frame is free. Frames below 4 GiB are cached only
  * where there are no others.
  *
- * Lists are linked by 32-bit frame numbers; 0 ends them, so frame 0 is never in the allocator.
+ * Requests for cleared memory take clean blocks as long as there are any (in the part of memory
+ * they want), and clear others themselves; other requests leave the clean ones alone.
  */
-#include <stdatomic.h>
-
 #include <lagan/lock.h>
-#include "mm/frame.h"
-#include "mm/heap.h"
+#include "mm/account.h"
+#include "mm/claim.h"
+#include "mm/heap_lists.h"
+#include "mm/waiting.h"
 
-enum { ZONE_LOW, ZONE_HIGH, ZONE_COUNT };
-
-#define ZONE_BOUNDARY UINT64_C(0x100000) /* frames: 4 GiB */
-#define CACHE_ORDER   4
-#define CACHE_BATCH   (1U << CACHE_ORDER)
-#define CACHE_MAX     (4 * CACHE_BATCH)
-
-STATIC_ASSERT(ZONE_BOUNDARY % (UINT64_C(1) << HEAP_MAX_ORDER) == 0);
-
-struct zone {
-    uint32_t head[HEAP_MAX_ORDER + 1]; /* [h] frame numbers of the first blocks */
-    uint32_t nonempty;                 /* [h] bit n: head[n] is not 0 */
-    _Atomic uint64_t free;             /* frames on the lists; changes under the lock */
-    _Atomic uint64_t total;            /* frames ever added */
-};
-
-#define MAX_RANGES 64
-
-static struct {
-    struct spinlock lock; /* [h] LK_HEAP */
-    struct zone zone[ZONE_COUNT];
-    /* What heap_add() was given, for the auditor; ranges beyond MAX_RANGES are not audited. */
-    struct {
-        uint64_t start, end;
-    } range[MAX_RANGES];  /* [h] */
-    unsigned range_count; /* [h] */
-} heap;
+#define CACHE_ORDER 4
+#define CACHE_BATCH (1U << CACHE_ORDER)
+#define CACHE_MAX   (4 * CACHE_BATCH)
 
 static struct LAGAN_ALIGNED(64) cache {
     struct spinlock lock; /* LK_HEAP_CACHE */
-    uint32_t head;        /* linked through `next` */
-    _Atomic uint32_t count;
+    uint32_t head[KINDS]; /* linked through `next` */
+    uint32_t count[KINDS];
+    _Atomic uint32_t all; /* both counts: read without the lock */
 } caches[MAX_CPUS];
 
-static unsigned zone_of(uint64_t n)
+/* What came to hand. */
+struct found {
+    uint32_t n; /* 0: nothing */
+    enum heap_kind kind;
+};
+
+/* ---- the lists ---- */
+
+/* What a request would rather have, and what it takes if it must. */
+static const enum heap_kind wish[2][KINDS] = {{DIRTY, VIRGIN, CLEAN}, {CLEAN, DIRTY, VIRGIN}};
+
+static struct found lists_take(uint32_t zones, unsigned order, bool clear)
 {
-    return n < ZONE_BOUNDARY ? ZONE_LOW : ZONE_HIGH;
-}
+    struct found f = {0, CLEAN};
 
-static void set_use(struct frame *f, enum frame_state state, unsigned order, uint32_t refs)
-{
-    atomic_store_explicit(&f->use, frame_use(state, order, 0, refs), memory_order_relaxed);
-}
-
-/* ---- the lists; all under heap.lock ---- */
-
-static void list_push(struct zone *z, uint32_t n, unsigned order)
-{
-    struct frame *f = frame_of(mfn(n));
-
-    set_use(f, FRAME_FREE_HEAD, order, 0);
-    f->prev = 0;
-    f->next = z->head[order];
-    if (f->next)
-        frame_of(mfn(f->next))->prev = n;
-    z->head[order] = n;
-    z->nonempty |= 1U << order;
-}
-
-/* Takes a block off its list; its entry is all zero again (INV-FRAME-4). */
-static void list_take(struct zone *z, uint32_t n, unsigned order)
-{
-    struct frame *f = frame_of(mfn(n));
-
-    ASSERT(frame_state(f) == FRAME_FREE_HEAD && frame_order(f) == order);
-    if (f->prev)
-        frame_of(mfn(f->prev))->next = f->next;
-    else
-        z->head[order] = f->next;
-    if (f->next)
-        frame_of(mfn(f->next))->prev = f->prev;
-    if (!z->head[order])
-        z->nonempty &= ~(1U << order);
-    f->next = f->prev = 0;
-    set_use(f, FRAME_FREE, 0, 0);
-}
-
-static bool is_free_head(uint64_t n, unsigned order)
-{
-    const struct frame *f;
-
-    if (!arch_mfn_valid(mfn(n)))
-        return false;
-    f = frame_of(mfn(n));
-    return frame_state(f) == FRAME_FREE_HEAD && frame_order(f) == order;
-}
-
-/* Gives a block to the lists, merged with its buddies as far as they are free (INV-HEAP-2). */
-static void block_free(uint32_t n, unsigned order)
-{
-    struct zone *z = &heap.zone[zone_of(n)];
-
-    atomic_fetch_add_explicit(&z->free, UINT64_C(1) << order, memory_order_relaxed);
-    while (order < HEAP_MAX_ORDER && is_free_head(n ^ (UINT32_C(1) << order), order)) {
-        list_take(z, n ^ (UINT32_C(1) << order), order);
-        n &= ~(UINT32_C(1) << order);
-        order++;
+    for (unsigned i = 0; i < KINDS && !f.n; i++) {
+        f.kind = wish[clear][i];
+        f.n = block_alloc(zones, order, f.kind);
     }
-    list_push(z, n, order);
+    return f;
 }
 
-/* A block from the smallest that is large enough; the rest goes back to the lists. 0: none. */
-static uint32_t block_alloc(struct zone *z, unsigned order)
+/* From high memory, where the request lets it; then from all of its zones. */
+static struct found lists_alloc(uint32_t zones, unsigned order, bool clear)
 {
-    uint32_t fits = z->nonempty >> order << order, n;
-    unsigned have;
-
-    if (!fits)
-        return 0;
-    have = (unsigned)__builtin_ctz(fits);
-    n = z->head[have];
-    list_take(z, n, have);
-    while (have > order) {
-        have--;
-        list_push(z, n + (UINT32_C(1) << have), have);
-    }
-    atomic_fetch_sub_explicit(&z->free, UINT64_C(1) << order, memory_order_relaxed);
-    return n;
-}
-
-static uint32_t lists_alloc(unsigned order, unsigned flags)
-{
-    uint32_t n = 0;
+    struct found f = {0, CLEAN};
 
     spin_lock(&heap.lock);
-    if (!(flags & HEAP_LOW))
-        n = block_alloc(&heap.zone[ZONE_HIGH], order);
-    if (!n)
-        n = block_alloc(&heap.zone[ZONE_LOW], order);
+    if (heap.has_high && (zones & ZONES_HIGH))
+        f = lists_take(zones & ZONES_HIGH, order, clear);
+    if (!f.n)
+        f = lists_take(zones, order, clear);
     spin_unlock(&heap.lock);
-    return n;
+    return f;
 }
 
 /* ---- the caches ---- */
 
-static void cache_push(struct cache *c, uint32_t n)
+static void cache_push(struct cache *c, uint32_t n, enum heap_kind kind)
 {
     struct frame *f = frame_of(mfn(n));
 
-    set_use(f, FRAME_CACHED, 0, 0);
-    f->next = c->head;
-    c->head = n;
-    atomic_fetch_add_explicit(&c->count, 1, memory_order_relaxed);
+    set_use(f, FRAME_CACHED, 0, kind, 0);
+    f->next = c->head[kind];
+    c->head[kind] = n;
+    c->count[kind]++;
+    atomic_fetch_add_explicit(&c->all, 1, memory_order_relaxed);
 }
 
-static uint32_t cache_pop(struct cache *c)
+static uint32_t cache_pop(struct cache *c, enum heap_kind kind)
 {
-    uint32_t n = c->head;
+    uint32_t n = c->head[kind];
     struct frame *f;
 
     if (!n)
         return 0;
     f = frame_of(mfn(n));
-    c->head = f->next;
+    c->head[kind] = f->next;
     f->next = 0;
-    set_use(f, FRAME_FREE, 0, 0);
-    atomic_fetch_sub_explicit(&c->count, 1, memory_order_relaxed);
+    set_use(f, FRAME_FREE, 0, 0, 0);
+    c->count[kind]--;
+    atomic_fetch_sub_explicit(&c->all, 1, memory_order_relaxed);
     return n;
 }
 
 /* Gives up to `count` frames of a cache, which is locked, back to the lists. */
-static void cache_spill(struct cache *c, unsigned count)
+static void cache_spill(struct cache *c, unsigned count, enum heap_kind kind)
 {
     uint32_t n;
 
     spin_lock(&heap.lock);
-    while (count-- > 0 && (n = cache_pop(c)) != 0)
-        block_free(n, 0);
+    while (count-- > 0 && (n = cache_pop(c, kind)) != 0)
+        block_free(n, 0, kind);
     spin_unlock(&heap.lock);
 }
 
 static void cache_drain(struct cache *c)
 {
     spin_lock(&c->lock);
-    cache_spill(c, UINT_MAX);
+    cache_spill(c, UINT_MAX, DIRTY);
+    cache_spill(c, UINT_MAX, CLEAN);
     spin_unlock(&c->lock);
 }
 
-static uint32_t cache_alloc(void)
+/* The cache has no virgin frames: those count as dirty in it. */
+static struct found cache_alloc(bool clear)
 {
     struct cache *c = &caches[arch_cpu()];
-    uint32_t n;
+    struct found f = {0, clear ? CLEAN : DIRTY};
 
     spin_lock(&c->lock);
-    n = cache_pop(c);
-    if (!n && (n = lists_alloc(CACHE_ORDER, HEAP_ANY)) != 0)
-        for (uint32_t i = CACHE_BATCH - 1; i > 0; i--)
-            cache_push(c, n + i);
+    f.n = cache_pop(c, f.kind);
+    if (!f.n) {
+        f = lists_alloc(heap.has_high ? ZONES_HIGH : ZONES_ALL, CACHE_ORDER, clear);
+        f.kind = f.kind == CLEAN ? CLEAN : DIRTY;
+        for (uint32_t i = CACHE_BATCH - 1; f.n && i > 0; i--)
+            cache_push(c, f.n + i, f.kind);
+    }
+    if (!f.n) {
+        f.kind = clear ? DIRTY : CLEAN;
+        f.n = cache_pop(c, f.kind);
+    }
     spin_unlock(&c->lock);
-    return n;
+    return f;
 }
 
-/* ---- the interface ---- */
-
-void heap_init(void)
+void heap_drain_cpu_cache(void)
 {
-    spin_init(&heap.lock, LK_HEAP);
-    for (unsigned i = 0; i < ZONE_COUNT; i++) {
-        struct zone *z = &heap.zone[i];
+    cache_drain(&caches[arch_cpu()]);
+}
 
-        for (unsigned order = 0; order <= HEAP_MAX_ORDER; order++)
-            z->head[order] = 0;
-        z->nonempty = 0;
-        z->free = z->total = 0;
-    }
+void heap_drain_dirty(void)
+{
+    struct cache *c = &caches[arch_cpu()];
+
+    spin_lock(&c->lock);
+    cache_spill(c, UINT_MAX, DIRTY);
+    spin_unlock(&c->lock);
+}
+
+bool heap_caches_dirty(void)
+{
+    return caches[arch_cpu()].head[DIRTY] != 0; /* a wrong answer does no harm */
+}
+
+static void drain_all(void)
+{
     for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
-        spin_init(&caches[cpu].lock, LK_HEAP_CACHE);
-        caches[cpu].head = 0;
-        caches[cpu].count = 0;
-    }
-    heap.range_count = 0;
-    slab_init();
-}
-
-void heap_add(mfn_t start, mfn_t end)
-{
-    uint64_t n = start.n ? start.n : 1;
-
-    ASSERT(end.n <= UINT32_MAX);
-    spin_lock(&heap.lock);
-    if (heap.range_count < MAX_RANGES) {
-        heap.range[heap.range_count].start = n;
-        heap.range[heap.range_count].end = max_u64(n, end.n);
-    }
-    heap.range_count++;
-    while (n < end.n) {
-        unsigned order = min_u64((uint64_t)__builtin_ctzll(n), HEAP_MAX_ORDER) & 31;
-
-        while (n + (UINT64_C(1) << order) > end.n)
-            order--;
-        heap.zone[zone_of(n)].total += UINT64_C(1) << order;
-        block_free((uint32_t)n, order);
-        n += UINT64_C(1) << order;
-    }
-    spin_unlock(&heap.lock);
-}
-
-static uint32_t take(unsigned order, unsigned flags)
-{
-    uint32_t n = 0;
-
-    if (order == 0 && !(flags & HEAP_LOW))
-        n = cache_alloc();
-    if (!n)
-        n = lists_alloc(order, flags);
-    if (n)
-        return n;
-    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
-        if (atomic_load_explicit(&caches[cpu].count, memory_order_relaxed))
+        waiting_flush_cpu(cpu);
+        if (atomic_load_explicit(&caches[cpu].all, memory_order_relaxed))
             cache_drain(&caches[cpu]);
-    return lists_alloc(order, flags);
+    }
 }
 
-bool heap_alloc(unsigned order, unsigned flags, mfn_t *m)
-{
-    uint8_t *page;
-    uint32_t n;
+/* ---- the way of a request ---- */
 
-    if (order > HEAP_MAX_ORDER || arch_fail_allocation())
-        return false;
-    n = take(order, flags);
-    if (!n)
-        return false;
-    *m = mfn(n);
-    set_use(frame_of(*m), FRAME_HYPERVISOR, order, 1);
-    page = arch_map_frame(*m);
+static uint32_t zones_of(unsigned flags)
+{
+    unsigned bits = flags >> 16;
+
+    if (flags & HEAP_LOW)
+        bits = bits ? (unsigned)min_u64(bits, 32) : 32;
+    if (!bits || bits >= ZONE_COUNT + PAGE_SHIFT)
+        return ZONES_ALL;
+    return bits <= PAGE_SHIFT ? 0 : ~(ZONES_ALL << (bits - PAGE_SHIFT));
+}
+
+/* When the usual places have nothing: what is elsewhere is called in. */
+static struct found search(uint32_t zones, unsigned order, bool clear)
+{
+    struct found f;
+
+    atomic_fetch_add(&heap.wanted, 1);
+    do {
+        bool late = atomic_load(&heap.scrubbing) == 0;
+
+        drain_all();
+        spin_lock(&heap.lock);
+        if (order)
+            blocks_unite(zones, order);
+        spin_unlock(&heap.lock);
+        f = lists_alloc(zones, order, clear);
+        /* A single frame that was counted for us, and may be anywhere, is somewhere. */
+        if (f.n || (late && (order || zones != ZONES_ALL)))
+            break;
+        arch_relax();
+    } while (1);
+    atomic_fetch_sub(&heap.wanted, 1);
+    return f;
+}
+
+static struct found take(unsigned order, unsigned flags)
+{
+    bool clear = flags & HEAP_CLEAR;
+    uint32_t zones = zones_of(flags);
+    struct found f = {0, CLEAN};
+
+    if (!zones)
+        return f;
+    if (order == 0 && zones == ZONES_ALL)
+        f = cache_alloc(clear);
+    if (!f.n)
+        f = lists_alloc(zones, order, clear);
+    return f.n ? f : search(zones, order, clear);
+}
+
+static void make_ready(struct found f, unsigned order, unsigned flags)
+{
+    uint8_t *page = arch_map_frame(mfn(f.n));
+
+    if ((flags & HEAP_CLEAR) && f.kind == CLEAN) {
+        arch_unpoison_zeroes(page, PAGE_SIZE << order);
+        return;
+    }
     arch_unpoison(page, PAGE_SIZE << order);
     if (flags & HEAP_CLEAR)
         for (uint64_t i = 0; i < UINT64_C(1) << order; i++)
             arch_clear_page(page + i * PAGE_SIZE);
+}
+
+bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m)
+{
+    uint64_t count = UINT64_C(1) << (order & 31), from_claim;
+    unsigned cause = flags >> 8 & 0xff;
+    struct found f;
+
+    if (order > HEAP_MAX_ORDER || arch_fail_allocation() || !claim_reserve(a, count, &from_claim))
+        return false;
+    f = take(order, flags);
+    if (!f.n) {
+        claim_unreserve(a, count, from_claim);
+        return false;
+    }
+    atomic_fetch_add_explicit(&heap.used[cause], count, memory_order_relaxed);
+    *m = mfn(f.n);
+    set_use(frame_of(*m), FRAME_HYPERVISOR, order, cause, 1);
+    make_ready(f, order, flags);
     return true;
 }
 
-void heap_free(mfn_t m, unsigned order)
+bool heap_alloc(unsigned order, unsigned flags, mfn_t *m)
+{
+    return heap_alloc_for(NULL, order, flags, m);
+}
+
+/* Nothing remembers what the frame was, and its content is nobody's. */
+static void forget(struct frame *f)
+{
+    arch_poison(arch_map_frame(frame_mfn(f)), PAGE_SIZE);
+    atomic_store_explicit(&f->type, 0, memory_order_relaxed);
+    f->stamp = 0;
+}
+
+/* To the cache or the lists. */
+static void put(mfn_t m, unsigned order)
 {
     struct cache *c = &caches[arch_cpu()];
     struct frame *f = frame_of(m);
 
-    /* Freeing twice, or something else than was allocated, would hand one frame to two owners. */
-    BUG_ON(f->use != frame_use(FRAME_HYPERVISOR, order, 0, 1));
-    arch_poison(arch_map_frame(m), PAGE_SIZE << order);
-    atomic_store_explicit(&f->type, 0, memory_order_relaxed);
-    f->stamp = 0;
-    if (order || (zone_of(m.n) == ZONE_LOW && heap.zone[ZONE_HIGH].total)) {
-        set_use(f, FRAME_FREE, 0, 0);
+    forget(f);
+    if (order)
+        arch_poison(arch_map_frame(m), PAGE_SIZE << order);
+    if (order || (zone_of(m.n) < ZONE_4G && heap.has_high)) {
+        set_use(f, FRAME_FREE, 0, 0, 0);
         spin_lock(&heap.lock);
-        block_free((uint32_t)m.n, order);
+        block_free((uint32_t)m.n, order, DIRTY);
         spin_unlock(&heap.lock);
-        return;
+    } else {
+        spin_lock(&c->lock);
+        cache_push(c, (uint32_t)m.n, DIRTY);
+        if (c->count[DIRTY] >= CACHE_MAX)
+            cache_spill(c, CACHE_BATCH, DIRTY);
+        spin_unlock(&c->lock);
     }
-    spin_lock(&c->lock);
-    cache_push(c, (uint32_t)m.n);
-    if (c->count >= CACHE_MAX)
-        cache_spill(c, CACHE_BATCH);
-    spin_unlock(&c->lock);
+}
+
+void heap_free(mfn_t m, unsigned order)
+{
+    uint64_t use = frame_of(m)->use;
+    unsigned cause = (domid_t)(use >> 32);
+
+    /* Freeing twice, or something else than was allocated, would hand one frame to two owners. */
+    BUG_ON(cause >= HEAP_CAUSES || use != frame_use(FRAME_HYPERVISOR, order, (domid_t)cause, 1));
+    put(m, order);
+    atomic_fetch_sub_explicit(&heap.used[cause], UINT64_C(1) << order, memory_order_relaxed);
+    atomic_fetch_add(&heap.available, UINT64_C(1) << order);
+}
+
+void heap_take_back(uint32_t first)
+{
+    uint32_t next;
+
+    spin_lock(&heap.lock);
+    for (uint32_t n = first; n; n = next) {
+        struct frame *f = frame_of(mfn(n));
+
+        BUG_ON(frame_state(f) != FRAME_WAITING || frame_refs(f));
+        next = f->next;
+        f->next = 0;
+        forget(f);
+        set_use(f, FRAME_FREE, 0, 0, 0);
+        block_free(n, 0, DIRTY);
+    }
+    spin_unlock(&heap.lock);
+}
+
+void heap_hand_over(uint64_t frames)
+{
+    atomic_fetch_sub_explicit(&heap.used[HEAP_OTHER], frames, memory_order_relaxed);
+}
+
+void heap_adopt(uint64_t frames)
+{
+    atomic_fetch_add_explicit(&heap.used[HEAP_OTHER], frames, memory_order_relaxed);
+}
+
+void heap_used_for(enum heap_cause old, enum heap_cause new)
+{
+    atomic_fetch_sub_explicit(&heap.used[old], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&heap.used[new], 1, memory_order_relaxed);
 }
 
 void *page_alloc(unsigned order, unsigned flags)
@@ -335,91 +349,79 @@ void page_free(void *p, unsigned order)
         heap_free(arch_frame_of(p), order);
 }
 
+/* ---- boot ---- */
+
+void heap_init(void)
+{
+    heap = (struct heap){.range_count = 0};
+    spin_init(&heap.lock, LK_HEAP);
+    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
+        caches[cpu] = (struct cache){.all = 0};
+        spin_init(&caches[cpu].lock, LK_HEAP_CACHE);
+    }
+    waiting_init();
+    slab_init();
+}
+
+void heap_add(mfn_t start, mfn_t end)
+{
+    uint64_t n = start.n ? start.n : 1, count = end.n > n ? end.n - n : 0;
+
+    ASSERT(end.n <= UINT32_MAX);
+    spin_lock(&heap.lock);
+    if (heap.range_count < HEAP_RANGES) {
+        heap.range[heap.range_count].start = n;
+        heap.range[heap.range_count].end = n + count;
+    }
+    heap.range_count++;
+    heap.has_high |= count && zone_of(end.n - 1) >= ZONE_4G;
+    range_free(n, n + count, VIRGIN);
+    spin_unlock(&heap.lock);
+    atomic_fetch_add(&heap.total, count);
+    atomic_fetch_add(&heap.available, count);
+}
+
+/* ---- counts ---- */
+
 uint64_t heap_free_pages(void)
 {
-    uint64_t sum = heap.zone[ZONE_LOW].free + heap.zone[ZONE_HIGH].free;
-
-    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
-        sum += caches[cpu].count;
-    return sum;
+    return heap.available;
 }
 
 uint64_t heap_total_pages(void)
 {
-    return heap.zone[ZONE_LOW].total + heap.zone[ZONE_HIGH].total;
+    return heap.total;
 }
 
-void heap_drain_cpu_cache(void)
+uint64_t heap_used_pages(enum heap_cause cause)
 {
-    cache_drain(&caches[arch_cpu()]);
+    return heap.used[cause];
 }
 
-/* ---- the auditor ---- */
-
-#define AUDIT(cond, what, n)                                                \
-    do {                                                                    \
-        if (!(cond))                                                        \
-            arch_panic("heap: %s at frame %#lx", what, (unsigned long)(n)); \
-    } while (0)
-
-static uint64_t audit_lists(unsigned zone)
+uint64_t heap_dirty_pages(void)
 {
-    const struct zone *z = &heap.zone[zone];
+    return heap.count[DIRTY];
+}
+
+uint64_t heap_clean_pages(void)
+{
+    return heap.count[CLEAN];
+}
+
+uint64_t caches_audit(void)
+{
     uint64_t sum = 0;
 
-    for (unsigned order = 0; order <= HEAP_MAX_ORDER; order++) {
-        AUDIT(!z->head[order] == !(z->nonempty >> order & 1), "nonempty bit wrong", z->head[order]);
-        for (uint32_t n = z->head[order], prev = 0; n; prev = n, n = frame_of(mfn(n))->next) {
-            AUDIT(is_free_head(n, order), "INV-HEAP-1: not a free block", n);
-            AUDIT(frame_of(mfn(n))->prev == prev, "links broken", n);
-            AUDIT(n % (UINT32_C(1) << order) == 0 && zone_of(n) == zone, "misplaced block", n);
-            AUDIT(order == HEAP_MAX_ORDER || !is_free_head(n ^ (UINT32_C(1) << order), order),
-                  "INV-HEAP-2: buddies apart", n);
-            for (uint32_t i = 1; i < UINT32_C(1) << order; i++)
-                AUDIT(frame_of(mfn(n + i))->use == 0, "INV-FRAME-4: entry in a free block", n + i);
-            sum += UINT64_C(1) << order;
-        }
-    }
-    AUDIT(sum == z->free, "INV-HEAP-3: free count", zone);
-    return sum;
-}
-
-/* Walks the frame table from the first to the last frame of a range, block by block: what is not on
- * a list must be in use. A block that merged with one of the next range ends there. */
-static uint64_t audit_used(uint64_t n, uint64_t end)
-{
-    uint64_t used = 0;
-
-    while (n < end) {
-        const struct frame *f = frame_of(mfn(n));
-        unsigned order = 0;
-
-        if (frame_state(f) == FRAME_FREE_HEAD || frame_state(f) == FRAME_HYPERVISOR)
-            order = frame_order(f);
-        if (frame_state(f) == FRAME_HYPERVISOR || frame_state(f) == FRAME_OWNED ||
-            frame_state(f) == FRAME_SHARED || frame_state(f) == FRAME_WAITING)
-            used += UINT64_C(1) << order;
-        n += UINT64_C(1) << order;
-    }
-    return used;
-}
-
-void heap_audit(void)
-{
-    uint64_t sum = audit_lists(ZONE_LOW) + audit_lists(ZONE_HIGH);
-
-    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
+    for (unsigned i = 0; i < MAX_CPUS * KINDS; i++) {
+        const struct cache *c = &caches[i / KINDS];
         uint32_t count = 0;
 
-        for (uint32_t n = caches[cpu].head; n; n = frame_of(mfn(n))->next, count++)
-            AUDIT(frame_state(frame_of(mfn(n))) == FRAME_CACHED, "INV-HEAP-1: not cached", n);
-        AUDIT(count == caches[cpu].count, "INV-HEAP-3: cache count", cpu);
+        for (uint32_t n = c->head[i % KINDS]; n; n = frame_of(mfn(n))->next, count++)
+            AUDIT(frame_of(mfn(n))->use == frame_use(FRAME_CACHED, 0, (domid_t)(i % KINDS), 0),
+                  "INV-HEAP-1: not cached", n);
+        AUDIT(count == c->count[i % KINDS], "INV-HEAP-3: cache count", i);
         sum += count;
+        AUDIT(c->all == c->count[DIRTY] + c->count[CLEAN], "INV-HEAP-3: cache sum", i);
     }
-    if (heap.range_count <= MAX_RANGES) {
-        for (unsigned i = 0; i < heap.range_count; i++)
-            sum += audit_used(heap.range[i].start, heap.range[i].end);
-        AUDIT(sum == heap_total_pages(), "INV-HEAP-1: frames lost or counted twice", sum);
-    }
-    slab_audit();
+    return sum;
 }

@@ -10,8 +10,24 @@
  * states of type.c, and each of them has a way down.
  */
 #include <lagan/arch.h>
-#include "mm/account.h"
+#include "mm/claim.h"
 #include "mm/type_state.h"
+
+/* From here on it takes no frames, pins or claims. */
+static void account_begin_to_die(struct account *a)
+{
+    bool first;
+
+    spin_lock(&a->lock);
+    first = !a->dying;
+    if (first) {
+        a->dying = true;
+        a->cursor = a->first;
+    }
+    spin_unlock(&a->lock);
+    if (first)
+        claim_end(a);
+}
 
 /* The frame at the cursor, with a reference; false at the end of the list. */
 static bool next_frame(struct account *a, mfn_t *m)
@@ -19,10 +35,6 @@ static bool next_frame(struct account *a, mfn_t *m)
     bool found = false;
 
     spin_lock(&a->lock);
-    if (!a->dying) {
-        a->dying = true;
-        a->cursor = a->first;
-    }
     while (a->cursor && !found) {
         *m = mfn(a->cursor);
         found = frame_get(*m, a->id);
@@ -62,6 +74,7 @@ int account_relinquish(struct account *a)
 {
     mfn_t m = MFN_INVALID;
 
+    account_begin_to_die(a);
     while (next_frame(a, &m)) {
         int rc = give_up(a, m);
 

@@ -20,6 +20,8 @@
  */
 #include <stdatomic.h>
 
+#include <lagan/arch.h>
+#include "arch_inline.h"
 #include "mm/tlbclock.h"
 
 static struct {
@@ -60,6 +62,49 @@ cpumask_t tlb_stale_cpus(uint32_t stamp, cpumask_t cpus)
         if (atomic_load(&tlb_clock.last[cpu]) <= then)
             stale.bits |= UINT64_C(1) << cpu;
     return stale;
+}
+
+/* ---- flushing and counting ---- */
+
+/* Each CPU counts for itself. */
+static struct counter {
+    _Atomic uint64_t uses_ended, flushes, ipis, ipis_naive;
+} LAGAN_ALIGNED(64) counter[MAX_CPUS][TLB_CAUSES];
+
+static void add(_Atomic uint64_t *own, uint64_t n)
+{
+    uint64_t before = atomic_load_explicit(own, memory_order_relaxed);
+
+    atomic_store_explicit(own, before + n, memory_order_relaxed);
+}
+
+void tlb_flush_stale(enum tlb_cause cause, unsigned uses, uint32_t stamp, cpumask_t cpus)
+{
+    struct counter *c = &counter[arch_cpu()][cause];
+    cpumask_t self = cpumask_of(arch_cpu()), stale = tlb_stale_cpus(stamp, cpus);
+
+    add(&c->uses_ended, uses);
+    add(&c->ipis_naive, (uint64_t)uses * cpumask_count(cpumask_without(cpus, self)));
+    if (cpumask_empty(stale))
+        return;
+    add(&c->flushes, 1);
+    add(&c->ipis, cpumask_count(cpumask_without(stale, self)));
+    arch_tlb_flush(stale);
+}
+
+struct tlb_counts tlb_counts(enum tlb_cause cause)
+{
+    struct tlb_counts sum = {0};
+
+    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
+        struct counter *c = &counter[cpu][cause];
+
+        sum.uses_ended += atomic_load_explicit(&c->uses_ended, memory_order_relaxed);
+        sum.flushes += atomic_load_explicit(&c->flushes, memory_order_relaxed);
+        sum.ipis += atomic_load_explicit(&c->ipis, memory_order_relaxed);
+        sum.ipis_naive += atomic_load_explicit(&c->ipis_naive, memory_order_relaxed);
+    }
+    return sum;
 }
 
 void tlb_clock_set(uint64_t now)

@@ -101,15 +101,13 @@ static void flush_former_use(struct frame *f, enum frame_type was, enum frame_ty
     struct account *a;
     cpumask_t cpus;
 
-    if (was == now || was == TYPE_NONE || f->stamp == 0)
+    if (was == now || was == TYPE_NONE)
         return;
     a = account_find(frame_owner(f));
     cpus = arch_online_cpus();
     if (a && !(f->use & FRAME_ABROAD))
         cpus = cpumask_and(cpus, (cpumask_t){atomic_load(&a->tlb_cpus)});
-    cpus = tlb_stale_cpus(f->stamp, cpus);
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
+    tlb_flush_stale(TLB_TYPE_CHANGE, 1, f->stamp, cpus);
 }
 
 static int check_content(struct frame *f, enum frame_type type, unsigned *cursor)

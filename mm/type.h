@@ -94,6 +94,8 @@ int table_walk_l1(mfn_t l4, uint64_t va, mfn_t *l1) LAGAN_MUST_CHECK;
  * clean; prints and returns the number of faults otherwise. Nothing else may change memory
  * meanwhile. */
 unsigned mm_audit(void);
+/* Of the last mm_audit(): there was memory enough to count everything. */
+bool mm_audit_complete(void);
 /* Of the last mm_audit(): general references that no allocation, entry, pin or partial state
  * explains. They are those of vCPUs, descriptor tables and the like; a test knows how many there
  * must be. */

@@ -8,6 +8,7 @@
 #include "arch_current.h"
 #include "mm/frame.h"
 #include "unittests/core_world.h"
+#include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/power.h"
 #include "xen/arch/x86/watchdog.h"
 #include "xen/arch/x86/pv_vcpu.h"
@@ -129,17 +130,21 @@ void machine_qemu_exit(uint32_t value)
     core_exit_status = (int)value;
 }
 
+uint64_t core_released;
+
+void hvmap_release(uint64_t start, uint64_t end)
+{
+    core_released += end - start;
+}
+
 void watchdog_touch(void)
 {
 }
 
 /* The host's libraries run where they were made for. */
-void foreign_begin(void)
+int foreign_call(int (*function)(void *argument), void *argument)
 {
-}
-
-void foreign_end(void)
-{
+    return function(argument);
 }
 
 void machine_power_off(void)

@@ -86,6 +86,9 @@ static inline void *core_at(uint64_t offset)
 struct pv_start;
 extern struct pv_start core_started;
 
+/* Bytes of boot modules that were given to the heap. */
+extern uint64_t core_released;
+
 /* The end of the host: bootdomains' statement ends here with a status, or with CORE_RUNNING. */
 #define CORE_RUNNING (-1)
 extern jmp_buf *core_power_off;

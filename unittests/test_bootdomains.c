@@ -70,7 +70,7 @@ static void two_domains(void)
 
     start(6000);
     module("domain name=a mem=5M vcpus=2 weight=512 cap=50 cpus=1 maxmem=6M -- hello world");
-    module("domain name=b mem=5M ramdisk=r");
+    module("domain name=b mem=5M ramdisk=r on_reboot=destroy");
     module("ramdisk name=r");
     CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
     CU_ASSERT_EQUAL(domain_count(), 2);
@@ -110,6 +110,170 @@ static void verdicts(void)
         end_domain(1, table[i].reason);
         CU_ASSERT_EQUAL(host_runs(1000000), table[i].status);
         CU_ASSERT(said(host_log(), table[i].text));
+    }
+}
+
+/* A domain that reboots is there again, under another id; one that does nothing else is given up. */
+static void reboots(void)
+{
+    start(6000);
+    module("domain name=a mem=5M vcpus=2");
+    module("domain name=b mem=5M");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    for (domid_t id = 3; id < 7; id++) {
+        struct domain *d;
+
+        end_domain(id == 3 ? 1 : id - 1, SHUTDOWN_reboot);
+        CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+        d = domain_find(id);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+        CU_ASSERT(strcmp(d->name, "a") == 0 && d->vcpu_count == 2 && d->account.pages == 1280);
+        CU_ASSERT(d->pause_count == 0 && domain_count() == 2);
+        core_settle();
+        CU_ASSERT(core_runs(d->vcpu[0]));
+        domain_put(d);
+        core_audit();
+    }
+    (void)host_log();
+    end_domain(6, SHUTDOWN_reboot);
+    CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+    CU_ASSERT(said(host_log(), "domain a ended: error: it ends soon after each start"));
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    end_domain(2, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), 0x11);
+    CU_ASSERT(said(host_log(), "1 poweroff, 5 reboot, 0 suspend, 0 crash, 0 other, 1 not started"));
+}
+
+/* One that runs for a while between its reboots may do so for ever. */
+static void slow_reboots(void)
+{
+    start(6000);
+    module("domain name=a mem=5M");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    for (domid_t id = 1; id < 20; id++) {
+        end_domain(id, SHUTDOWN_reboot);
+        CU_ASSERT_EQUAL(host_runs(id % 4 ? 1000000000 : 11000000000), CORE_RUNNING);
+        CU_ASSERT_EQUAL(domain_count(), 1);
+    }
+    end_domain(20, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), 0x10);
+}
+
+/* What the line says becomes of it. */
+static void actions(void)
+{
+    static const struct {
+        const char *line;
+        int reason;
+        bool again;
+    } table[] = {
+        {"domain name=a mem=5M on_reboot=destroy", SHUTDOWN_reboot, false},
+        {"domain name=a mem=5M on_reboot=restart", SHUTDOWN_reboot, true},
+        {"domain name=a mem=5M on_reboot=restart", SHUTDOWN_crash, false},
+        {"domain name=a mem=5M on_reboot=destroy on_crash=restart", SHUTDOWN_crash, true},
+        {"domain name=a mem=5M on_crash=restart", SHUTDOWN_watchdog, true},
+        {"domain name=a mem=5M on_crash=restart", SHUTDOWN_poweroff, false},
+        {"domain name=a mem=5M on_crash=restart", SHUTDOWN_suspend, false},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+        start(6000);
+        module(table[i].line);
+        CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+        end_domain(1, table[i].reason);
+        CU_ASSERT_EQUAL(host_runs(100000000) == CORE_RUNNING, table[i].again);
+        CU_ASSERT_EQUAL(domain_count(), table[i].again);
+        if (table[i].again) {
+            end_domain(2, SHUTDOWN_poweroff);
+            CU_ASSERT(host_runs(100000000) != CORE_RUNNING);
+        }
+    }
+}
+
+/* When a domain cannot be built anew, that is said, and nothing of it is left. */
+static void no_second_time(void)
+{
+    struct domain *d;
+    mfn_t m;
+
+    start(6000);
+    module("domain name=a mem=8M");
+    module("domain name=b mem=5M maxmem=20M");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    d = domain_find(2);
+    end_domain(1, SHUTDOWN_reboot);
+    while (domain_count() == 2) /* until nothing of it is left, and the new one is not there yet */
+        CU_ASSERT_EQUAL_FATAL(host_runs(50000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    while (heap_free_pages() > 1000)
+        CU_ASSERT_EQUAL_FATAL(account_alloc(&d->account, 0, HEAP_ANY, &m), 0);
+    domain_put(d);
+    (void)host_log();
+    CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+    CU_ASSERT(said(host_log(), "domain a ended: error: not enough free memory"));
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    core_audit();
+    end_domain(2, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), 0x11);
+}
+
+/* Modules' memory is the heap's as soon as nobody can be built from them. */
+static void modules_are_freed(void)
+{
+    static _Alignas(4096) uint8_t copies[5][ELF_KIT_BYTES];
+
+    start(6000);
+    module("domain name=a mem=5M on_reboot=destroy");
+    module("domain name=b mem=5M ramdisk=r");
+    module("ramdisk name=r");
+    module("ramdisk name=nobodys");
+    module("domain name=bad");
+    for (unsigned i = 0; i < info.module_count; i++) {
+        uint64_t at = (uint64_t)copies[i] - VA_DIRECT;
+
+        memcpy(copies[i], elf_kit_file, ELF_KIT_BYTES);
+        info.module[i].start = at;
+        info.module[i].end = at + ELF_KIT_BYTES;
+    }
+    info.map[info.map_count++] = (struct boot_range){0x100000, UINT64_MAX, BOOT_RAM};
+    core_released = 0;
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    CU_ASSERT_EQUAL(core_released, 3 * ELF_KIT_BYTES);
+    end_domain(1, SHUTDOWN_reboot);
+    CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(core_released, 3 * ELF_KIT_BYTES);
+    end_domain(2, SHUTDOWN_reboot);
+    CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(core_released, 3 * ELF_KIT_BYTES);
+    end_domain(3, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), 0x11);
+    CU_ASSERT_EQUAL(core_released, 5 * ELF_KIT_BYTES);
+}
+
+/* Modules at odd places stay for good. */
+static void odd_modules(void)
+{
+    static const struct {
+        struct boot_range ram;
+        int64_t move; /* of the second module */
+    } table[] = {
+        {{0x100000, UINT64_MAX, BOOT_RESERVED}, 0x100000},
+        {{0x100000, 0x200000, BOOT_RAM}, 0x100000},
+        {{0x100000, UINT64_MAX, BOOT_RAM}, 0x1000}, /* over the first */
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+        start(6000);
+        module("domain name=a mem=5M on_reboot=destroy");
+        module("ramdisk name=r");
+        info.module[1].start += (uint64_t)table[i].move;
+        info.module[1].end += (uint64_t)table[i].move;
+        info.map[info.map_count++] = table[i].ram;
+        core_released = 0;
+        CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+        CU_ASSERT_EQUAL(core_released, 0);
+        end_domain(1, SHUTDOWN_poweroff);
+        CU_ASSERT_EQUAL(host_runs(100000000), 0x10);
     }
 }
 
@@ -213,10 +377,20 @@ static void sixty_four(void)
 }
 
 static const struct test_case cases[] = {
-    {"two domains", two_domains},       {"verdicts", verdicts},
-    {"lost memory", lost_memory},       {"faults are named", faults_are_named},
-    {"nothing to run", nothing_to_run}, {"the control domain", control_domain},
-    {"sixty-four domains", sixty_four}, {NULL, NULL},
+    {"reboots", reboots},
+    {"reboots now and then", slow_reboots},
+    {"on_reboot and on_crash", actions},
+    {"it cannot be built anew", no_second_time},
+    {"modules are freed", modules_are_freed},
+    {"modules at odd places", odd_modules},
+    {"two domains", two_domains},
+    {"verdicts", verdicts},
+    {"lost memory", lost_memory},
+    {"faults are named", faults_are_named},
+    {"nothing to run", nothing_to_run},
+    {"the control domain", control_domain},
+    {"sixty-four domains", sixty_four},
+    {NULL, NULL},
 };
 
 const struct suite suite_bootdomains = {"bootdomains", cases, NULL, NULL};

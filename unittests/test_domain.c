@@ -52,7 +52,7 @@ static int try(struct domain_config config)
 static void refusals(void)
 {
     struct domain_config config = usual;
-    struct domain *d;
+    struct domain *d, *round;
 
     core_start(PAGES);
     config.vcpus = 0;
@@ -79,12 +79,16 @@ static void refusals(void)
     CU_ASSERT_EQUAL(try(config), 0);
     CU_ASSERT_EQUAL_FATAL(domain_create(&config, &d), 0);
     CU_ASSERT_EQUAL(try(config), -XEN_EEXIST);
+    config.id = DOMID_INVALID;
+    CU_ASSERT_EQUAL_FATAL(domain_create(&config, &round), 0);
+    CU_ASSERT_EQUAL(round->id, 1); /* behind the last comes the first */
+    core_kill(round);
     core_kill(d);
     /* The register of accounts keeps a page for those high ids. */
     CU_ASSERT_EQUAL(domain_count(), 0);
 }
 
-/* Ids go up, gaps are filled, explicit ones are respected. */
+/* Ids go up and round; explicit ones are respected. */
 static void ids(void)
 {
     struct domain_config config = usual;
@@ -95,12 +99,15 @@ static void ids(void)
         config.id = i == 2 ? 7 : i == 4 ? 0 : DOMID_INVALID;
         CU_ASSERT_EQUAL_FATAL(domain_create(&config, &d[i]), 0);
     }
-    CU_ASSERT(d[0]->id == 1 && d[1]->id == 2 && d[2]->id == 7 && d[3]->id == 3 && d[4]->id == 0);
+    CU_ASSERT(d[0]->id == 1 && d[1]->id == 2 && d[2]->id == 7 && d[3]->id == 8 && d[4]->id == 0);
     core_kill(d[1]);
     CU_ASSERT_PTR_NULL(domain_find(2));
     config.id = DOMID_INVALID;
     CU_ASSERT_EQUAL_FATAL(domain_create(&config, &d[1]), 0);
     CU_ASSERT_EQUAL(d[1]->id, 2);
+    core_kill(d[1]);
+    CU_ASSERT_EQUAL_FATAL(domain_create(&config, &d[1]), 0);
+    CU_ASSERT_EQUAL(d[1]->id, 3); /* not the one that has just been used */
     for (unsigned id = 0, seen = 0; seen < 5; seen++) {
         struct domain *next = domain_find_next((domid_t)id);
 
@@ -109,7 +116,7 @@ static void ids(void)
         id = next->id + 1u;
         domain_put(next);
     }
-    CU_ASSERT_PTR_NULL(domain_find_next(8));
+    CU_ASSERT_PTR_NULL(domain_find_next(DOMID_FIRST_RESERVED));
     for (unsigned i = 0; i < 5; i++)
         core_kill(d[i]);
     core_end();

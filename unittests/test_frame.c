@@ -2,6 +2,8 @@
  *
  * General references.
  */
+#include "mm/tlbclock.h"
+#include "mm/waiting.h"
 #include "unittests/mm_kit.h"
 
 static void test_get(void)
@@ -87,19 +89,56 @@ static void test_flush_on_free(void)
         CU_ASSERT_EQUAL(table_set(&kit_a, s.l1[i], 1, 0, false), 0);
     before = host_tlb_flush_count();
     CU_ASSERT_EQUAL(table_set(&kit_a, s.l1[KIT_L1 - 1], 1, 0, false), 0);
+    waiting_flush();
     CU_ASSERT_EQUAL(host_tlb_flush_count() - before, 2); /* CPUs 0 and 1 */
     kit_check(0);
     before = host_tlb_flush_count();
     m = kit_frame(&kit_a);
     CU_ASSERT_EQUAL(account_release(&kit_a, m), 0);
+    waiting_flush();
     CU_ASSERT_EQUAL(host_tlb_flush_count() - before, 2);
     m = kit_frame(&kit_a);
     frame_note_abroad(m);
     before = host_tlb_flush_count();
     CU_ASSERT_EQUAL(account_release(&kit_a, m), 0);
+    waiting_flush();
     CU_ASSERT_EQUAL(host_tlb_flush_count() - before, HOST_CPUS);
     for (unsigned i = 0; i < 3; i++)
         host_tlb_load(i, NULL, mfn(0));
+    kit_end();
+}
+
+/* What was flushed, and what it would have been without stamps. */
+static void test_flush_counts(void)
+{
+    struct tlb_counts before, after;
+    mfn_t m;
+
+    kit_start(64);
+    account_cpu_enter(&kit_a, 0);
+    account_cpu_enter(&kit_a, 1);
+    account_cpu_enter(&kit_a, 2);
+    m = kit_frame(&kit_a);
+    for (unsigned round = 0; round < 2; round++) {
+        CU_ASSERT_EQUAL(frame_get_writable(m, 1), 0);
+        frame_put_writable(m);
+        if (round)
+            arch_tlb_flush((cpumask_t){2}); /* CPU 1 has flushed in between, by itself */
+        before = tlb_counts(TLB_TYPE_CHANGE);
+        CU_ASSERT_EQUAL(table_pin(&kit_a, m, 1), 0);
+        after = tlb_counts(TLB_TYPE_CHANGE);
+        CU_ASSERT_EQUAL(after.uses_ended - before.uses_ended, 1);
+        CU_ASSERT_EQUAL(after.flushes - before.flushes, 1);
+        CU_ASSERT_EQUAL(after.ipis - before.ipis, round ? 1 : 2);
+        CU_ASSERT_EQUAL(after.ipis_naive - before.ipis_naive, 2);
+        CU_ASSERT_EQUAL(table_unpin(&kit_a, m), 0);
+    }
+    before = tlb_counts(TLB_FREE);
+    CU_ASSERT_EQUAL(account_release(&kit_a, m), 0);
+    waiting_flush();
+    after = tlb_counts(TLB_FREE);
+    CU_ASSERT_EQUAL(after.uses_ended - before.uses_ended, 1);
+    CU_ASSERT_EQUAL(after.ipis_naive - before.ipis_naive, 2);
     kit_end();
 }
 
@@ -108,6 +147,7 @@ static const struct test_case cases[] = {
     {"the count is full", test_full},
     {"the last put", test_last_put},
     {"flush before a frame is free", test_flush_on_free},
+    {"flushes are counted", test_flush_counts},
     {0},
 };
 const struct suite suite_frame = {"frame", cases, NULL, NULL};

@@ -2,8 +2,11 @@
  *
  * The page allocator.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "mm/claim.h"
+#include "mm/scrub.h"
 #include "unittests/mm_kit.h"
 #include "unittests/model_heap.h"
 
@@ -158,52 +161,124 @@ static void test_failure_injection(void)
     heap_audit();
 }
 
-static void model_step(struct model_heap *h, uint64_t *r)
+/* What the hypervisor took, and what an account has and has claimed. */
+struct model_host {
+    struct model_heap h;
+    uint64_t limit; /* of frames, in all */
+    uint64_t claim;
+    mfn_t own[200];
+    unsigned own_count;
+};
+
+static void model_hypervisor(struct model_host *s, uint64_t *r)
 {
-    unsigned order = (unsigned)(kit_random(r) % 7);
+    unsigned order = kit_random(r) % 3 ? 0 : (unsigned)(kit_random(r) % 7);
+    uint64_t unclaimed = s->limit - s->h.used - s->own_count - s->claim;
     mfn_t m;
 
-    host_enter_cpu((unsigned)kit_random(r) % HOST_CPUS);
-    if (kit_random(r) % 3)
-        order = 0;
-    if (h->count < MODEL_BLOCKS && kit_random(r) % 100 < 52) {
-        if (!heap_alloc(order, kit_random(r) % 4 ? 0 : HEAP_LOW, &m))
+    if (s->h.count < MODEL_BLOCKS && kit_random(r) % 100 < 52) {
+        unsigned flags = (kit_random(r) % 4 ? 0 : HEAP_LOW) | (kit_random(r) % 2 ? HEAP_CLEAR : 0);
+
+        if (!heap_alloc(order, flags, &m)) {
+            CU_ASSERT(order || (flags & HEAP_LOW) || unclaimed == 0);
             return;
+        }
+        CU_ASSERT(unclaimed >= UINT64_C(1) << order);
         CU_ASSERT_EQUAL(m.n % (1U << order), 0);
-        CU_ASSERT_FALSE(model_heap_overlaps(h, m.n, order));
-        model_heap_take(h, m.n, order);
-    } else if (h->count) {
-        struct model_block b = model_heap_give(h, (unsigned)kit_random(r) % h->count);
+        CU_ASSERT_FALSE(model_heap_overlaps(&s->h, m.n, order));
+        memset(arch_map_frame(m), 0x5a, 64);
+        model_heap_take(&s->h, m.n, order);
+    } else if (s->h.count) {
+        struct model_block b = model_heap_give(&s->h, (unsigned)kit_random(r) % s->h.count);
 
         heap_free(mfn(b.start), (unsigned)b.order);
     }
 }
 
-static void test_model(void)
+/* It takes one, gives one back, or changes its claim. */
+static void model_account(struct model_host *s, uint64_t *r)
 {
-    static struct model_heap h;
-    uint64_t r = kit_seed(1);
+    uint64_t free = s->limit - s->h.used - s->own_count, want;
+    bool ok;
 
-    host_heap(500, 1200);
-    memset(&h, 0, sizeof(h));
-    for (unsigned i = 0; i < 100000; i++) {
-        model_step(&h, &r);
-        CU_ASSERT_EQUAL(heap_free_pages() + h.used, 1700);
-        if (i % 512 == 0)
-            heap_audit();
+    if (kit_random(r) % 8 == 0) {
+        want = kit_random(r) % 2 ? kit_random(r) % (2 * free + 2) : 0;
+        ok = want <= free;
+        CU_ASSERT_EQUAL(claim_set(&kit_a, want ? s->own_count + want : 0) == 0, ok);
+        if (ok)
+            s->claim = want;
+    } else if (kit_random(r) % 2 && s->own_count < ARRAY_SIZE(s->own)) {
+        mfn_t *m = &s->own[s->own_count];
+
+        ok = account_alloc(&kit_a, 0, 0, m) == 0;
+        CU_ASSERT_EQUAL(ok, free > 0);
+        if (ok) {
+            memset(arch_map_frame(*m), 0xee, 64);
+            s->own_count++;
+            s->claim -= s->claim != 0;
+        }
+    } else if (s->own_count) {
+        CU_ASSERT_EQUAL(account_release(&kit_a, s->own[--s->own_count]), 0);
     }
-    while (h.count) {
-        struct model_block b = model_heap_give(&h, h.count - 1);
+    CU_ASSERT_EQUAL(claim_pages(&kit_a), s->claim);
+}
+
+static void model_end(struct model_host *s)
+{
+    while (s->h.count) {
+        struct model_block b = model_heap_give(&s->h, s->h.count - 1);
 
         heap_free(mfn(b.start), (unsigned)b.order);
     }
+    while (account_relinquish(&kit_a) != 0)
+        ;
+    heap_audit();
+    CU_ASSERT_EQUAL(heap_free_pages(), s->limit);
     for (unsigned cpu = 0; cpu < HOST_CPUS; cpu++) {
         host_enter_cpu(cpu);
-        heap_drain_cpu_cache();
+        while (scrub_pending())
+            scrub_step();
     }
     host_enter_cpu(0);
     heap_audit();
-    CU_ASSERT_EQUAL(heap_free_pages(), 1700);
+    CU_ASSERT_EQUAL(heap_dirty_pages(), 0);
+}
+
+/* LAGAN_MODEL_STEPS in the environment makes it longer. */
+static void test_model(void)
+{
+    const char *steps = getenv("LAGAN_MODEL_STEPS");
+    unsigned count = steps ? (unsigned)strtoul(steps, NULL, 0) : 100000;
+    static struct model_host s;
+    uint64_t r = kit_seed(1);
+
+    host_heap(500, 1200);
+    accounts_init();
+    memset(&s, 0, sizeof(s));
+    CU_ASSERT_EQUAL_FATAL(account_init(&kit_a, 1, 5000), 0);
+    s.limit = heap_free_pages();
+    for (unsigned i = 0; i < count; i++) {
+        host_enter_cpu((unsigned)kit_random(&r) % HOST_CPUS);
+        switch (kit_random(&r) % 8) {
+        case 0:
+            host_preempt_every((unsigned)kit_random(&r) % 8);
+            scrub_step();
+            host_preempt_every(0);
+            break;
+        case 1:
+        case 2:
+        case 3:
+            model_account(&s, &r);
+            break;
+        default:
+            model_hypervisor(&s, &r);
+        }
+        CU_ASSERT_EQUAL(heap_free_pages() + s.h.used + s.own_count, s.limit);
+        if (i % 512 == 0)
+            heap_audit();
+    }
+    model_end(&s);
+    account_destroy(&kit_a);
 }
 
 /* Runs of any length: consecutive, of no more frames than asked for, and every one comes back. */

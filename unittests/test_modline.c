@@ -24,6 +24,17 @@ static void test_full_line(void)
     CU_ASSERT_STRING_EQUAL(m.guest_line, "console=hvc0 -- x=1");
 }
 
+static void test_actions(void)
+{
+    CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M", &m, why), 0);
+    CU_ASSERT(m.on_reboot == MODLINE_RESTART && m.on_crash == MODLINE_DESTROY);
+    CU_ASSERT_EQUAL(
+        modline_parse("domain name=a mem=8M on_crash=restart on_reboot=destroy", &m, why), 0);
+    CU_ASSERT(m.on_reboot == MODLINE_DESTROY && m.on_crash == MODLINE_RESTART);
+    CU_ASSERT(modline_parse("domain name=a mem=8M on_crash=preserve", &m, why) < 0);
+    CU_ASSERT_STRING_EQUAL(why, "on_crash=preserve: must be restart or destroy");
+}
+
 static void test_defaults(void)
 {
     CU_ASSERT_EQUAL(modline_parse("  domain\tmem=1025 name=a", &m, why), 0);
@@ -116,6 +127,7 @@ static void test_find(void)
 
 static const struct test_case cases[] = {
     {"a line with everything", test_full_line},
+    {"what becomes of it at its end", test_actions},
     {"defaults", test_defaults},
     {"plain modules", test_plain},
     {"each fault is named", test_faults},

@@ -173,6 +173,7 @@ static int build(uint64_t pages, uint64_t max_pages, bool privileged, const char
 {
     struct domain_config config = {
         .id = DOMID_INVALID, .vcpus = 2, .max_pages = max_pages, .privileged = privileged};
+    struct pv_builder *b = NULL;
     int rc = domain_create(&config, &d);
 
     *why = "created";
@@ -180,7 +181,10 @@ static int build(uint64_t pages, uint64_t max_pages, bool privileged, const char
         d = NULL;
         return rc;
     }
-    rc = pv_build(d, &image, pages, why);
+    rc = pv_build_begin(d, &image, pages, &b, why);
+    while (rc == 0 && (rc = pv_build_step(b, why)) == -XEN_ERESTART)
+        rc = 0;
+    pv_build_end(b);
     if (rc == 0)
         si = (start_info_t *)byte_at(core_started.start_info);
     return rc;

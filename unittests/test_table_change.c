@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mm/type_state.h"
+#include "mm/waiting.h"
 #include "unittests/mm_kit.h"
 
 #define DEVICE     (HOST_OWN_DEVICE + 1) /* frame number of a device that may be mapped */
@@ -178,6 +179,7 @@ static void test_memory_types(void)
     kit_check(0);
     CU_ASSERT_EQUAL(account_release(&kit_a, m), 0);
     CU_ASSERT_EQUAL(map(9, 0, 1), 0);
+    waiting_flush();
     CU_ASSERT_EQUAL(host_cache_flush_count(), flushes + 2);
     kit_end();
 }

@@ -36,7 +36,8 @@ static struct {
     struct spinlock lock; /* LK_DOMLIST */
     struct list all;      /* [l] ascending id */
     unsigned count;       /* [l] */
-} domains = {SPINLOCK_INIT(LK_DOMLIST), LIST_INIT(domains.all), 0};
+    domid_t last_id;      /* [l] that was given to one */
+} domains = {SPINLOCK_INIT(LK_DOMLIST), LIST_INIT(domains.all), 0, 0};
 
 /* ---- finding ---- */
 
@@ -116,9 +117,9 @@ unsigned domain_count(void)
 
 /* ---- creation ---- */
 
-static domid_t free_id_locked(void)
+/* The first free id from `id` on; it may be a reserved one: then there is none. */
+static domid_t free_id_from_locked(domid_t id)
 {
-    domid_t id = FIRST_GUEST_ID;
     struct list *l;
 
     list_for_each (l, &domains.all) {
@@ -130,6 +131,22 @@ static domid_t free_id_locked(void)
             id++;
     }
     return id;
+}
+
+/* Ids go round, so that one which somebody still remembers is not soon another's. */
+static domid_t free_id_locked(void)
+{
+    domid_t id = free_id_from_locked((domid_t)max_u64(domains.last_id + 1u, FIRST_GUEST_ID));
+
+    if (id >= DOMID_FIRST_RESERVED)
+        id = free_id_from_locked(FIRST_GUEST_ID);
+    return id;
+}
+
+void domain_ids_start(void)
+{
+    ASSERT(list_empty(&domains.all));
+    domains.last_id = 0;
 }
 
 /* Puts d in the list under its id (or a free one), so that nobody else takes the id. Nobody finds d
@@ -147,6 +164,7 @@ static int claim_id(struct domain *d, domid_t wanted)
     } else {
         list_add_tail(after ? &after->link : &domains.all, &d->link);
         domains.count++;
+        domains.last_id = d->id;
     }
     spin_unlock(&domains.lock);
     return rc;
@@ -200,7 +218,7 @@ static int add_shared_info(struct domain *d)
 {
     int rc;
 
-    d->shared_info = page_alloc(0, HEAP_CLEAR);
+    d->shared_info = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_SHARED));
     if (!d->shared_info)
         return -XEN_ENOMEM;
     rc = account_share(&d->account, arch_frame_of(d->shared_info));
@@ -448,6 +466,7 @@ void domain_dump_all(void)
         log_info("domain %u %s: state %d, refs %u, pages %lu, vcpus %u, shutdown %d, pause %d\n",
                  d->id, d->name, d->state, d->refs, d->account.pages, d->vcpu_count,
                  d->shutdown_reason, d->pause_count);
+        domain_dump_zombie(d);
     }
     spin_unlock(&domains.lock);
 }

@@ -93,7 +93,7 @@ struct domain {
 
 struct domain_config {
     const char *name;
-    domid_t id; /* DOMID_INVALID: the next free one */
+    domid_t id; /* DOMID_INVALID: the next free one after the last such */
     bool privileged;
     unsigned vcpus;
     uint64_t max_pages;
@@ -101,6 +101,9 @@ struct domain_config {
     unsigned cap;               /* 0: none */
     struct grant_limits grants; /* 0 each: the usual ones */
 };
+
+/* Boot only, no domain exists: ids are given out from the first one on. */
+void domain_ids_start(void);
 
 /* Creates a paused domain without memory. *d has the creation reference and one for the caller.
  * -XEN_EINVAL, -XEN_ENOMEM, -XEN_EEXIST (id in use, or none is free); nothing is left behind on
@@ -114,6 +117,8 @@ struct domain *domain_find_target(domid_t id);
 /* The domain with the lowest id >= `id`, with a reference, or NULL. */
 struct domain *domain_find_next(domid_t id);
 void domain_get(struct domain *d);
+/* For a debug key: what keeps a domain that is dying. */
+void domain_dump_zombie(struct domain *d);
 void domain_put(struct domain *d);
 
 /* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told. A crash

@@ -85,7 +85,7 @@ static unsigned directory_order(unsigned bucket_limit)
 static int bucket_add(struct domain *d)
 {
     struct event_domain *e = &d->event;
-    struct event_port *bucket = page_alloc(EVENT_BUCKET_ORDER, HEAP_CLEAR);
+    struct event_port *bucket = page_alloc(EVENT_BUCKET_ORDER, HEAP_CLEAR | HEAP_FOR(HEAP_EVENTS));
     uint32_t count = e->port_count;
 
     if (!bucket)
@@ -114,7 +114,8 @@ int event_domain_init(struct domain *d, unsigned max_port)
     e->cursor = 1;
     bytes = e->bucket_limit * sizeof(e->bucket[0]);
     e->bucket = bytes <= SLAB_MAX ? slab_alloc(bytes)
-                                  : page_alloc(directory_order(e->bucket_limit), HEAP_CLEAR);
+                                  : page_alloc(directory_order(e->bucket_limit),
+                                               HEAP_CLEAR | HEAP_FOR(HEAP_EVENTS));
     if (!e->bucket)
         return -XEN_ENOMEM;
     rc = bucket_add(d); /* every domain has a store and a console: the first is always there */

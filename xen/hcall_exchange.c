@@ -36,7 +36,6 @@ struct exchange {
     struct half in, out;
     unsigned heap_flags;
     unsigned order; /* of a chunk */
-    bool none;      /* there can be no such memory */
     mfn_t *old;     /* CHUNK_MAX entries: frames of a chunk that were withdrawn */
     mfn_t *new;     /* likewise: the first frame of each extent that comes */
 };
@@ -107,7 +106,7 @@ static int take_new(struct exchange *x, uint64_t extent, mfn_t *m)
 
     if (copy_from_guest(&first_gfn, where, sizeof(first_gfn)))
         return -XEN_EFAULT;
-    if (x->none || !heap_alloc(x->out.order, x->heap_flags | HEAP_CLEAR, m))
+    if (!heap_alloc(x->out.order, x->heap_flags | HEAP_CLEAR, m))
         return -XEN_ENOMEM;
     set_names(*m, x->out.order, first_gfn);
     if (copy_to_guest(where, &m->n, sizeof(m->n)) == 0)
@@ -135,13 +134,11 @@ static int take_all_new(struct exchange *x, uint64_t first_extent)
 static void commit(struct exchange *x)
 {
     unsigned count = 1U << x->order;
-    unsigned replaced = 0;
-
     for (unsigned i = 0; i < count; i++) {
         mfn_t new = mfn(x->new[i >> x->out.order].n + (i & ((1U << x->out.order) - 1)));
 
         if (account_replace(&x->d->account, x->old[i], new)) {
-            x->old[replaced++] = x->old[i];
+            account_discard(&x->d->account, x->old[i]);
             continue;
         }
         account_reinstate(&x->d->account, x->old[i]);
@@ -149,7 +146,6 @@ static void commit(struct exchange *x)
         atomic_store(&frame_of(new)->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
         heap_free(new, 0);
     }
-    frames_discard(&x->d->account, x->old, replaced);
 }
 
 static int exchange_chunk(struct exchange *x, uint64_t chunk)
@@ -178,15 +174,13 @@ static bool half_ok(const struct half *h)
 static int decode(const struct xen_memory_exchange *arg, struct exchange *x)
 {
     unsigned order_max = memory_order_max(current_vcpu()->domain);
-    unsigned bits = XENMEMF_get_address_bits(arg->out.mem_flags);
 
     *x = (struct exchange){
         .in = {guest_ptr((uint64_t)arg->in.extent_start.p), arg->in.nr_extents,
                arg->in.extent_order},
         .out = {guest_ptr((uint64_t)arg->out.extent_start.p), arg->out.nr_extents,
                 arg->out.extent_order},
-        .heap_flags = bits && bits <= 32 ? HEAP_LOW : HEAP_ANY,
-        .none = bits && bits < 32,
+        .heap_flags = HEAP_BITS(XENMEMF_get_address_bits(arg->out.mem_flags)),
     };
     if (x->in.order > order_max || x->out.order > order_max)
         return -XEN_EPERM;

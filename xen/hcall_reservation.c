@@ -14,6 +14,7 @@
 #include "mm/account.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
+#include "mm/scrub.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "xen/hcall_memory.h"
@@ -111,20 +112,18 @@ static bool one_extent(const struct request *r, unsigned op, uint64_t i)
 /* What the guest asks for, d being found already. False: nothing of it can be done. */
 static bool decode(const struct xen_memory_reservation *in, unsigned op, struct request *r)
 {
-    unsigned address_bits = XENMEMF_get_address_bits(in->mem_flags);
-
     r->list = guest_ptr((uint64_t)in->extent_start.p);
     r->count = in->nr_extents;
     r->order = in->extent_order;
-    r->heap_flags = address_bits && address_bits <= 32 ? HEAP_LOW : HEAP_ANY;
+    r->heap_flags = HEAP_BITS(XENMEMF_get_address_bits(in->mem_flags));
     if (r->order > memory_order_max(current_vcpu()->domain) ||
         in->nr_extents > UINT64_MAX / sizeof(uint64_t) ||
         !guest_range_ok(r->list, in->nr_extents * sizeof(uint64_t)))
         return false;
     if (op == XENMEM_decrease_reservation)
         return true;
-    /* Memory below any boundary that the heap knows, of a node that there is not, on demand. */
-    return (!address_bits || address_bits >= 32) && !(in->mem_flags & XENMEMF_populate_on_demand) &&
+    /* Memory on demand, or of a node that there is not. */
+    return !(in->mem_flags & XENMEMF_populate_on_demand) &&
            !((in->mem_flags & XENMEMF_exact_node_request) && XENMEMF_get_node(in->mem_flags) != 0 &&
              XENMEMF_get_node(in->mem_flags) != NO_NODE);
 }
@@ -134,7 +133,8 @@ static uint64_t extents(const struct request *r, unsigned op, uint64_t done, boo
     uint64_t i;
 
     for (i = done; i < r->count; i++) {
-        if (i > done && arch_preempt_pending()) {
+        if ((i > done && arch_preempt_pending()) ||
+            (op != XENMEM_decrease_reservation && scrub_for(r->order, r->heap_flags))) {
             *again = true;
             break;
         }
@@ -149,9 +149,7 @@ int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *ag
     struct xen_memory_reservation in;
     struct request r;
 
-    if (copy_from_guest(&in, arg, sizeof(in)))
-        return -XEN_EFAULT;
-    if (memory_target(in.domid, &r.d))
+    if (copy_from_guest(&in, arg, sizeof(in)) || memory_target(in.domid, &r.d))
         return (int64_t)done;
     if (decode(&in, op, &r))
         done = extents(&r, op, done, again);

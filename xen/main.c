@@ -6,21 +6,40 @@
 #include <lagan/printk.h>
 
 #include "mm/heap.h"
+#include "mm/type.h"
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/ctx.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/stuck.h"
 #include "xen/bootdomains.h"
+#include "xen/books.h"
 #include "xen/console.h"
 #include "xen/domain.h"
 #include "xen/sched.h"
+#include "xen/stop.h"
 
 /* ---- debug keys ---- */
 
 static void dump_memory(void)
 {
-    log_info("memory: %lu pages free of %lu in the heap\n", heap_free_pages(), heap_total_pages());
+    books_print();
+    books_print_causes();
+}
+
+/* Its messages go to the log. */
+static void audit_memory(void)
+{
+    unsigned faults;
+
+    if (!stop_begin()) {
+        log_warn("the other CPUs have work to do: try again\n");
+        return;
+    }
+    faults = mm_audit();
+    stop_end();
+    log_warn("audit: %u faults, %lu references held outside of page tables%s\n", faults,
+             (unsigned long)mm_audit_held(), mm_audit_complete() ? "" : ": not complete");
 }
 
 static void crash_on_purpose(void)
@@ -34,11 +53,13 @@ static void crash_on_purpose(void)
 #define DEBUG_BUILD_KEYS
 #endif
 
-const struct debug_key debug_keys[] = {DEBUG_BUILD_KEYS{'q', "domains", domain_dump_all},
-                                       {'r', "run queues", sched_dump},
-                                       {'m', "memory", dump_memory},
-                                       {'C', "crash the host, to see the dump", crash_on_purpose},
-                                       {0, NULL, NULL}};
+const struct debug_key debug_keys[] = {
+    DEBUG_BUILD_KEYS{'q', "domains", domain_dump_all},
+    {'r', "run queues", sched_dump},
+    {'m', "memory", dump_memory},
+    {'A', "recounts all frames while the host stands still", audit_memory},
+    {'C', "crash the host, to see the dump", crash_on_purpose},
+    {0, NULL, NULL}};
 
 /* ---- the end of the boot ---- */
 
@@ -54,5 +75,6 @@ void xen_main(void)
     log_info("%u CPUs, %lu MiB free of %lu MiB in the heap\n", cpumask_count(arch_online_cpus()),
              heap_free_pages() >> (20 - PAGE_SHIFT), heap_total_pages() >> (20 - PAGE_SHIFT));
     bootdomains_start(&boot_info);
+    books_print();
     idle_loop();
 }

@@ -20,13 +20,16 @@ enum key {
     KEY_RAMDISK,
     KEY_MAXMEM,
     KEY_CPUS,
+    KEY_ON_REBOOT,
+    KEY_ON_CRASH,
     KEY_COUNT
 };
 
 static const char *const key_names[KEY_COUNT] = {
-    [KEY_NAME] = "name",     [KEY_MEM] = "mem",  [KEY_VCPUS] = "vcpus",
-    [KEY_WEIGHT] = "weight", [KEY_CAP] = "cap",  [KEY_RAMDISK] = "ramdisk",
-    [KEY_MAXMEM] = "maxmem", [KEY_CPUS] = "cpus"};
+    [KEY_NAME] = "name",        [KEY_MEM] = "mem",   [KEY_VCPUS] = "vcpus",
+    [KEY_WEIGHT] = "weight",    [KEY_CAP] = "cap",   [KEY_RAMDISK] = "ramdisk",
+    [KEY_MAXMEM] = "maxmem",    [KEY_CPUS] = "cpus", [KEY_ON_REBOOT] = "on_reboot",
+    [KEY_ON_CRASH] = "on_crash"};
 
 /* What a value must be, in the words of the complaint. */
 static const char *const key_rules[KEY_COUNT] = {
@@ -38,6 +41,8 @@ static const char *const key_rules[KEY_COUNT] = {
     [KEY_RAMDISK] = "must be 1..31 letters, digits, - _ .",
     [KEY_MAXMEM] = "must be a size of 1M..16T",
     [KEY_CPUS] = "must be a list of CPUs below 64, as 0-3,5",
+    [KEY_ON_REBOOT] = "must be restart or destroy",
+    [KEY_ON_CRASH] = "must be restart or destroy",
 };
 STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
 
@@ -63,6 +68,12 @@ static bool parse_mem(struct text t, uint64_t *bytes)
     return true;
 }
 
+static bool parse_action(struct text t, enum modline_action *action)
+{
+    *action = text_is(t, "restart") ? MODLINE_RESTART : MODLINE_DESTROY;
+    return *action == MODLINE_RESTART || text_is(t, "destroy");
+}
+
 static bool parse_value(enum key key, struct text value, struct modline *m)
 {
     switch (key) {
@@ -82,6 +93,10 @@ static bool parse_value(enum key key, struct text value, struct modline *m)
         return parse_mem(value, &m->maxmem_bytes);
     case KEY_CPUS:
         return parse_cpus(value, &m->cpus);
+    case KEY_ON_REBOOT:
+        return parse_action(value, &m->on_reboot);
+    case KEY_ON_CRASH:
+        return parse_action(value, &m->on_crash);
     default:
         return false;
     }
@@ -161,7 +176,8 @@ int modline_parse(const char *line, struct modline *m, char why[MODLINE_WHY_MAX]
 {
     const char *rest = line;
     struct text first = text_word(&rest);
-    struct modline parsed = {.vcpus = 1, .cpus = cpumask_all(), .guest_line = line};
+    struct modline parsed = {
+        .vcpus = 1, .cpus = cpumask_all(), .on_reboot = MODLINE_RESTART, .guest_line = line};
     unsigned seen = 0;
     int rc;
 

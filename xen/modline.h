@@ -3,7 +3,8 @@
  * The command line of a boot module, which says what the module is:
  *
  *   domain name=NAME mem=SIZE [vcpus=N] [weight=W] [cap=PERCENT] [ramdisk=NAME] [maxmem=SIZE]
- *          [cpus=LIST] [-- guest command line]
+ *          [cpus=LIST] [on_reboot=ACTION] [on_crash=ACTION] [-- guest command line]
+ *   ACTION: restart or destroy
  *   ramdisk name=NAME
  *   anything else: plain, dom0's kernel (the first such module) or its initrd (the next one)
  *
@@ -23,6 +24,9 @@
 
 enum modline_kind { MODLINE_PLAIN, MODLINE_DOMAIN, MODLINE_RAMDISK };
 
+/* What becomes of a domain that has ended. */
+enum modline_action { MODLINE_DESTROY, MODLINE_RESTART };
+
 struct modline {
     enum modline_kind kind;
     char name[MODLINE_NAME_MAX];    /* letters, digits and - _ . ; plain: "" */
@@ -33,6 +37,8 @@ struct modline {
     unsigned weight;                /* 0: the scheduler's usual one */
     unsigned cap;                   /* per cent of one CPU; 0: none */
     cpumask_t cpus;                 /* where it may run */
+    enum modline_action on_reboot;  /* MODLINE_RESTART unless the line says otherwise */
+    enum modline_action on_crash;   /* MODLINE_DESTROY unless the line says otherwise */
     const char *guest_line;         /* inside the line that was parsed; plain: all of it */
 };
 

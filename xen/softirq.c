@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include "arch_inline.h"
 #include "xen/sched.h"
+#include "xen/stop.h"
 #include "xen/timer.h"
 
 static uint32_t bit(enum softirq nr)
@@ -55,6 +56,9 @@ static void dispatch(enum softirq nr)
         break;
     case SOFTIRQ_TIME:
         time_softirq();
+        break;
+    case SOFTIRQ_STOP:
+        stop_softirq();
         break;
     case SOFTIRQ_COUNT:
         BUG();

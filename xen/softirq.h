@@ -14,6 +14,7 @@ enum softirq {
     SOFTIRQ_SCHEDULE, /* choose the next vCPU */
     SOFTIRQ_CONSOLE,  /* serial input arrived or output drained */
     SOFTIRQ_TIME,     /* refresh this CPU's time record and its guest's */
+    SOFTIRQ_STOP,     /* this CPU is to wait while another looks around (stop.h) */
     SOFTIRQ_COUNT
 };
 

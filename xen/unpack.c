@@ -121,15 +121,12 @@ static int check_end(const struct unpack *u, const char **why)
     return -XEN_EINVAL;
 }
 
-static enum unpack_status call(struct unpack *u, enum unpack_status (*function)(struct unpack *u))
+static enum unpack_status call(struct unpack *u, int (*function)(void *unpack))
 {
-    enum unpack_status status;
+    int status = foreign_call(function, u);
 
-    foreign_begin();
-    status = function(u);
-    foreign_end();
     ASSERT(u->in_used <= u->in_bytes && u->out_used <= u->out_room); /* INV-UNPACK-1 */
-    return status;
+    return (enum unpack_status)status;
 }
 
 int unpack_begin(const void *payload, size_t bytes, struct unpack **result, const char **why)
@@ -170,13 +167,28 @@ int unpack_begin(const void *payload, size_t bytes, struct unpack **result, cons
     return 0;
 }
 
+/* Gives back what is held, but for `keep`. */
+static void free_blocks(struct unpack *u, const void *keep)
+{
+    for (unsigned i = 0; i < UNPACK_BLOCKS_MAX; i++)
+        if (u->block[i].at && u->block[i].at != keep)
+            unpack_free(u, u->block[i].at);
+}
+
+/* A domain is built next, and may want all memory that there is: the decoder's is freed. */
+static int finish(struct unpack *u, const char **why)
+{
+    free_blocks(u, u->out);
+    return check_end(u, why);
+}
+
 int unpack_step(struct unpack *u, const char **why)
 {
     size_t in_before = u->in_used, out_before = u->out_used;
     enum unpack_status status = call(u, u->method->step);
 
     if (status == UNPACK_END)
-        return check_end(u, why);
+        return finish(u, why);
     if (status != UNPACK_MORE)
         return fault(status, why);
     if (u->out_used > u->out_bytes)
@@ -197,8 +209,6 @@ void unpack_end(struct unpack *u)
 {
     if (!u)
         return;
-    for (unsigned i = 0; i < UNPACK_BLOCKS_MAX; i++)
-        if (u->block[i].at)
-            page_free_run(u->block[i].at, u->block[i].pages);
+    free_blocks(u, NULL);
     slab_free(u);
 }

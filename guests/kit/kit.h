@@ -25,3 +25,9 @@ void guest_main(void);
 
 /* What the domain was started with. */
 extern struct start_info *kit_start_info;
+
+/* Are we the control domain? */
+static inline bool first_domain(void)
+{
+    return (kit_start_info->flags & SIF_INITDOMAIN) != 0;
+}

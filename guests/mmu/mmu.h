@@ -32,11 +32,6 @@ unsigned probe_write(struct probe *probe);
 /* No domain has this number. */
 #define NO_DOMAIN 0x7000U
 
-static inline bool first_domain(void)
-{
-    return (kit_start_info->flags & SIF_INITDOMAIN) != 0;
-}
-
 void mmu_update_tests(void);  /* update.c */
 void mmu_refused_tests(void); /* refused.c */
 void mmu_map_tests(void);     /* map.c */

@@ -33,6 +33,9 @@ LAGAN_NORETURN void arch_panic(const char *fmt, ...) LAGAN_PRINTF(1, 2);
 
 /* One more than the highest RAM frame. Constant after boot. */
 uint64_t arch_max_mfn(void);
+/* Frames of RAM in all, and those of them that never were in the heap. */
+uint64_t arch_ram_pages(void);
+uint64_t arch_boot_pages(void);
 /* bool arch_mfn_valid(mfn_t m): true if the frame table has an entry for the frame (i.e. it is RAM
  * that we may hand out). [inline] */
 
@@ -42,6 +45,9 @@ void arch_copy_page(void *dst, const void *src);
 /* Debug aid: tells a checker that the bytes may (not) be touched. Target: junk-fills on poison. */
 void arch_poison(void *p, size_t bytes);
 void arch_unpoison(void *p, size_t bytes);
+/* The same for pages that are all zero, and have to be so still. Target: nothing. */
+void arch_poison_zeroes(void *p, size_t bytes);
+void arch_unpoison_zeroes(void *p, size_t bytes);
 
 /* Fault injection: true when the allocation about to happen must fail. Target: always false. */
 bool arch_fail_allocation(void);

@@ -40,9 +40,9 @@ enum lock_level {
     LK_FRAME,        /* a page-table frame's bit lock */
     LK_ACCOUNT,      /* one account's frame list and limits */
     LK_SLAB,         /* small-object allocator */
+    LK_TLB,          /* one CPU's waiting room of frames that await a flush */
     LK_HEAP_CACHE,   /* one CPU's cache of free frames; never two at a time */
     LK_HEAP,         /* page allocator */
-    LK_TLB,          /* waiting room of frames that await a flush */
     LK_SCHED,        /* one CPU's run queue; two of them: lower CPU number first */
     LK_TIMER,        /* one CPU's timer heap */
     LK_IRQ,          /* interrupt controllers */

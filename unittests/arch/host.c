@@ -312,6 +312,23 @@ void arch_unpoison(void *p, size_t bytes)
     (void)UNPOISON(p, bytes);
 }
 
+void arch_poison_zeroes(void *p, size_t bytes)
+{
+    POISON(p, bytes);
+}
+
+/* Whoever gets memory that should be clean has a check of it for free. */
+void arch_unpoison_zeroes(void *p, size_t bytes)
+{
+    UNPOISON(p, bytes);
+#ifndef HOST_ASAN
+    VALGRIND_MAKE_MEM_DEFINED(p, bytes);
+#endif
+    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+        if (((uint64_t *)p)[i])
+            arch_panic("INV-HEAP-4: a clean frame is not");
+}
+
 bool arch_fail_allocation(void)
 {
     if (fail_countdown == 0 || --fail_countdown > 0)
@@ -389,4 +406,15 @@ unsigned arch_m2p_extent_count(void)
 mfn_t arch_m2p_extent(unsigned i)
 {
     return mfn(i == 1 ? 0 : 0x100 + i);
+}
+
+/* Nothing is kept back of the host machine's RAM. */
+uint64_t arch_ram_pages(void)
+{
+    return low_end - HOST_LOW_START + high_end - HOST_HIGH_START;
+}
+
+uint64_t arch_boot_pages(void)
+{
+    return 0;
 }

@@ -28,7 +28,7 @@ struct domain *host_domain_create(domid_t id, unsigned vcpus, unsigned max_port)
         abort();
     d->id = id;
     d->refs = 1;
-    d->shared_info = page_alloc(0, HEAP_CLEAR);
+    d->shared_info = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_SHARED));
     d->vcpu_count = vcpus;
     for (unsigned i = 0; i < vcpus; i++) {
         struct vcpu *v = calloc(1, sizeof(*v));

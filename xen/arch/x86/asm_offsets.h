@@ -32,9 +32,9 @@
 #define ENTRY_full_cr3    0
 #define ENTRY_exit_cr3    8
 #define ENTRY_syscall_rax 16
-#define ENTRY_STACKS      512 /* the first stack's lowest byte */
-#define ENTRY_STACK_SIZE  512
-#define ENTRY_exit        976
+#define ENTRY_STACKS      256 /* the first stack's lowest byte */
+#define ENTRY_STACK_SIZE  256
+#define ENTRY_exit        464
 
 /* struct vcpu */
 #define VCPU_info      0

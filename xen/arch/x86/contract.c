@@ -25,8 +25,7 @@ void arch_copy_page(void *dst, const void *src)
     __asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(words) : : "memory");
 }
 
-/* Poisoning is for checkers that run on the host; here freed memory is cleared when it is handed
- * out. */
+/* Poisoning is for checkers that run on the host; here freed memory is cleared soon. */
 void arch_poison(void *p, size_t bytes)
 {
     (void)p;
@@ -34,6 +33,18 @@ void arch_poison(void *p, size_t bytes)
 }
 
 void arch_unpoison(void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+}
+
+void arch_poison_zeroes(void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+}
+
+void arch_unpoison_zeroes(void *p, size_t bytes)
 {
     (void)p;
     (void)bytes;

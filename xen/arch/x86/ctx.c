@@ -12,6 +12,7 @@
  */
 #include <lagan/string.h>
 
+#include "mm/scrub.h"
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/cpuctl.h"
 #include "xen/arch/x86/ctx.h"
@@ -164,6 +165,8 @@ void idle_loop(void)
 {
     for (;;) {
         softirq_run();
+        while (!softirq_pending() && scrub_pending())
+            scrub_step();
         interrupts_off();
         if (!softirq_pending())
             wait_for_interrupt();

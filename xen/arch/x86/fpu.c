@@ -83,7 +83,7 @@ static bool virtual_ts(const struct vcpu *v)
 void fpu_init(void)
 {
     const struct cpuid_policy *machine = pv_cpuid_machine();
-    struct fpu_area *probe = page_alloc(0, HEAP_CLEAR);
+    struct fpu_area *probe = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_VCPUS));
 
     BUG_ON(!probe);
     fpu.allowed = cpuid_policy_xcr0(machine);
@@ -113,7 +113,7 @@ void fpu_cpu_init(void)
 
 int fpu_vcpu_init(struct vcpu *v)
 {
-    struct fpu_area *area = page_alloc(0, HEAP_CLEAR);
+    struct fpu_area *area = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_VCPUS));
 
     if (!area)
         return -XEN_ENOMEM;

@@ -271,7 +271,8 @@ bool pti_leave(const struct cpu_user_regs *regs)
         t->from[mode] = l4;
         t->changes[mode] = changes;
     }
-    ASSERT(read_cr3() == l4.n << PAGE_SHIFT);
+    ASSERT(!(read_cr4() & CR4_PGE));                              /* INV-PTI-1 */
+    ASSERT(read_cr3() == l4.n << PAGE_SHIFT && e->full_cr3 == 0); /* INV-PTI-2 */
     e->full_cr3 = l4.n << PAGE_SHIFT;
     e->exit_cr3 = arch_frame_of(t->l4[mode]).n << PAGE_SHIFT;
     e->exit =

@@ -26,7 +26,7 @@
 
 /* The page of a CPU that is mapped in its guests' tables too, at VA_STACKS + n * STACK_STRIDE +
  * ENTRY_PAGE_OFFSET. Nothing in it is worth reading for the guest that the CPU runs. */
-#define ENTRY_STACK_WORDS 64
+#define ENTRY_STACK_WORDS 32 /* the frame, three registers, a fault of IRETQ: half of it */
 struct entry_stack {
     uint64_t word[ENTRY_STACK_WORDS];
 };
@@ -35,8 +35,8 @@ struct exit_frame {
     uint64_t rax, rip, cs, rflags, rsp, ss;
 };
 struct entry_page {
-    uint64_t full_cr3; /* of the tables to be loaded on the way in... */
-    uint64_t exit_cr3; /* ...if these are loaded */
+    uint64_t full_cr3; /* of the tables to be loaded on the way in; 0: a guest's have been left */
+    uint64_t exit_cr3; /* of the guest's */
     uint64_t syscall_rax;
     struct tss tss LAGAN_ALIGNED(16);
     union {
@@ -45,7 +45,7 @@ struct entry_page {
             uint64_t below[ENTRY_STACK_WORDS - 6];
             struct exit_frame exit; /* at the top of the first */
         };
-    } LAGAN_ALIGNED(512);
+    } LAGAN_ALIGNED(256);
 } LAGAN_ALIGNED(4096);
 
 struct cpu_user_regs;

@@ -7,7 +7,8 @@
  * hardware's frame lands there, is copied to where it would be otherwise, and the ordinary code goes
  * on (entry.S, trap_stubs.S). Whether the CPU still has a guest's tables loaded is asked of CR3
  * itself, and not of any flag: NMI, #MC and #DB may strike between any two instructions, and go back
- * with the CR3 that they have found.
+ * with the CR3 that they have found. full_cr3 is cleared by whoever has left the guest's tables for good,
+ * so that pti_leave() can tell whether somebody did not.
  *
  * The end of a CPU's stride, less one, is found from any of its stacks by setting low bits; all that is
  * needed lies at fixed distances from it.
@@ -53,6 +54,7 @@
         jne     1f                      /* this guest is not isolated */
         mov     ON_STACK(full_cr3)(%rsp), %rax
         mov     %rax, %cr3
+        movq    $0, ON_STACK(full_cr3)(%rsp)
 1:      stride_end %rax
         push    ON_STACK(syscall_rax)(%rsp)
         pop     IN_INFO(CPUINFO_syscall_rax)(%rax)
@@ -98,6 +100,7 @@ pti_trap_guest:
         jne     1f
         mov     IN_ENTRY(ENTRY_full_cr3)(%rcx), %rax
         mov     %rax, %cr3
+        movq    $0, IN_ENTRY(ENTRY_full_cr3)(%rcx)
 1:      lea     IN_INFO(REGS_es)(%rcx), %rcx
         xchg    %rcx, %rsp
         push    56(%rcx)                /* ss */
@@ -119,6 +122,7 @@ pti_iret_fault:
         stride_end %rax
         mov     IN_ENTRY(ENTRY_full_cr3)(%rax), %rcx
         mov     %rcx, %cr3
+        movq    $0, IN_ENTRY(ENTRY_full_cr3)(%rax)
         lea     IN_INFO(0)(%rax), %rsp
         mov     %rbx, REGS_error_code(%rsp)
         cld
@@ -158,7 +162,7 @@ pti_iret_fault:
         mov     %rsp, %rdi              /* aligned: 22 words were pushed */
         call    \handler
         testb   $3, REGS_cs(%rsp)
-        jnz     trap_leave_small_stack
+        jnz     pti_leave_small_stack
         stride_end %rcx
         mov     REGS_es(%rsp), %rax     /* the CR3 that was found */
         cmp     %rax, IN_ENTRY(ENTRY_exit_cr3)(%rcx)
@@ -190,6 +194,12 @@ pti_debug:
         testb   $3, 16(%rsp)
         jnz     pti_trap_guest
         pti_small_stack IST_INDEX_DB, hv_trap
+
+/* A guest was interrupted: its tables have been left for good. */
+pti_leave_small_stack:
+        stride_end %rcx
+        movq    $0, IN_ENTRY(ENTRY_full_cr3)(%rcx)
+        jmp     trap_leave_small_stack
 
 /* To ring 0 that had the hypervisor's tables loaded. */
 pti_back:

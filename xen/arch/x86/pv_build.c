@@ -20,55 +20,70 @@
 #include "arch_inline.h"
 
 #define CHUNK_ORDER_MAX    10
-#define DOMAIN_OF_SERVICES 0 /* who serves consoles and stores */
+#define COPY_BYTES         (UINT64_C(4) << 20) /* of a step; a chunk is as large */
+#define DOMAIN_OF_SERVICES 0                   /* who serves consoles and stores */
 
-struct builder {
+struct pv_builder {
     const struct pv_image *image;
     struct domain *d;
     struct pv_layout layout;
     struct p2m p2m;
+    unsigned p2m_order;
+    int (*step)(struct pv_builder *b, const char **why); /* what is next */
+    unsigned order;                                      /* of the chunks that there may still be */
+    unsigned segment;                                    /* next one to be copied... */
+    uint64_t done;                                       /* ...frames or bytes done so far */
+    mfn_t l4;
 };
 
-static uint64_t gfn_va(const struct builder *b, uint64_t g)
+/* The steps, each of which names the next. */
+static int step_allocate(struct pv_builder *b, const char **why);
+static int step_kernel(struct pv_builder *b, const char **why);
+static int step_initrd(struct pv_builder *b, const char **why);
+static int step_describe(struct pv_builder *b, const char **why);
+static int step_pin(struct pv_builder *b, const char **why);
+
+static int next_step(struct pv_builder *b, int (*step)(struct pv_builder *b, const char **why))
+{
+    b->step = step;
+    b->done = 0;
+    return -XEN_ERESTART;
+}
+
+static uint64_t gfn_va(const struct pv_builder *b, uint64_t g)
 {
     return b->image->elf->virt_base + (g << PAGE_SHIFT);
 }
 
-static void *gfn_map(const struct builder *b, uint64_t g)
+static void *gfn_map(const struct pv_builder *b, uint64_t g)
 {
     return arch_map_frame(b->p2m.mfn[g]);
 }
 
 /* ---- memory ---- */
 
-/* Big chunks first, smaller ones when there are none; every frame comes cleared. */
-static int allocate_frames(struct builder *b)
+/* One chunk. Big ones first, smaller ones when there are none; every frame comes cleared. */
+static int step_allocate(struct pv_builder *b, const char **why)
 {
-    struct account *a = &b->d->account;
-    unsigned order = CHUNK_ORDER_MAX;
-    uint64_t g = 0;
+    mfn_t first;
 
-    while (g < b->p2m.count) {
-        mfn_t first;
-
-        while (b->p2m.count - g < UINT64_C(1) << order)
-            order--;
-        if (account_alloc(a, order, HEAP_ANY, &first)) {
-            if (order == 0)
-                return -XEN_ENOMEM;
-            order--;
-            continue;
-        }
-        for (uint64_t i = 0; i < UINT64_C(1) << order; i++, g++) {
-            b->p2m.mfn[g] = mfn(first.n + i);
-            arch_m2p_set(b->p2m.mfn[g], g);
-        }
+    while (b->p2m.count - b->done < UINT64_C(1) << b->order)
+        b->order--;
+    while (account_alloc(&b->d->account, b->order, HEAP_ANY, &first)) {
+        *why = "not enough free memory";
+        if (b->order == 0)
+            return -XEN_ENOMEM;
+        b->order--;
     }
-    return 0;
+    for (uint64_t i = 0; i < UINT64_C(1) << b->order; i++, b->done++) {
+        b->p2m.mfn[b->done] = mfn(first.n + i);
+        arch_m2p_set(b->p2m.mfn[b->done], b->done);
+    }
+    return b->done < b->p2m.count ? -XEN_ERESTART : next_step(b, step_kernel);
 }
 
 /* Copies bytes to consecutive guest frames, from an address in guest-physical terms on. */
-static void copy_to_frames(struct builder *b, uint64_t paddr, const uint8_t *src, uint64_t bytes)
+static void copy_to_frames(struct pv_builder *b, uint64_t paddr, const uint8_t *src, uint64_t bytes)
 {
     while (bytes) {
         uint64_t offset = paddr & (PAGE_SIZE - 1);
@@ -81,20 +96,41 @@ static void copy_to_frames(struct builder *b, uint64_t paddr, const uint8_t *src
     }
 }
 
-static void copy_kernel(struct builder *b)
+/* Copies the next part of [src, src + bytes); true: that was the last. */
+static bool copy_part(struct pv_builder *b, uint64_t paddr, const uint8_t *src, uint64_t bytes)
 {
-    const struct elf_image *elf = b->image->elf;
+    uint64_t n = min_u64(bytes - b->done, COPY_BYTES);
 
-    for (unsigned i = 0; i < elf->segment_count; i++) {
-        const struct elf_segment *s = &elf->segment[i];
-
-        copy_to_frames(b, s->paddr, s->file, s->file_bytes);
-    }
-    if (elf->hypercall_page != UINT64_MAX)
-        pv_write_hypercall_page(gfn_map(b, (elf->hypercall_page - elf->virt_base) >> PAGE_SHIFT));
+    copy_to_frames(b, paddr + b->done, src + b->done, n);
+    b->done += n;
+    return b->done == bytes;
 }
 
-static void write_p2m(struct builder *b)
+static int step_kernel(struct pv_builder *b, const char **why)
+{
+    const struct elf_image *elf = b->image->elf;
+    const struct elf_segment *s = &elf->segment[b->segment];
+
+    (void)why;
+    if (!copy_part(b, s->paddr, s->file, s->file_bytes))
+        return -XEN_ERESTART;
+    if (++b->segment < elf->segment_count)
+        return next_step(b, step_kernel);
+    if (elf->hypercall_page != UINT64_MAX)
+        pv_write_hypercall_page(gfn_map(b, (elf->hypercall_page - elf->virt_base) >> PAGE_SHIFT));
+    return next_step(b, step_initrd);
+}
+
+static int step_initrd(struct pv_builder *b, const char **why)
+{
+    (void)why;
+    return copy_part(b, b->layout.initrd_gfn << PAGE_SHIFT, b->image->initrd,
+                     b->image->initrd_bytes)
+               ? next_step(b, step_describe)
+               : -XEN_ERESTART;
+}
+
+static void write_p2m(struct pv_builder *b)
 {
     uint64_t g = b->layout.p2m_gfn;
 
@@ -104,7 +140,7 @@ static void write_p2m(struct builder *b)
 
 /* ---- start_info ---- */
 
-static void write_modules(const struct builder *b, start_info_t *si)
+static void write_modules(const struct pv_builder *b, start_info_t *si)
 {
     const struct pv_layout *l = &b->layout;
 
@@ -121,7 +157,7 @@ static void write_modules(const struct builder *b, start_info_t *si)
 
 /* Whoever serves a domain's console and store finds their pages by the reserved entries of its grant
  * table. */
-static int seed_grants(const struct builder *b)
+static int seed_grants(const struct pv_builder *b)
 {
     struct grant_table *t = b->d->grants;
 
@@ -135,7 +171,7 @@ static int seed_grants(const struct builder *b)
 
 /* The control domain finds its store and console itself. Others get a page for each, and the console
  * a port: its other end is the hypervisor. Nobody serves the store yet, which port 0 says. */
-static int write_services(const struct builder *b, start_info_t *si)
+static int write_services(const struct pv_builder *b, start_info_t *si)
 {
     int port;
 
@@ -152,7 +188,7 @@ static int write_services(const struct builder *b, start_info_t *si)
     return seed_grants(b);
 }
 
-static int write_start_info(const struct builder *b)
+static int write_start_info(const struct pv_builder *b)
 {
     const struct pv_layout *l = &b->layout;
     start_info_t *si = gfn_map(b, l->start_info_gfn);
@@ -177,7 +213,7 @@ static int write_start_info(const struct builder *b)
 
 /* ---- page tables ---- */
 
-static int write_tables(struct builder *b, mfn_t *l4)
+static int write_tables(struct pv_builder *b, mfn_t *l4)
 {
     const struct pv_layout *l = &b->layout;
     struct table_writer linear = {&b->p2m, l->tables_gfn, l->tables_gfn + l->tables_count, l};
@@ -193,21 +229,15 @@ static int write_tables(struct builder *b, mfn_t *l4)
     return table_writer_map(&list, root, &range);
 }
 
-static int start_vcpu(struct builder *b, mfn_t l4)
+static int start_vcpu(struct pv_builder *b)
 {
     struct vcpu *v = b->d->vcpu[0];
-    struct pv_start start = {.l4 = l4,
+    struct pv_start start = {.l4 = b->l4,
                              .entry = b->image->elf->entry,
                              .stack = gfn_va(b, b->layout.stack_gfn + 1),
                              .start_info = gfn_va(b, b->layout.start_info_gfn)};
-    int rc;
+    int rc = arch_vcpu_start_of_day(v, &start);
 
-    do
-        rc = table_pin(&b->d->account, l4, 4);
-    while (rc == -XEN_ERESTART);
-    if (rc)
-        return rc;
-    rc = arch_vcpu_start_of_day(v, &start);
     if (rc)
         return rc;
     v->initialised = true;
@@ -215,28 +245,34 @@ static int start_vcpu(struct builder *b, mfn_t l4)
     return 0;
 }
 
-static int build(struct builder *b, const char **why)
+static int step_describe(struct pv_builder *b, const char **why)
 {
-    mfn_t l4;
     int rc;
 
-    *why = "not enough free memory";
-    rc = allocate_frames(b);
-    if (rc)
-        return rc;
-    copy_kernel(b);
-    copy_to_frames(b, b->layout.initrd_gfn << PAGE_SHIFT, b->image->initrd, b->image->initrd_bytes);
     write_p2m(b);
     *why = "no event channel for its console";
     rc = write_start_info(b);
     if (rc)
         return rc;
     *why = "its page tables were not accepted";
-    rc = write_tables(b, &l4);
-    return rc ? rc : start_vcpu(b, l4);
+    rc = write_tables(b, &b->l4);
+    return rc ? rc : next_step(b, step_pin);
 }
 
-static int compute_layout(struct builder *b, uint64_t pages)
+static int step_pin(struct pv_builder *b, const char **why)
+{
+    int rc = table_pin(&b->d->account, b->l4, 4);
+
+    *why = "its page tables were not accepted";
+    return rc ? rc : start_vcpu(b);
+}
+
+int pv_build_step(struct pv_builder *b, const char **why)
+{
+    return b->step(b, why);
+}
+
+static int compute_layout(struct pv_builder *b, uint64_t pages)
 {
     const struct elf_image *elf = b->image->elf;
     struct pv_layout_input in = {.virt_base = elf->virt_base,
@@ -249,27 +285,44 @@ static int compute_layout(struct builder *b, uint64_t pages)
     return pv_layout_compute(&in, &b->layout);
 }
 
-int pv_build(struct domain *d, const struct pv_image *image, uint64_t pages, const char **why)
+int pv_build_begin(struct domain *d, const struct pv_image *image, uint64_t pages,
+                   struct pv_builder **builder, const char **why)
 {
-    struct builder b = {.image = image, .d = d};
-    unsigned order;
-    int rc = compute_layout(&b, pages);
+    struct pv_builder *b = slab_alloc(sizeof(*b));
+    int rc;
 
-    *why = rc == -XEN_ENOMEM ? "too little memory for kernel, ramdisk and tables"
-                             : "its addresses do not fit a PV domain";
-    if (rc)
-        return rc;
-    /* Said at once, and not after all memory was cleared and given back. */
-    *why = "not enough free memory";
-    if (pages > heap_free_pages())
-        return -XEN_ENOMEM;
     *why = "no memory for building it";
-    order = order_of_bytes(pages * sizeof(mfn_t));
-    b.p2m.mfn = page_alloc(order, 0);
-    if (!b.p2m.mfn)
+    if (!b)
         return -XEN_ENOMEM;
-    b.p2m.count = pages;
-    rc = build(&b, why);
-    page_free(b.p2m.mfn, order);
+    b->image = image;
+    b->d = d;
+    b->step = step_allocate;
+    b->order = CHUNK_ORDER_MAX;
+    rc = compute_layout(b, pages);
+    if (rc) {
+        *why = rc == -XEN_ENOMEM ? "too little memory for kernel, ramdisk and tables"
+                                 : "its addresses do not fit a PV domain";
+    } else if (pages > heap_free_pages()) {
+        /* Said at once, and not after all memory was cleared and given back. */
+        *why = "not enough free memory";
+        rc = -XEN_ENOMEM;
+    } else {
+        b->p2m_order = order_of_bytes(pages * sizeof(mfn_t));
+        b->p2m.mfn = page_alloc(b->p2m_order, 0);
+        b->p2m.count = pages;
+        rc = b->p2m.mfn ? 0 : -XEN_ENOMEM;
+    }
+    if (rc)
+        pv_build_end(b);
+    else
+        *builder = b;
     return rc;
+}
+
+void pv_build_end(struct pv_builder *b)
+{
+    if (!b)
+        return;
+    page_free(b->p2m.mfn, b->p2m_order);
+    slab_free(b);
 }

@@ -50,7 +50,7 @@ static void *zero_page; /* [c] */
 
 void pv_desc_init(void)
 {
-    zero_page = page_alloc(0, HEAP_CLEAR);
+    zero_page = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_VCPUS));
     BUG_ON(!zero_page);
 }
 
@@ -83,10 +83,10 @@ int pv_windows_init(struct domain *d)
     struct vcpu *v;
     unsigned i;
 
-    a->perdomain_l3 = page_alloc(0, HEAP_CLEAR);
-    a->perdomain_l2 = page_alloc(0, HEAP_CLEAR);
+    a->perdomain_l3 = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_VCPUS));
+    a->perdomain_l2 = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_VCPUS));
     for (i = 0; i < l1_count; i++)
-        a->perdomain_l1[i] = page_alloc(0, HEAP_CLEAR);
+        a->perdomain_l1[i] = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_VCPUS));
     if (!a->perdomain_l3 || !a->perdomain_l2 || !a->perdomain_l1[0] ||
         (l1_count > 1 && !a->perdomain_l1[1])) {
         free_tables(a);

@@ -24,7 +24,7 @@ int arch_vcpu_init(struct vcpu *v)
 
     v->arch.l4_kernel = v->arch.l4_user = v->arch.old_table = MFN_INVALID;
     v->arch.kernel_mode = true;
-    v->arch.traps = page_alloc(0, HEAP_CLEAR);
+    v->arch.traps = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_VCPUS));
     if (!v->arch.traps)
         return -XEN_ENOMEM;
     rc = fpu_vcpu_init(v);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to the files of the page allocator (heap*.c, scrub.c, claim.c): the lists of free blocks.
+ * Everything here is called under heap.lock.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include <lagan/lock.h>
+#include "mm/frame.h"
+#include "mm/heap.h"
+
+/* VIRGIN: as firmware left it; not clean either, but nobody hurries to clear it (scrub.c). */
+enum heap_kind { DIRTY, VIRGIN, CLEAN, KINDS };
+
+#define ZONE_COUNT 32U
+#define ZONE_4G    20U /* the first zone above 4 GiB */
+#define ZONES_ALL  UINT32_MAX
+#define ZONES_HIGH (ZONES_ALL << ZONE_4G)
+#define ZONES_LOW  (~ZONES_HIGH)
+
+#define HEAP_RANGES 96
+
+struct zone {
+    uint32_t head[KINDS][HEAP_MAX_ORDER + 1]; /* frame numbers of the first blocks */
+    uint32_t nonempty[KINDS];                 /* bit n: head[kind][n] is not 0 */
+};
+
+extern struct heap {
+    struct spinlock lock; /* LK_HEAP */
+    struct zone zone[ZONE_COUNT];
+    uint32_t zones[KINDS];         /* bit z: zone z has a block of that kind */
+    _Atomic uint64_t count[KINDS]; /* frames on the lists of that kind */
+    _Atomic uint64_t
+        scrubbing;           /* frames that are off the lists, being cleared; free all the same */
+    _Atomic uint32_t wanted; /* requests that wait for those */
+    _Atomic uint64_t available; /* all that is free, wherever it is, and not reserved */
+    _Atomic uint64_t claimed;   /* sum of the accounts' claims; changes under the lock */
+    _Atomic uint64_t used[HEAP_CAUSES];
+    _Atomic uint64_t total;
+    bool has_high; /* there is memory above 4 GiB */
+    /* What heap_add() was given, for the auditor; ranges beyond HEAP_RANGES are not audited. */
+    struct {
+        uint64_t start, end;
+    } range[HEAP_RANGES];
+    unsigned range_count;
+} heap;
+
+/* Frames are in the zone of their number's highest bit: no block spans two of them, and a limit of
+ * address bits is a set of zones. */
+static inline unsigned zone_of(uint64_t n)
+{
+    return 63U - (unsigned)__builtin_clzll(n);
+}
+
+static inline void set_use(struct frame *f, enum frame_state state, unsigned order, unsigned owner,
+                           uint32_t refs)
+{
+    atomic_store_explicit(&f->use, frame_use(state, order, (domid_t)owner, refs),
+                          memory_order_relaxed);
+}
+
+bool block_is_free(uint64_t n, unsigned order, enum heap_kind kind);
+/* Gives a block to the lists, merged with its buddies as far as they are free and of its kind
+ * (INV-HEAP-2). */
+void block_free(uint32_t n, unsigned order, enum heap_kind kind);
+/* The same for any range of frames. */
+void range_free(uint64_t n, uint64_t end, enum heap_kind kind);
+/* A block from the smallest that is large enough in the highest of the zones that has one; the rest
+ * goes back to the lists. 0: none. */
+uint32_t block_alloc(uint32_t zones, unsigned order, enum heap_kind kind);
+/* Merges free buddies of different kinds so that dirty blocks of the order may come out. Bounded. */
+void blocks_unite(uint32_t zones, unsigned order);
+/* For the auditor. */
+uint64_t lists_audit(void);
+/* heap.c: what the caches hold; panics if one is not sound. */
+uint64_t caches_audit(void);
+
+#define AUDIT(cond, what, n)                                                \
+    do {                                                                    \
+        if (!(cond))                                                        \
+            arch_panic("heap: %s at frame %#lx", what, (unsigned long)(n)); \
+    } while (0)

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Steps from a boot module to a domain: unpack the kernel, create the domain, give it memory and
+ * fill it; and if one fails, take apart what there is.
+ *
+ *     begin -> unpack -> create -> fill -> finish -> done
+ *                |          |        |
+ *                |          |        +--(error)--> bury --> failed
+ *                +----------+-----------(error)-----------> failed
+ *
+ * Nobody else knows the domain before it is done; the reference is ours until bootbuild_end().
+ */
+#include "xen/bootbuild.h"
+
+#include <lagan/printk.h>
+
+#include "mm/heap.h"
+#include "xen/arch/x86/pv_build.h"
+#include "xen/bootmodule.h"
+#include "xen/dom0.h"
+#include "xen/kernel_image.h"
+#include "xen/options.h"
+
+struct boot_build {
+    const struct boot_recipe *recipe;
+    int (*step)(struct boot_build *b); /* what is next */
+    struct kernel_image kernel;
+    struct pv_image image;
+    struct pv_builder *builder;
+    uint64_t pages;
+    struct domain *d; /* with a reference */
+    int error;
+    const char *why;
+};
+
+/* The steps, each of which names the next. */
+static int unpack(struct boot_build *b);
+static int create(struct boot_build *b);
+static int fill(struct boot_build *b);
+
+static int next(struct boot_build *b, int (*step)(struct boot_build *b))
+{
+    b->step = step;
+    return -XEN_ERESTART;
+}
+
+static int begin(struct boot_build *b)
+{
+    size_t bytes;
+    const void *file = bootmodule_data(b->recipe->kernel, &bytes);
+    int rc = kernel_image_begin(&b->kernel, file, bytes, &b->why);
+
+    return rc ? rc : next(b, unpack);
+}
+
+static int unpack(struct boot_build *b)
+{
+    int rc = kernel_image_step(&b->kernel, &b->why);
+
+    return rc ? rc : next(b, create);
+}
+
+static int create(struct boot_build *b)
+{
+    const struct boot_recipe *r = b->recipe;
+    struct domain_config config = r->config;
+    int rc;
+
+    b->pages = r->pages;
+    if (!b->pages) {
+        b->pages = dom0_pages(&options, heap_free_pages());
+        config.max_pages = dom0_max_pages(&options, heap_free_pages());
+    }
+    rc = domain_create(&config, &b->d);
+    if (rc) {
+        b->d = NULL;
+        b->why =
+            rc == -XEN_ENOMEM ? "not enough memory for its structures" : "it could not be created";
+        return rc;
+    }
+    b->image.elf = &b->kernel.elf;
+    b->image.command_line = r->command_line;
+    if (r->ramdisk != BOOTMODULE_NONE)
+        b->image.initrd = bootmodule_data(r->ramdisk, &b->image.initrd_bytes);
+    rc = pv_build_begin(b->d, &b->image, b->pages, &b->builder, &b->why);
+    return rc ? rc : next(b, fill);
+}
+
+static void set_affinity(struct domain *d, const struct boot_recipe *r)
+{
+    struct vcpu *v;
+    unsigned i;
+
+    for_each_vcpu (d, v, i) {
+        if (!r->pin) {
+            if (sched_set_affinity(v, r->cpus))
+                log_warn("domain %s: no CPU of cpus= is online; it may run anywhere\n", d->name);
+        } else if (i >= MAX_CPUS || sched_set_affinity(v, cpumask_of(i))) {
+            log_warn("%s: vcpu %u has no CPU of its own; it may run anywhere\n", d->name, i);
+        }
+    }
+}
+
+static int fill(struct boot_build *b)
+{
+    int rc = pv_build_step(b->builder, &b->why);
+
+    if (rc)
+        return rc;
+    set_affinity(b->d, b->recipe);
+    log_info("domain %s: id %u, %lu MiB, %u vcpus\n", b->d->name, b->d->id,
+             b->pages >> (20 - PAGE_SHIFT), b->d->vcpu_count);
+    return 0;
+}
+
+/* The domain that could not be built. */
+static int bury(struct boot_build *b)
+{
+    int rc = domain_kill(b->d);
+
+    if (rc == -XEN_ERESTART)
+        return rc;
+    BUG_ON(rc);
+    domain_put(b->d);
+    b->d = NULL;
+    return b->error;
+}
+
+/* All but the domain. */
+static void free_parts(struct boot_build *b)
+{
+    pv_build_end(b->builder);
+    b->builder = NULL;
+    kernel_image_end(&b->kernel);
+}
+
+struct boot_build *bootbuild_begin(const struct boot_recipe *recipe)
+{
+    struct boot_build *b = slab_alloc(sizeof(*b));
+
+    if (b) {
+        b->recipe = recipe;
+        b->step = begin;
+    }
+    return b;
+}
+
+int bootbuild_step(struct boot_build *b, const char **why)
+{
+    int rc = b->step(b);
+
+    if (rc && rc != -XEN_ERESTART && b->d && b->step != bury) {
+        log_info("domain %s: error %d\n", b->d->name, rc);
+        b->error = rc;
+        rc = next(b, bury);
+    }
+    *why = b->why;
+    return rc;
+}
+
+struct domain *bootbuild_end(struct boot_build *b)
+{
+    struct domain *d = b->d;
+
+    free_parts(b);
+    slab_free(b);
+    return d;
+}

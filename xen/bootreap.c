@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who has ended is taken apart, in steps, by a timer on CPU 0; there it is also built anew, with
+ * the same name and another id, once nothing of it is left:
+ *
+ *     runs --(bootdomains_ended)--> dying --(domain_kill)--> gone
+ *      ^                                                      | a restart is wanted
+ *      +---------(bootbuild_step says 0)---- in building <----+
+ *
+ * A step takes a few milliseconds at most; between two, as much time is left to the guests of CPU 0
+ * as the last took.
+ *
+ * A domain that comes to grief at each start would otherwise do nothing but start: after
+ * QUICK_ENDS_MAX ends in a row, each within QUICK_NS of the start, it is not built any more, and
+ * counts as failed.
+ *
+ * When the last domain is gone, the host says what became of them and whether all memory came back,
+ * and powers off. Modules that were freed meanwhile make the heap larger, so what is compared is
+ * the memory in use.
+ */
+#include "xen/books.h"
+#include "xen/bootreap.h"
+
+#include <lagan/printk.h>
+
+#include "arch_inline.h"
+#include "mm/heap.h"
+#include "mm/type.h"
+#include "xen/arch/x86/bootinfo.h"
+#include "xen/arch/x86/power.h"
+#include "xen/bootdomains.h"
+#include "xen/bootmodule.h"
+#include "xen/console.h"
+#include "xen/timer.h"
+
+#define REAP_INTERVAL_NS UINT64_C(50000)
+#define QUICK_NS         UINT64_C(10000000000)
+#define QUICK_ENDS_MAX   5
+
+/* How the machine's power-off tells a test runner what happened (through QEMU's exit port). */
+enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_LOST = 0x13 };
+
+/* Reasons that nobody asked for, the watchdog's among them, are counted as one. */
+#define REASON_OTHER (SHUTDOWN_crash + 1)
+
+struct boot_domain {
+    struct domain *_Atomic d; /* with a reference; NULL while there is none */
+    _Atomic bool dying;       /* it has ended: the reaper takes it apart */
+    /* The reaper's, and before the first domain runs the boot's. */
+    const struct boot_recipe *recipe;
+    bool waiting;             /* to be built anew: one at a time is */
+    struct boot_build *build; /* NULL unless it is being built anew */
+    uint64_t started_ns;
+    unsigned quick_ends; /* in a row, so far */
+    int reason;          /* how it ended last */
+};
+
+static struct {
+    struct boot_domain domain[BOOT_MODULES_MAX];
+    unsigned count;
+    unsigned failed;                          /* lines or images that were no good */
+    _Atomic unsigned ended[REASON_OTHER + 1]; /* by reason: several CPUs may count at a time */
+    uint64_t used_before;                     /* pages in use before the first was built */
+    struct timer reaper;
+} boot;
+
+static bool may_restart(const struct boot_recipe *r)
+{
+    return r->on_reboot == MODLINE_RESTART || r->on_crash == MODLINE_RESTART;
+}
+
+/* ---- the end of the host ---- */
+
+static uint64_t used_pages(void)
+{
+    slab_trim();
+    return heap_total_pages() - heap_free_pages();
+}
+
+static void finish_host(void)
+{
+    struct books books;
+    uint64_t used = used_pages(), total = heap_total_pages();
+    unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
+    enum host_status status = HOST_ALL_WELL;
+
+    if (crashes || others || boot.failed)
+        status = HOST_DOMAIN_FAILED;
+    log_info(
+        "all domains have ended: %u poweroff, %u reboot, %u suspend, %u crash, %u other, %u not "
+        "started\n",
+        boot.ended[SHUTDOWN_poweroff], boot.ended[SHUTDOWN_reboot], boot.ended[SHUTDOWN_suspend],
+        crashes, others, boot.failed);
+    log_info("free memory: %lu pages, before the first domain %lu\n", total - used,
+             total - boot.used_before);
+    books_print();
+    if (used != boot.used_before || !books_add_up(&books) || mm_audit()) {
+        log_err("memory was lost\n");
+        status = HOST_MEMORY_LOST;
+    }
+    machine_qemu_exit(status);
+    machine_power_off();
+}
+
+/* ---- one domain ---- */
+
+void bootreap_refuse(const char *name, const char *why)
+{
+    log_err("domain %s ended: error: %s\n", name[0] ? name : "?", why);
+    boot.failed++;
+}
+
+/* It will not be built again: its modules have a user less. */
+static void give_up(struct boot_domain *b)
+{
+    if (!may_restart(b->recipe))
+        return;
+    bootmodule_put(b->recipe->kernel);
+    bootmodule_put(b->recipe->ramdisk);
+}
+
+static bool wants_restart(const struct boot_domain *b)
+{
+    switch (b->reason) {
+    case SHUTDOWN_reboot:
+        return b->recipe->on_reboot == MODLINE_RESTART;
+    case SHUTDOWN_crash:
+    case SHUTDOWN_watchdog:
+        return b->recipe->on_crash == MODLINE_RESTART;
+    default:
+        return false;
+    }
+}
+
+/* The domain is gone; what now? */
+static void after_the_end(struct boot_domain *b)
+{
+    if (!wants_restart(b)) {
+        give_up(b);
+        return;
+    }
+    b->quick_ends = arch_time_ns() - b->started_ns < QUICK_NS ? b->quick_ends + 1 : 0;
+    b->waiting = b->quick_ends < QUICK_ENDS_MAX;
+    if (b->waiting)
+        return;
+    bootreap_refuse(b->recipe->config.name, "it ends soon after each start: not built anew");
+    give_up(b);
+}
+
+static void let_run(struct boot_domain *b, struct domain *d)
+{
+    b->started_ns = arch_time_ns();
+    b->dying = false;
+    b->d = d; /* from here on bootdomains_ended() finds it */
+    domain_unpause(d);
+}
+
+static int take_apart(struct boot_domain *b)
+{
+    struct domain *d = b->d;
+    int rc = domain_kill(d);
+
+    if (rc)
+        return rc;
+    b->d = NULL;
+    domain_put(d);
+    after_the_end(b);
+    return b->waiting ? -XEN_ERESTART : 0;
+}
+
+/* The first that waits, if none is at it: kernels are large while they are unpacked. */
+static void begin_next(void)
+{
+    struct boot_domain *first = NULL;
+
+    for (unsigned i = boot.count; i-- > 0;) {
+        if (boot.domain[i].build)
+            return;
+        if (boot.domain[i].waiting)
+            first = &boot.domain[i];
+    }
+    if (!first)
+        return;
+    first->waiting = false;
+    first->build = bootbuild_begin(first->recipe);
+    if (!first->build) {
+        bootreap_refuse(first->recipe->config.name, "no memory for building it anew");
+        give_up(first);
+    }
+}
+
+static int build_anew(struct boot_domain *b)
+{
+    const char *why;
+    struct domain *d;
+    int rc = bootbuild_step(b->build, &why);
+
+    if (rc == -XEN_ERESTART)
+        return rc;
+    d = bootbuild_end(b->build);
+    b->build = NULL;
+    if (rc) {
+        bootreap_refuse(b->recipe->config.name, why);
+        give_up(b);
+        return 0;
+    }
+    let_run(b, d);
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+/* One step for each that has ended. */
+static void reap(struct timer *t)
+{
+    uint64_t began = arch_time_ns(), now;
+    unsigned left = 0;
+    bool more = false;
+
+    begin_next();
+    for (unsigned i = 0; i < boot.count; i++) {
+        struct boot_domain *b = &boot.domain[i];
+
+        if (b->d && b->dying)
+            more |= take_apart(b) == -XEN_ERESTART;
+        else if (b->build)
+            more |= build_anew(b) == -XEN_ERESTART;
+        more |= b->waiting;
+        left += b->d || b->build || b->waiting;
+    }
+    now = arch_time_ns();
+    if (more)
+        timer_set(t, now + max_u64(now - began, REAP_INTERVAL_NS));
+    else if (!left)
+        finish_host();
+}
+
+static const char *reason_name(int reason)
+{
+    static const char *const names[] = {"poweroff", "reboot",   "suspend",
+                                        "crash",    "watchdog", "soft reset"};
+
+    return reason >= 0 && reason < (int)ARRAY_SIZE(names) ? names[reason] : "other";
+}
+
+/* On any CPU, several at a time. The reaper on CPU 0 sees `dying` at the latest when the timer that
+ * is set after it fires; it cannot take the domain apart before its vCPU that is here has left. */
+void bootdomains_ended(struct domain *d)
+{
+    int reason = d->shutdown_reason;
+
+    console_ring_drain(d);
+    console_guest_flush(d);
+    log_info("domain %s ended: %s\n", d->name, reason_name(reason));
+    for (unsigned i = 0; i < boot.count; i++)
+        if (boot.domain[i].d == d) {
+            atomic_fetch_add(&boot.ended[min_u64((unsigned)reason, REASON_OTHER)], 1);
+            boot.domain[i].reason = reason;
+            boot.domain[i].dying = true;
+            timer_set(&boot.reaper, 0);
+            return; /* from here on d may be gone at any moment, unless we run in it */
+        }
+}
+
+void bootreap_start(void)
+{
+    boot.count = boot.failed = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(boot.ended); i++)
+        boot.ended[i] = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
+        boot.domain[i] = (struct boot_domain){.d = NULL};
+    timer_init(&boot.reaper, reap, 0);
+    boot.used_before = used_pages();
+}
+
+void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
+{
+    struct boot_domain *b = &boot.domain[boot.count++];
+
+    b->recipe = recipe;
+    b->d = d;
+    if (may_restart(recipe)) {
+        bootmodule_get(recipe->kernel);
+        bootmodule_get(recipe->ramdisk);
+    }
+}
+
+void bootreap_run(void)
+{
+    if (boot.count == 0) {
+        log_err("no domain to run\n");
+        finish_host();
+    }
+    for (unsigned i = 0; i < boot.count; i++)
+        let_run(&boot.domain[i], boot.domain[i].d);
+}
