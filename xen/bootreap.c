@@ -48,6 +48,7 @@ struct boot_domain {
     _Atomic bool dying;       /* it has ended: the reaper takes it apart */
     /* The reaper's, and before the first domain runs the boot's. */
     const struct boot_recipe *recipe;
+    bool waiting;             /* to be built anew: one at a time is */
     struct boot_build *build; /* NULL unless it is being built anew */
     uint64_t started_ns;
     unsigned quick_ends; /* in a row, so far */
@@ -132,21 +133,15 @@ static bool wants_restart(const struct boot_domain *b)
 /* The domain is gone; what now? */
 static void after_the_end(struct boot_domain *b)
 {
-    const char *name = b->recipe->config.name;
-
     if (!wants_restart(b)) {
         give_up(b);
         return;
     }
     b->quick_ends = arch_time_ns() - b->started_ns < QUICK_NS ? b->quick_ends + 1 : 0;
-    if (b->quick_ends < QUICK_ENDS_MAX) {
-        b->build = bootbuild_begin(b->recipe);
-        if (b->build)
-            return;
-        bootreap_refuse(name, "no memory for building it anew");
-    } else {
-        bootreap_refuse(name, "it ends soon after each start: not built anew");
-    }
+    b->waiting = b->quick_ends < QUICK_ENDS_MAX;
+    if (b->waiting)
+        return;
+    bootreap_refuse(b->recipe->config.name, "it ends soon after each start: not built anew");
     give_up(b);
 }
 
@@ -169,7 +164,28 @@ static int take_apart(struct boot_domain *b)
     b->d = NULL;
     domain_put(d);
     after_the_end(b);
-    return b->build ? -XEN_ERESTART : 0;
+    return b->waiting ? -XEN_ERESTART : 0;
+}
+
+/* The first that waits, if none is at it: kernels are large while they are unpacked. */
+static void begin_next(void)
+{
+    struct boot_domain *first = NULL;
+
+    for (unsigned i = boot.count; i-- > 0;) {
+        if (boot.domain[i].build)
+            return;
+        if (boot.domain[i].waiting)
+            first = &boot.domain[i];
+    }
+    if (!first)
+        return;
+    first->waiting = false;
+    first->build = bootbuild_begin(first->recipe);
+    if (!first->build) {
+        bootreap_refuse(first->recipe->config.name, "no memory for building it anew");
+        give_up(first);
+    }
 }
 
 static int build_anew(struct boot_domain *b)
@@ -208,6 +224,7 @@ static void reap(struct timer *t)
     unsigned left = 0, services = 0;
     bool more = false;
 
+    begin_next();
     for (unsigned i = 0; i < boot.count; i++) {
         struct boot_domain *b = &boot.domain[i];
 
@@ -215,7 +232,8 @@ static void reap(struct timer *t)
             more |= take_apart(b) == -XEN_ERESTART;
         else if (b->build)
             more |= build_anew(b) == -XEN_ERESTART;
-        left += b->d || b->build;
+        more |= b->waiting;
+        left += b->d || b->build || b->waiting;
         services += b->d && b->recipe->service;
     }
     if (left && left == services)
