@@ -183,6 +183,8 @@ static void refusals(void)
          -XEN_EPERM},
         {XENMEM_access_op, offsetof(struct xen_mem_access_op, domid), -XEN_ESRCH, -XEN_ENODEV,
          -XEN_EPERM},
+        {XENMEM_acquire_resource, offsetof(struct xen_mem_acquire_resource, domid), -XEN_ESRCH,
+         -XEN_EOPNOTSUPP, -XEN_EPERM},
         {XENMEM_get_vnumainfo, offsetof(struct xen_vnuma_topology_info, domid), -XEN_EOPNOTSUPP,
          -XEN_EOPNOTSUPP, -XEN_EPERM},
     };

@@ -78,6 +78,8 @@ struct domain {
     struct sched_group sched;      /* weight and cap: sched_domain_init(), sched_set_weight() */
     int teardown_step;             /* [own] of whoever runs domain_kill(): teardown.c */
     struct event_domain event;
+    evtchn_port_t store_port; /* [c] unbound, for who serves the store; 0: nobody does */
+    uint64_t store_serial;    /* [c] store_service.c */
     struct arch_domain arch;
     uint8_t handle[16];     /* [c] uuid */
     uint64_t vm_assist;     /* [d] VMASST_TYPE_* bits */
