@@ -92,7 +92,7 @@ HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=s
              $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
-             -iquote unittests/arch/hv -iquote unittests -iquote guests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
+             -iquote unittests/arch/hv -iquote unittests -iquote guests -iquote include/public -DLAGAN_DEBUG -DLAGAN_HOST -pthread
 
 # ---------------------------------------------------------------------------------------------------
 # The image
@@ -134,7 +134,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem core store
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -196,6 +196,14 @@ STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o
 TEST_store := $(STORE_OBJS:%=guests/%) unittests/store_kit.o \
             $(addprefix unittests/test_store,.o _pool.o _watch.o _tx.o _ring.o _admin.o _model.o)
 
+# What domains use to talk to one another: compiled into guests and into programs of Linux. The file server is a
+# guest, but its engine knows no guest's machine.
+TRANSPORT_OBJS := $(addprefix transport/,stream.o message.o pfs.o)
+FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
+
+TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
+            $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o)
+
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
 VARIANT_tsan  := -fsanitize=thread
@@ -230,7 +238,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem transport) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -243,7 +251,7 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store
+FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store stream p9
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
@@ -259,6 +267,8 @@ FUZZ_pv_decode := xen/arch/x86/pv_decode.o
 FUZZ_ptwr_decode := $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
+FUZZ_stream    := $(TRANSPORT_OBJS)
+FUZZ_p9        := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # Seconds a target; what was found is kept, to start from there the next time.
