@@ -2,7 +2,7 @@
  *
  * Random operations of three domains against a naive model, which keeps no counts: it remembers what
  * the entries say, which handles there are, and which page-table entries are left, and looks
- * through all of it each time. Domains end and begin again. LAGAN_GRANT_STEPS in the environment
+ * through all of it each time. Domains end and begin again. LAGAN_MODEL_STEPS in the environment
  * makes the run longer.
  */
 #include <stdio.h>
@@ -334,7 +334,7 @@ static bool windows_agree(void)
 
 static void test_model(void)
 {
-    const char *given = getenv("LAGAN_GRANT_STEPS");
+    const char *given = getenv("LAGAN_MODEL_STEPS");
     unsigned steps = given ? (unsigned)strtoul(given, NULL, 0) : 60000;
 
     rnd = kit_seed(11);

@@ -18,6 +18,7 @@
  * and powers off. Modules that were freed meanwhile make the heap larger, so what is compared is
  * the memory in use.
  */
+#include "xen/books.h"
 #include "xen/bootreap.h"
 
 #include <lagan/printk.h>
@@ -30,6 +31,7 @@
 #include "xen/bootdomains.h"
 #include "xen/bootmodule.h"
 #include "xen/console.h"
+#include "xen/store_service.h"
 #include "xen/timer.h"
 
 #define REAP_INTERVAL_NS UINT64_C(50000)
@@ -78,6 +80,7 @@ static uint64_t used_pages(void)
 
 static void finish_host(void)
 {
+    struct books books;
     uint64_t used = used_pages(), total = heap_total_pages();
     unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
     enum host_status status = HOST_ALL_WELL;
@@ -91,7 +94,8 @@ static void finish_host(void)
         crashes, others, boot.failed);
     log_info("free memory: %lu pages, before the first domain %lu\n", total - used,
              total - boot.used_before);
-    if (used != boot.used_before || mm_audit()) {
+    books_print();
+    if (used != boot.used_before || !books_add_up(&books) || mm_audit()) {
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }
@@ -150,6 +154,7 @@ static void let_run(struct boot_domain *b, struct domain *d)
     b->dying = false;
     b->d = d; /* from here on bootdomains_ended() finds it */
     domain_unpause(d);
+    store_service_tell();
 }
 
 static int take_apart(struct boot_domain *b)
@@ -207,11 +212,19 @@ static int build_anew(struct boot_domain *b)
 
 /* ---- all of them ---- */
 
+/* The last domain that was not there for others has gone: they have nothing to do any more. */
+static void end_services(void)
+{
+    for (unsigned i = 0; i < boot.count; i++)
+        if (boot.domain[i].d)
+            domain_shutdown(boot.domain[i].d, SHUTDOWN_poweroff);
+}
+
 /* One step for each that has ended. */
 static void reap(struct timer *t)
 {
     uint64_t began = arch_time_ns(), now;
-    unsigned left = 0;
+    unsigned left = 0, services = 0;
     bool more = false;
 
     begin_next();
@@ -224,7 +237,10 @@ static void reap(struct timer *t)
             more |= build_anew(b) == -XEN_ERESTART;
         more |= b->waiting;
         left += b->d || b->build || b->waiting;
+        services += b->d && b->recipe->service;
     }
+    if (left && left == services)
+        end_services();
     now = arch_time_ns();
     if (more)
         timer_set(t, now + max_u64(now - began, REAP_INTERVAL_NS));
@@ -249,6 +265,9 @@ void bootdomains_ended(struct domain *d)
     console_ring_drain(d);
     console_guest_flush(d);
     log_info("domain %s ended: %s\n", d->name, reason_name(reason));
+    if (store_service_is(d))
+        store_service_none();
+    store_service_tell();
     for (unsigned i = 0; i < boot.count; i++)
         if (boot.domain[i].d == d) {
             atomic_fetch_add(&boot.ended[min_u64((unsigned)reason, REASON_OTHER)], 1);
@@ -290,4 +309,5 @@ void bootreap_run(void)
     }
     for (unsigned i = 0; i < boot.count; i++)
         let_run(&boot.domain[i], boot.domain[i].d);
+    timer_set(&boot.reaper, 0); /* there may be only services, with nobody to serve */
 }
