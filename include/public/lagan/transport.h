@@ -89,6 +89,11 @@ struct lagan_message_page {
 #define LAGAN_MEETING_VERSION 1
 #define LAGAN_MEETING_RINGS   4
 
+enum lagan_meeting_state {
+    LAGAN_MEETING_OPEN = 1,
+    LAGAN_MEETING_CLOSED = 2, /* the granter goes, and says so */
+};
+
 enum lagan_meeting_kind {
     LAGAN_MEETING_STREAM = 1, /* ring[0]: page 0 of a stream */
     LAGAN_MEETING_9PFS =
@@ -96,11 +101,11 @@ enum lagan_meeting_kind {
 };
 
 struct lagan_meeting {
-    uint32_t magic; /* written last: then all else is right, and stays */
+    uint32_t magic; /* written last: then all else is right, and stays but for the state */
     uint16_t version;
     uint16_t kind;
-    uint32_t rings;    /* 1..LAGAN_MEETING_RINGS are used */
-    uint32_t reserved; /* 0 */
+    uint32_t rings; /* 1..LAGAN_MEETING_RINGS are used */
+    uint32_t state; /* enum lagan_meeting_state; may change while magic is there */
     struct {
         uint32_t ref;  /* grant of the first page */
         uint32_t port; /* unbound, for the other to bind */
