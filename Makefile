@@ -28,6 +28,8 @@ MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/wa
 GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
               grant_map.o grant_copy.o grant_transfer.o grant_audit.o)
 
+BALLOON_OBJS := balloon/policy.o balloon/balloon.o balloon/balloon_audit.o
+
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
@@ -72,7 +74,7 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
-           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(LIB_OBJS)
+           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(BALLOON_OBJS) $(LIB_OBJS)
 
 # ---------------------------------------------------------------------------------------------------
 # Flags
@@ -134,7 +136,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem core store
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem balloon core store
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -177,6 +179,9 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
             $(addprefix unittests/test_,grant.o grant_map.o)
+
+TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
+            $(addprefix unittests/test_,policy.o balloon.o balloon_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
@@ -438,7 +443,7 @@ lint-clang:
 	$(MAKE) --no-print-directory CC=clang DEBUG=1 THREAD_SAFETY=1 B=$(B)/lint-clang objects
 
 # mm/ and the services need nothing but the contract with the machine.
-lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS))
+lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS) $(BALLOON_OBJS))
 	$(if $^,tools/check-undefined $^)
 
 lint-shell:
