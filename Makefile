@@ -26,7 +26,7 @@ MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/wa
            mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/audit.o mm/heap_run.o
 
 GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
-              grant_map.o grant_copy.o grant_transfer.o grant_audit.o)
+              grant_map.o grant_copy.o grant_transfer.o grant_revoke.o grant_audit.o)
 
 BALLOON_OBJS := balloon/policy.o balloon/balloon.o balloon/balloon_audit.o
 
@@ -36,7 +36,7 @@ LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse
 BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o log.o console.o console_ring.o options.o cmdline.o \
+CORE_OBJS := $(addprefix xen/,main.o books.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
              option_value.o modline.o)
 
 # Kernel files. UNPACK_LIBS: Debian's libraries, of which the decoders are linked into the image.
@@ -55,7 +55,7 @@ MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_r
              hcall_exchange.o)
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o hcall_version.o \
-             hcall_misc.o) $(MEMORY_OBJS)
+             hcall_misc.o hcall_store.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
@@ -178,7 +178,7 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
             $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
-            $(addprefix unittests/test_,grant.o grant_map.o)
+            $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_revoke.o grant_model.o grant_threads.o)
 
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(addprefix unittests/test_,policy.o balloon.o balloon_model.o)
@@ -186,7 +186,7 @@ TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o hypercall.o hcall_vcpu.o hcall_host.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
+            $(addprefix xen/,books.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
             hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
@@ -235,7 +235,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -248,9 +248,10 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store
+FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store
 
 FUZZ_mm        := $(HOST_MM)
+FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
@@ -293,7 +294,7 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # The long forms of the tests that have one. SOAK_MINUTES are divided among them.
 SOAK_MINUTES ?= 60
 .PHONY: soak
-soak: $(foreach p,mm event,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
+soak: $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
       $(B)/host-tsan/test_sched $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) $(B)/lagan guests ## random tests, fuzzers, threads and guests, over and over for SOAK_MINUTES (60)
 	tools/install-packages test qemu
 	nice tools/soak $(SOAK_MINUTES) $(FUZZERS)
@@ -302,12 +303,15 @@ soak: $(foreach p,mm event,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench mmu evil_mmu auditor pti grant grantbench
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench store storetest
 BARE_GUESTS := hello compat
 
+GUEST_store := $(STORE_OBJS)
+GUEST_storetest := storetest/client.o
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o traps/flags.o traps/nmi.o
 GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
+GUEST_mmubench := mmubench/hold.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
             evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
@@ -319,7 +323,7 @@ KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o 
 
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mno-red-zone -mgeneral-regs-only \
              -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -iquote guests -iquote include/public
+             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -Iinclude/public -iquote guests
 
 # Two kinds of image (guests/kit/entry.S): high, with all notes, and bare, from address 0.
 GUEST_KIND_high := -mcmodel=kernel
@@ -373,7 +377,7 @@ $(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
 .PHONY: linux-guests
 linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 ## build what runs inside the Linux guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen bench
+.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -392,19 +396,36 @@ test-qemu-all: $(B)/lagan guests ## the same with the long runs: big machines, e
 	tools/install-packages qemu disc
 	tools/qemu-tests -a
 
+test-linux: $(B)/lagan guests linux-guests ## boot Debian's Linux in QEMU, and let it work (the short runs)
+	tools/install-packages qemu linux
+	tools/linux-tests
+
+test-linux-all: $(B)/lagan guests linux-guests ## the same with the long runs: all load, all kernels that Debian still has
+	tools/install-packages qemu linux
+	tools/linux-tests -a
+
+test-linux-xen: linux-guests ## the same runs, as far as they have one domain, on Debian's Xen
+	tools/install-packages qemu linux
+	tools/linux-tests -x
+
+soak-linux: $(B)/lagan guests linux-guests ## three Linux guests at work for SOAK_MINUTES (60), then the audit and the memory
+	tools/install-packages qemu linux
+	tools/linux-soak $(SOAK_MINUTES)
+
 test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
 	tools/test-xen
 
 # Figures, not verdicts. The image that is measured is the one without assertions.
-bench: guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
+bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
 	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
 	tools/bench $(B)/release/lagan
+	tools/bench-linux $(B)/release/lagan
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* .ci/* unittests/mutate unittests/spin/run
+SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
@@ -461,9 +482,9 @@ format: ## let clang-format have its way
 SUB = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: run test test-host test-all test-parts test-all-parts test-reproducible clean help
-run: ## boot several guests side by side in QEMU, and end by itself
-	tools/install-packages build qemu
-	+$(SUB) all guests
+run: ## boot two Debian guests beside one of our own in QEMU, with shells if there is a terminal
+	tools/install-packages build qemu linux
+	+$(SUB) all guests linux-guests
 	tools/demo
 
 test-host: ## unit tests, plain and under each checker, and a short run of the fuzzers
@@ -479,20 +500,21 @@ test: ## everything that has to pass: the image, the unit tests, then the guests
 	+tools/with-totals $(B)/test.log $(SUB) test-parts
 
 test-parts:
-	tools/install-packages build test qemu disc
+	tools/install-packages build test qemu disc linux
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-runner
 	+$(SUB) test-failures
 	+$(SUB) test-grub-menu
 	+$(SUB) test-qemu
+	+$(SUB) test-linux
 
 test-all: ## the same with the long QEMU runs, the guests on Debian's Xen, and two builds compared
 	mkdir -p $(B)
 	+tools/with-totals $(B)/test-all.log $(SUB) test-all-parts
 
 test-all-parts:
-	tools/install-packages build test qemu disc
+	tools/install-packages build test qemu disc linux
 	+$(SUB) all guests
 	+$(SUB) test-host
 	+$(SUB) test-reproducible
@@ -501,6 +523,7 @@ test-all-parts:
 	+$(SUB) test-grub-menu
 	+$(SUB) test-xen
 	+$(SUB) test-qemu-all
+	+$(SUB) test-linux-all
 
 test-reproducible: ## build twice, in two directories: the same bytes
 	tools/test-reproducible

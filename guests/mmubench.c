@@ -5,8 +5,10 @@
  * the loop (and a table's own copying by the guest, where it says so) included in the longer ones
  * only.
  */
+#include "kit/host.h"
 #include "kit/kit.h"
 #include "kit/lib.h"
+#include "mmubench/mmubench.h"
 
 const char guest_name[] = "mmubench";
 
@@ -200,6 +202,49 @@ static void measure_pin(const char *pin, const char *unpin, unsigned l1_count, u
     space_delete(&space);
 }
 
+/* ---- how long the CPU is held ---- */
+
+static long pin_space(void)
+{
+    return table_pin(space.l4, 4);
+}
+
+static long unpin_space(void)
+{
+    return table_unpin(space.l4);
+}
+
+/* An entry of a pinned L4 table, that leads to the full L3 table, is set and cleared. */
+static long link_l3(void)
+{
+    struct mmu_update u = {.ptr = entry_address(&child.l4[0]),
+                           .val = entry_of(space.l3, TABLE_PAGE)};
+
+    return hv_mmu_update(&u, 1, NULL, DOMID_SELF);
+}
+
+static long unlink_l3(void)
+{
+    struct mmu_update u = {.ptr = entry_address(&child.l4[0]), .val = 0};
+
+    return hv_mmu_update(&u, 1, NULL, DOMID_SELF);
+}
+
+static void measure_holds(void)
+{
+    space_new(&space, 32);
+    fill(&space, TABLE_PAGE);
+    space_protect(&space);
+    hold_measure("pin-64m-hold", pin_space, "unpin-64m-hold", unpin_space);
+    space_new_pinned(&child, 1);
+    hold_measure("link-64m-hold", link_l3, "unlink-64m-hold", unlink_l3);
+    note(table_unpin(child.l4));
+    space_delete(&child);
+    space_delete(&space);
+}
+
+/* ---- fork ---- */
+
 /* The parent's pages lose their write right by batches, and the child gets the same entries. */
 static void fork_space(void)
 {
@@ -263,6 +308,19 @@ static void measure_fork(unsigned rounds)
     space_delete(&space);
 }
 
+/* What the type changes of all this have cost in interrupts; our hypervisor only. */
+static void report_flushes(void)
+{
+    struct lagan_host_mm_stats s;
+
+    if (hv_host(LAGAN_HOST_OP_mm_stats, &s) == 0 && s.type_changes > 0) {
+        kit_printf("FLUSHES %lu type changes; flush interrupts for 1000 of them: %lu, flushing "
+                   "always: %lu\n",
+                   s.type_changes, s.type_ipis * 1000 / s.type_changes,
+                   s.type_ipis_naive * 1000 / s.type_changes);
+    }
+}
+
 void guest_main(void)
 {
     if (!table_supported()) {
@@ -281,5 +339,7 @@ void guest_main(void)
     space_delete(&space);
     measure_pin("pin-2m", "unpin-2m", 1, 20);
     measure_pin("pin-64m", "unpin-64m", 32, 3);
+    measure_holds();
     measure_fork(10);
+    report_flushes();
 }

@@ -236,7 +236,8 @@ int account_take(struct account *a, mfn_t m)
         arch_cache_flush_frame(m);
     atomic_store(&f->type, 0);
     f->stamp = 0;
-    atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
+    atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
+    heap_adopt(1);
     return 0;
 }
 

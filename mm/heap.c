@@ -259,15 +259,23 @@ bool heap_alloc(unsigned order, unsigned flags, mfn_t *m)
     return heap_alloc_for(NULL, order, flags, m);
 }
 
-/* To the cache or the lists, and then available. */
+/* Nothing remembers what the frame was, and its content is nobody's. */
+static void forget(struct frame *f)
+{
+    arch_poison(arch_map_frame(frame_mfn(f)), PAGE_SIZE);
+    atomic_store_explicit(&f->type, 0, memory_order_relaxed);
+    f->stamp = 0;
+}
+
+/* To the cache or the lists. */
 static void put(mfn_t m, unsigned order)
 {
     struct cache *c = &caches[arch_cpu()];
     struct frame *f = frame_of(m);
 
-    arch_poison(arch_map_frame(m), PAGE_SIZE << order);
-    atomic_store_explicit(&f->type, 0, memory_order_relaxed);
-    f->stamp = 0;
+    forget(f);
+    if (order)
+        arch_poison(arch_map_frame(m), PAGE_SIZE << order);
     if (order || (zone_of(m.n) < ZONE_4G && heap.has_high)) {
         set_use(f, FRAME_FREE, 0, 0, 0);
         spin_lock(&heap.lock);
@@ -294,15 +302,32 @@ void heap_free(mfn_t m, unsigned order)
     atomic_fetch_add(&heap.available, UINT64_C(1) << order);
 }
 
-void heap_take_back(mfn_t m)
+void heap_take_back(uint32_t first)
 {
-    BUG_ON(frame_state(frame_of(m)) != FRAME_WAITING || frame_refs(frame_of(m)));
-    put(m, 0);
+    uint32_t next;
+
+    spin_lock(&heap.lock);
+    for (uint32_t n = first; n; n = next) {
+        struct frame *f = frame_of(mfn(n));
+
+        BUG_ON(frame_state(f) != FRAME_WAITING || frame_refs(f));
+        next = f->next;
+        f->next = 0;
+        forget(f);
+        set_use(f, FRAME_FREE, 0, 0, 0);
+        block_free(n, 0, DIRTY);
+    }
+    spin_unlock(&heap.lock);
 }
 
 void heap_hand_over(uint64_t frames)
 {
     atomic_fetch_sub_explicit(&heap.used[HEAP_OTHER], frames, memory_order_relaxed);
+}
+
+void heap_adopt(uint64_t frames)
+{
+    atomic_fetch_add_explicit(&heap.used[HEAP_OTHER], frames, memory_order_relaxed);
 }
 
 void heap_used_for(enum heap_cause old, enum heap_cause new)

@@ -58,10 +58,13 @@ void heap_free(mfn_t m, unsigned order);
 /* Frames of a block that heap_alloc() gave have become an account's: not the hypervisor's any more.
  */
 void heap_hand_over(uint64_t frames);
+/* And the way back: single frames of an account are now as heap_alloc() gives them. */
+void heap_adopt(uint64_t frames);
 /* A page changes the cause that it is held for. */
 void heap_used_for(enum heap_cause old, enum heap_cause new);
-/* A frame that was an account's (FRAME_WAITING, in no TLB) is free. */
-void heap_take_back(mfn_t m);
+/* Frames that were accounts' (FRAME_WAITING, in no TLB, linked through `next`) go to the lists. They
+ * are counted as free already. */
+void heap_take_back(uint32_t first);
 
 /* A mapped page, or pages, of the hypervisor's own: NULL when there is none. */
 void *page_alloc(unsigned order, unsigned flags);

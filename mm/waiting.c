@@ -39,16 +39,11 @@ void waiting_init(void)
 static void empty(struct room *r)
 {
     tlb_flush_stale(TLB_FREE, r->count, tlb_clock_now(), cpumask_and(r->cpus, arch_online_cpus()));
-    while (r->head) {
-        mfn_t m = mfn(r->head);
-        struct frame *f = frame_of(m);
-
-        r->head = f->next;
-        f->next = 0;
-        if (f->use & FRAME_UNCACHED)
-            arch_cache_flush_frame(m);
-        heap_take_back(m);
-    }
+    for (uint32_t n = r->head; n; n = frame_of(mfn(n))->next)
+        if (frame_of(mfn(n))->use & FRAME_UNCACHED)
+            arch_cache_flush_frame(mfn(n));
+    heap_take_back(r->head);
+    r->head = 0;
     r->count = 0;
     r->cpus = cpumask_none();
 }

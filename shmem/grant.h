@@ -24,6 +24,8 @@
 #include "mm/account.h"
 
 struct grant_table;
+struct lagan_grant_revoke; /* public/lagan/grant.h */
+struct lagan_grant_next;
 
 #define GRANT_FRAMES_DEFAULT   64   /* of the shared table: 32768 entries of version 1 */
 #define GRANT_MAPTRACK_DEFAULT 1024 /* frames of handles, 256 in each */
@@ -106,6 +108,7 @@ struct grant_unmap_batch {
         struct grant_table *granter;
         uint32_t handle;
         grant_ref_t ref;
+        uint32_t copy; /* a frame to be given back */
         bool was_writable;
         uint8_t pins; /* how many are to be given up */
         bool ends;    /* the handle with them */
@@ -123,6 +126,13 @@ int grant_unmap_one(struct grant_unmap_batch *b, uint64_t host_addr, uint64_t de
                     uint64_t new_addr, grant_handle_t handle) LAGAN_MUST_CHECK;
 /* The second, for all; the batch is empty afterwards. */
 void grant_unmap_finish(struct grant_unmap_batch *b);
+
+/* LAGAN_GNTTABOP_revoke, by the granter (public/lagan/grant.h); *tell: the domain that is to be told
+ * now, or DOMID_INVALID. op->status; -XEN_ERESTART. */
+int grant_revoke(const struct grant_user *u, struct lagan_grant_revoke *op,
+                 domid_t *tell) LAGAN_MUST_CHECK;
+/* LAGAN_GNTTABOP_next_revoked. */
+int grant_next_revoked(const struct grant_user *u, struct lagan_grant_next *op) LAGAN_MUST_CHECK;
 
 /* True if the domain has mapped the frame by a grant. Looks from handle *cursor on, which is where it
  * stopped: false before the end of them means that it was preempted. Inside grant_enter(). */

@@ -80,7 +80,7 @@ static void count_handles(const struct grant_table *t, int sign)
 
         if (h->state & HANDLE_BUSY)
             fault("left busy", t, i);
-        if (h->state & HANDLE_USED)
+        if ((h->state & HANDLE_USED) && !(h->state & HANDLE_REVOKED))
             count_handle(h, t, i, sign);
     }
 }

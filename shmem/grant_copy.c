@@ -121,8 +121,12 @@ static char *bytes_of(const struct end *e, uint32_t offset)
 /* With the source held. */
 static int copy_to(const struct grant_user *u, const struct gnttab_copy *op, const struct end *from)
 {
-    struct end to = {.write = true};
-    int status = get(u, &op->dest, op->flags & GNTCOPY_dest_gref, &to);
+    struct end to;
+    int status;
+
+    to.write = true;
+    to.pins = 0;
+    status = get(u, &op->dest, op->flags & GNTCOPY_dest_gref, &to);
 
     if (status)
         return status;
@@ -136,8 +140,11 @@ static int copy_to(const struct grant_user *u, const struct gnttab_copy *op, con
 
 int grant_copy(const struct grant_user *u, struct gnttab_copy *op)
 {
-    struct end from = {.write = false};
+    struct end from;
     int status;
+
+    from.write = false;
+    from.pins = 0;
 
     op->status = GNTST_bad_copy_arg;
     if ((uint32_t)op->source.offset + op->len > PAGE_SIZE ||

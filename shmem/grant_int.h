@@ -9,6 +9,7 @@
 #include <lagan/lock.h>
 #include <lagan/nospec.h>
 #include "mm/frame.h"
+#include <public/lagan/grant.h>
 #include "shmem/grant.h"
 
 #define V1_PER_FRAME      (PAGE_SIZE / sizeof(grant_entry_v1_t))
@@ -30,14 +31,17 @@ struct grant_pins {
     uint32_t frame;         /* while in use, but for GRANT_TRANSITIVE */
     domid_t who;            /* while in use: by whom */
     uint8_t kind;           /* while in use: enum grant_kind */
-    uint8_t spare;
+    uint8_t revoke;         /* PIN_*: grant_revoke.c */
 };
 STATIC_ASSERT(sizeof(struct grant_pins) == 16);
+
+#define PIN_REVOCABLE 1u /* in use by who knows that it may be taken back */
+#define PIN_REVOKING  2u /* it is wanted back: no new pins */
 
 /* A mapping, as its holder names it. */
 struct grant_handle {
     _Atomic uint32_t state; /* HANDLE_*; 0: free */
-    uint32_t ref;           /* free: the next free handle */
+    uint32_t ref;           /* free: the next free handle; HANDLE_REVOKED: the copy, or 0 */
     uint32_t table;         /* HANDLE_HOST: frame of the L1 table that has the entry */
     domid_t granter;
     uint16_t slot; /* in that table */
@@ -50,7 +54,10 @@ STATIC_ASSERT(sizeof(struct grant_handle) == 16);
 #define HANDLE_DEVICE 8u /* likewise for devices */
 #define HANDLE_WRITE  16u
 #define HANDLE_ENTRY  32u /* its holder names the entry by machine address */
-#define HANDLE_NONE   UINT32_MAX
+/* The granter has its frame back, and there is no pin any more: it maps a copy, or what is empty. */
+#define HANDLE_REVOKED 64u
+#define HANDLE_TAKING  128u /* beside BUSY: its granter takes its frame back, and is done soon */
+#define HANDLE_NONE    UINT32_MAX
 
 /* Free handles of one lane: in a cache line of its own. */
 struct maptrack_lane {
@@ -84,6 +91,8 @@ struct grant_table {
     grant_status_t **status;                    /* of STATUS_FRAMES(frame_limit) */
     struct grant_pins **pins;                   /* of 2 * frame_limit */
     struct maptrack maptrack;
+    struct revocation *revocations; /* [t] of this table's entries */
+    void *_Atomic empty; /* a page of zeroes, lent to this domain when it has none to pay with */
 };
 
 static inline unsigned status_frames_for(unsigned frames)
@@ -170,13 +179,29 @@ struct grant_access {
     uint32_t offset, length;
     domid_t via; /* transitive: the domain, and its entry, that the entry names; no frame yet */
     grant_ref_t via_ref;
-    bool transitive;
+    bool transitive, revocable;
 };
 /* Pins entry `ref` of t for `who`. whole: only a grant of the whole page will do. GNTST_*, or
  * -XEN_ERESTART. */
 int grant_pin(struct grant_table *t, grant_ref_t ref, domid_t who, bool write, bool whole,
               struct grant_access *got) LAGAN_MUST_CHECK;
 void grant_unpin(struct grant_table *t, grant_ref_t ref, bool write);
+
+/* ---- grant_map.c ---- */
+/* Nobody else unmaps the handle until it is let go; false if it is not in use, or is being unmapped. */
+bool grant_handle_claim(struct grant_handle *h);
+/* The entry of a handle, if it maps `frame`, becomes `new`. -XEN_EINVAL if it maps something else. */
+int grant_handle_exchange(const struct grant_table *t, const struct grant_handle *h, mfn_t frame,
+                          uint64_t new, uint64_t *old) LAGAN_MUST_CHECK;
+/* No CPU of the domain remembers what was removed before. */
+void grant_flush(const struct grant_table *t);
+
+/* ---- grant_table.c ---- */
+/* A cleared page of ours that the domain may map, or NULL. */
+void *grant_lend_page(struct grant_table *t);
+
+/* ---- grant_revoke.c ---- */
+void grant_forget_revocations(struct grant_table *t);
 
 /* ---- maptrack.c ---- */
 int maptrack_create(struct maptrack *m, unsigned frame_limit, unsigned lanes) LAGAN_MUST_CHECK;

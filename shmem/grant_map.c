@@ -101,8 +101,8 @@ static void unpin_for(struct grant_table *granter, const struct gnttab_map_grant
 static void fill_handle(struct grant_handle *h, const struct gnttab_map_grant_ref *op,
                         const struct place *where)
 {
-    h->ref = op->ref;
-    h->granter = op->dom;
+    __atomic_store_n(&h->ref, op->ref, __ATOMIC_RELAXED);
+    __atomic_store_n(&h->granter, op->dom, __ATOMIC_RELAXED);
     h->table = (uint32_t)where->table.n;
     h->slot = (uint16_t)where->slot;
     atomic_store_explicit(&h->state,
@@ -123,7 +123,9 @@ static int map(const struct grant_user *u, struct grant_table *granter,
 
     if (status)
         return status;
-    if (op->flags & GNTMAP_host_map)
+    if (got.revocable && (op->flags & GNTMAP_device_map))
+        status = GNTST_general_error; /* nobody could take it from a device */
+    if (status == GNTST_okay && (op->flags & GNTMAP_host_map))
         status = set_entry(u, op, &got, &where);
     if (status) {
         unpin_for(granter, op);
@@ -165,14 +167,18 @@ int grant_map(const struct grant_user *u, struct gnttab_map_grant_ref *op)
 
 /* ---- letting go ---- */
 
-static bool handle_claim(struct grant_handle *h)
+bool grant_handle_claim(struct grant_handle *h)
 {
     uint32_t state = atomic_load_explicit(&h->state, memory_order_relaxed);
 
-    do
+    do {
+        while (unlikely(state & HANDLE_TAKING)) {
+            arch_relax();
+            state = atomic_load_explicit(&h->state, memory_order_relaxed);
+        }
         if (!(state & HANDLE_USED) || (state & HANDLE_BUSY))
             return false;
-    while (!atomic_compare_exchange_weak(&h->state, &state, state | HANDLE_BUSY));
+    } while (!atomic_compare_exchange_weak(&h->state, &state, state | HANDLE_BUSY));
     return true;
 }
 
@@ -193,6 +199,14 @@ static int exchange_entry(const struct grant_table *t, const struct place *where
     } while (rc == -XEN_EAGAIN); /* the processor has set a bit in it, or the guest changed it */
     *old = c.expected;
     return rc;
+}
+
+int grant_handle_exchange(const struct grant_table *t, const struct grant_handle *h, mfn_t frame,
+                          uint64_t new, uint64_t *old)
+{
+    const struct place where = {mfn(h->table), h->slot};
+
+    return exchange_entry(t, &where, frame, new, old);
 }
 
 /* The entry at new_addr is to move to where the granted frame is mapped. */
@@ -259,6 +273,20 @@ static int end_parts(struct grant_unmap_batch *b, const struct grant_handle *h, 
     return status;
 }
 
+/* What it maps is a copy, or an empty page: that goes, and the handle with it. If the guest has put
+ * something else into the entry, that stays. */
+static int unmap_revoked(struct grant_unmap_batch *b, const struct grant_handle *h, uint32_t handle)
+{
+    const struct grant_table *t = b->user->table;
+    mfn_t instead = h->ref || !t->empty ? mfn(h->ref) : arch_frame_of(t->empty);
+    uint64_t old = 0;
+
+    if (grant_handle_exchange(t, h, instead, 0, &old) == 0)
+        b->accessed |= (old & PTE_A) != 0;
+    b->done[b->count++] = (struct grant_unmapped){.handle = handle, .copy = h->ref, .ends = true};
+    return GNTST_okay;
+}
+
 int grant_unmap_one(struct grant_unmap_batch *b, uint64_t host_addr, uint64_t dev_bus_addr,
                     uint64_t new_addr, grant_handle_t handle)
 {
@@ -272,8 +300,10 @@ int grant_unmap_one(struct grant_unmap_batch *b, uint64_t host_addr, uint64_t de
         return GNTST_bad_handle;
     handle = (grant_handle_t)index_nospec(handle, maptrack_count(&t->maptrack));
     h = maptrack_of(&t->maptrack, handle);
-    if (!handle_claim(h))
+    if (!grant_handle_claim(h))
         return GNTST_bad_handle;
+    if (unlikely(h->state & HANDLE_REVOKED))
+        return unmap_revoked(b, h, handle);
     granter = grant_find(h->granter);
     BUG_ON(!granter); /* our pin keeps it */
     status = end_parts(b, h, mfn(grant_pins_of(granter, h->ref)->frame), host_addr, dev_bus_addr,
@@ -295,7 +325,7 @@ int grant_unmap_one(struct grant_unmap_batch *b, uint64_t host_addr, uint64_t de
     return GNTST_okay;
 }
 
-static void flush(const struct grant_table *t)
+void grant_flush(const struct grant_table *t)
 {
     cpumask_t cpus = {atomic_load(&t->account->tlb_cpus)};
 
@@ -309,13 +339,15 @@ void grant_unmap_finish(struct grant_unmap_batch *b)
     struct grant_table *t = b->user->table;
 
     if (b->accessed)
-        flush(t);
+        grant_flush(t);
     for (unsigned i = 0; i < b->count; i++) {
         const struct grant_unmapped *d = &b->done[i];
         struct grant_handle *h = maptrack_of(&t->maptrack, d->handle);
 
         for (unsigned n = 0; n < d->pins; n++)
             grant_unpin(d->granter, d->ref, d->was_writable);
+        if (d->copy)
+            (void)!account_release(t->account, mfn(d->copy)); /* unless the guest has itself */
         if (d->ends)
             maptrack_free(t, b->user->lane, d->handle);
         else
@@ -364,7 +396,9 @@ static void relinquish(struct grant_table *t, uint32_t handle)
         return;
     ASSERT(!(state & HANDLE_BUSY));
     granter = grant_find(h->granter);
-    BUG_ON(!granter);
+    BUG_ON(!granter && !(state & HANDLE_REVOKED));
+    if (state & HANDLE_REVOKED)
+        state = 0; /* the copy has gone with the account's other frames */
     if (state & HANDLE_HOST)
         grant_unpin(granter, h->ref, state & HANDLE_WRITE);
     if (state & HANDLE_DEVICE)

@@ -34,7 +34,7 @@
 
 /* What was read of an entry, once. */
 struct found {
-    uint16_t flags;
+    bool revocable;
     enum grant_kind kind;
     uint64_t frame;
     uint16_t offset, length;
@@ -85,7 +85,8 @@ static int claim_v1(const struct grant_table *t, grant_ref_t ref, domid_t who, b
             return status;
         if (__atomic_compare_exchange_n(entry, &word, word | flags_for(write), false,
                                         __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
-            *f = (struct found){.kind = GRANT_PAGE, .frame = word >> 32};
+            *f = (struct found){
+                .kind = GRANT_PAGE, .frame = word >> 32, .revocable = word & LAGAN_GTF_revocable};
             return GNTST_okay;
         }
     }
@@ -95,7 +96,7 @@ static int claim_v1(const struct grant_table *t, grant_ref_t ref, domid_t who, b
 /* The body, after the status says that it is in use. */
 static void read_v2(const union grant_entry_v2 *e, uint16_t flags, struct found *f)
 {
-    *f = (struct found){.flags = flags, .kind = GRANT_PAGE};
+    *f = (struct found){.revocable = flags & LAGAN_GTF_revocable, .kind = GRANT_PAGE};
     if ((flags & GTF_type_mask) == GTF_transitive) {
         f->kind = GRANT_TRANSITIVE;
         f->via = __atomic_load_n(&e->transitive.trans_domid, __ATOMIC_RELAXED);
@@ -111,8 +112,8 @@ static void read_v2(const union grant_entry_v2 *e, uint16_t flags, struct found 
 }
 
 /* *fresh: the flags that were not set before. */
-static int claim_v2(const struct grant_table *t, grant_ref_t ref, domid_t who, bool write,
-                    struct found *f)
+static LAGAN_NOINLINE int claim_v2(const struct grant_table *t, grant_ref_t ref, domid_t who,
+                                   bool write, struct found *f)
 {
     const union grant_entry_v2 *e = grant_v2(t, ref);
     const uint32_t *header = (const uint32_t *)&e->hdr;
@@ -194,6 +195,8 @@ static bool again(const struct grant_pins *p, bool write)
 
 static int check_pins(const struct grant_pins *p, domid_t who, bool write)
 {
+    if (unlikely(p->revoke & PIN_REVOKING))
+        return GNTST_general_error;
     if (!grant_in_use(p))
         return GNTST_okay;
     if (p->who != who || (write ? p->writes : p->reads) == PINS_MAX)
@@ -223,16 +226,26 @@ static int pin_anew(struct grant_table *t, struct grant_pins *p, grant_ref_t ref
         p->who = who;
         p->kind = (uint8_t)f->kind;
         p->frame = (uint32_t)f->frame;
+        p->revoke = f->revocable ? PIN_REVOCABLE : 0;
     }
     return GNTST_okay;
 }
 
-static void report(const struct grant_pins *p, const struct found *f, struct grant_access *got)
+static void report(struct grant_table *t, grant_ref_t ref, const struct grant_pins *p,
+                   const struct found *f, struct grant_access *got)
 {
+    got->table = t;
+    got->ref = ref;
     got->frame = mfn(p->frame);
+    got->revocable = p->revoke & PIN_REVOCABLE;
+    got->transitive = false;
+    got->offset = 0;
+    got->length = PAGE_SIZE;
+    if (likely(p->kind == GRANT_PAGE))
+        return;
     got->transitive = f->kind == GRANT_TRANSITIVE;
-    got->offset = f->kind == GRANT_SUB_PAGE ? f->offset : 0;
-    got->length = f->kind == GRANT_SUB_PAGE ? f->length : (uint32_t)PAGE_SIZE;
+    got->offset = f->offset;
+    got->length = f->length;
     got->via = f->via;
     got->via_ref = f->via_ref;
 }
@@ -240,8 +253,8 @@ static void report(const struct grant_pins *p, const struct found *f, struct gra
 int grant_pin(struct grant_table *t, grant_ref_t ref, domid_t who, bool write, bool whole,
               struct grant_access *got)
 {
-    struct found f = {.kind = GRANT_PAGE};
     struct grant_pins *p;
+    struct found f;
     int status;
 
     if (unlikely(atomic_load(&t->frozen)))
@@ -261,8 +274,7 @@ int grant_pin(struct grant_table *t, grant_ref_t ref, domid_t who, bool write, b
             p->writes++;
         else
             p->reads++;
-        *got = (struct grant_access){.table = t, .ref = ref};
-        report(p, &f, got);
+        report(t, ref, p, &f, got);
     }
     grant_entry_unlock(p);
     return status;

@@ -69,8 +69,7 @@ static void free_arrays(struct grant_table *t)
 
 /* ---- growth ---- */
 
-/* A page of ours that the domain may map. */
-static void *lend_page(struct grant_table *t)
+void *grant_lend_page(struct grant_table *t)
 {
     void *page = page_alloc(0, HEAP_CLEAR);
 
@@ -88,7 +87,7 @@ static int take_back(struct grant_table *t, void *page)
 bool grant_status_grow(struct grant_table *t, unsigned frames)
 {
     for (unsigned i = t->status_count; i < status_frames_for(frames); i++) {
-        t->status[i] = lend_page(t);
+        t->status[i] = grant_lend_page(t);
         if (!t->status[i])
             return false;
         atomic_store(&t->status_count, i + 1);
@@ -129,7 +128,7 @@ static bool grow_by_one(struct grant_table *t) LAGAN_REQUIRES(t->lock)
         return false; /* what there is waits for the next attempt */
     if (t->version == 2 && !grant_status_grow(t, n + 1))
         return false;
-    t->shared[n] = lend_page(t);
+    t->shared[n] = grant_lend_page(t);
     if (!t->shared[n])
         return false;
     atomic_store_explicit(&t->frame_count, n + 1, memory_order_release);
@@ -249,6 +248,12 @@ int grant_table_withdraw(struct grant_table *t)
     spin_lock(&t->lock);
     ASSERT(t->dying);
     rc = grant_status_shrink(t);
+    if (!rc && t->empty)
+        rc = take_back(t, t->empty);
+    if (!rc) {
+        page_free(t->empty, 0);
+        t->empty = NULL;
+    }
     /* From the last on: the count says how many are still lent. */
     while (!rc && t->frame_count) {
         rc = take_back(t, t->shared[t->frame_count - 1]);
@@ -271,6 +276,7 @@ void grant_table_destroy(struct grant_table *t)
     for (unsigned i = 0; i < 2 * t->frame_limit; i++)
         page_free(t->pins[i], 0);
     maptrack_destroy(&t->maptrack);
+    grant_forget_revocations(t);
     free_arrays(t);
     slab_free(t);
 }

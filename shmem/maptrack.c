@@ -74,7 +74,7 @@ void maptrack_free(struct grant_table *t, unsigned lane, uint32_t handle)
 
     spin_lock(&l->lock);
     atomic_store_explicit(&h->state, 0, memory_order_release);
-    h->ref = l->first;
+    __atomic_store_n(&h->ref, l->first, __ATOMIC_RELAXED);
     l->first = handle;
     spin_unlock(&l->lock);
 }

@@ -142,12 +142,9 @@ void watchdog_touch(void)
 }
 
 /* The host's libraries run where they were made for. */
-void foreign_begin(void)
+int foreign_call(int (*function)(void *argument), void *argument)
 {
-}
-
-void foreign_end(void)
-{
+    return function(argument);
 }
 
 void machine_power_off(void)

@@ -11,6 +11,7 @@
 #include "arch_current.h"
 #include "arch_inline.h"
 #include "xen/arch/x86/layout.h"
+#include "xen/books.h"
 #include "xen/guest_access.h"
 #include "xen/sched_internal.h"
 #include "xen/softirq.h"
@@ -161,6 +162,8 @@ void core_start(uint64_t pages)
 
 void core_audit(void)
 {
+    struct books books;
+
     for (struct domain *d = domain_find_next(0); d;) {
         domid_t next = (domid_t)(d->id + 1);
 
@@ -171,6 +174,9 @@ void core_audit(void)
     sched_audit();
     for (unsigned c = 0; c < HOST_CPUS; c++)
         timer_audit(c);
+    if (!books_add_up(&books))
+        arch_panic("INV-BOOKS-1: %lu pages free, %lu in domains, %lu used of %lu", books.free,
+                   books.domains, books.hypervisor, books.ram);
     if (mm_audit())
         arch_panic("mm_audit: %s", host_log());
 }
@@ -178,6 +184,7 @@ void core_audit(void)
 bool core_gone(void)
 {
     bool empty = domain_count() == 0;
+    struct books books;
 
     core_pass(1000000);
     for (unsigned c = 0; c < HOST_CPUS; c++)
@@ -185,7 +192,7 @@ bool core_gone(void)
     slab_trim();
     core_audit();
     heap_audit();
-    return empty && mm_audit_held() == 0 && heap_free_pages() == free_pages;
+    return empty && books_add_up(&books) && mm_audit_held() == 0 && heap_free_pages() == free_pages;
 }
 
 /* ---- domains ---- */
@@ -231,10 +238,14 @@ mfn_t core_frame(struct domain *d)
     return m;
 }
 
-int64_t core_call(struct vcpu *v, uint64_t nr, const struct hypercall_args *args)
+#define NO_ARGUMENT 0x9999
+
+int64_t core_call(struct vcpu *v, uint64_t nr, const struct hypercall_args *first)
 {
+    struct hypercall_args call = *first, *args = &call;
     int64_t result;
 
+    call.a[5] = NO_ARGUMENT;
     if (!core_runs(v))
         return CORE_ASLEEP;
     core_enter(sched_cpu_of(v));
@@ -243,6 +254,7 @@ int64_t core_call(struct vcpu *v, uint64_t nr, const struct hypercall_args *args
         struct hypercall_args again = v->hypercall.args;
 
         v->hypercall.restart = false;
+        CU_ASSERT_EQUAL(again.a[5], NO_ARGUMENT); /* what is no argument is the guest's to keep */
         core_restarts++;
         core_settle();
         if (!core_runs(v))

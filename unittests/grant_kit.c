@@ -16,6 +16,7 @@ static void start_domain(unsigned d, struct account *a)
 {
     gd[d].account = a;
     kit_space_build(a, &gd[d].space);
+    host_preempt_every(0);
     CU_ASSERT_EQUAL_FATAL(table_pin(a, gd[d].space.l4, 4), 0);
     CU_ASSERT_EQUAL_FATAL(grant_table_create(a, &limits, GRANT_LANES, &gd[d].table), 0);
     CU_ASSERT_EQUAL_FATAL(grant_table_grow(gd[d].table, 1), GNTST_okay);
@@ -48,6 +49,18 @@ void grant_kill(unsigned d)
     while (grant_table_relinquish(gd[d].table) == -XEN_ERESTART)
         ;
     grant_check();
+}
+
+void grant_restart(unsigned d)
+{
+    struct account *a = gd[d].account;
+    domid_t id = a->id;
+
+    CU_ASSERT_EQUAL(grant_table_withdraw(gd[d].table), 0);
+    grant_table_destroy(gd[d].table);
+    account_destroy(a);
+    CU_ASSERT_EQUAL_FATAL(account_init(a, id, 300), 0);
+    start_domain(d, a);
 }
 
 void grant_end(void)

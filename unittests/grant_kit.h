@@ -25,6 +25,8 @@ void grant_start(void);
 void grant_check(void);
 /* Gives up one domain's memory, then its grants, as teardown does; its table stays until the end. */
 void grant_kill(unsigned d);
+/* A killed domain that nobody needs any more goes, and begins again. */
+void grant_restart(unsigned d);
 /* Kills what is left, and nothing is lost. */
 void grant_end(void);
 

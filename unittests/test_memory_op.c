@@ -7,6 +7,7 @@
 #include <lagan/arch.h>
 #include <xen/memory.h>
 
+#include "mm/claim.h"
 #include "unittests/core_world.h"
 #include "xen/memory_map.h"
 
@@ -182,6 +183,8 @@ static void refusals(void)
          -XEN_EPERM},
         {XENMEM_access_op, offsetof(struct xen_mem_access_op, domid), -XEN_ESRCH, -XEN_ENODEV,
          -XEN_EPERM},
+        {XENMEM_acquire_resource, offsetof(struct xen_mem_acquire_resource, domid), -XEN_ESRCH,
+         -XEN_EOPNOTSUPP, -XEN_EPERM},
         {XENMEM_get_vnumainfo, offsetof(struct xen_vnuma_topology_info, domid), -XEN_EOPNOTSUPP,
          -XEN_EOPNOTSUPP, -XEN_EPERM},
     };
@@ -235,6 +238,72 @@ static void refusals_by_kind(void)
     end();
 }
 
+static int64_t claim(domid_t id, uint64_t pages)
+{
+    struct xen_memory_reservation *r = core_at(0);
+
+    *r = (struct xen_memory_reservation){.nr_extents = pages, .domid = id};
+    return op(XENMEM_claim_pages);
+}
+
+static void claims(void)
+{
+    struct xen_memory_reservation *r = core_at(0);
+    mfn_t m;
+
+    start(true);
+    CU_ASSERT_EQUAL(claim(other->id, 30), 0);
+    CU_ASSERT_EQUAL(heap_claimed_pages(), 30);
+    m = core_frame(other);
+    CU_ASSERT_EQUAL(heap_claimed_pages(), 29);
+    CU_ASSERT_EQUAL(account_release(&other->account, m), 0);
+    CU_ASSERT_EQUAL(claim(other->id, 51), -XEN_EINVAL); /* over its limit */
+    CU_ASSERT_EQUAL(claim(999, 10), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(claim(DOMID_SELF, 10), -XEN_EINVAL);
+    (void)claim(other->id, 10);
+    r->mem_flags = 1;
+    CU_ASSERT_EQUAL(op(XENMEM_claim_pages), -XEN_EINVAL);
+    r->mem_flags = 0;
+    r->extent_order = 1;
+    CU_ASSERT_EQUAL(op(XENMEM_claim_pages), -XEN_EINVAL);
+    r->extent_order = 0;
+    r->extent_start.p = core_at(0);
+    CU_ASSERT_EQUAL(op(XENMEM_claim_pages), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(CORE_CALL(d->vcpu[0], __HYPERVISOR_memory_op, XENMEM_claim_pages, CORE_BAD),
+                    -XEN_EFAULT);
+    other->account.max_pages = 5000;
+    CU_ASSERT_EQUAL(claim(other->id, 4000), -XEN_ENOMEM);
+    CU_ASSERT_EQUAL(heap_claimed_pages(), 10);
+    d->privileged = false;
+    CU_ASSERT_EQUAL(claim(other->id, 10), -XEN_EPERM);
+    end(); /* what is claimed for a dying domain is everybody's again: core_end() looks */
+}
+
+/* 200 lives of domains with some memory, a claim and a map, and as many that cannot be made. */
+static void many_lives(void)
+{
+    uint64_t free;
+
+    core_start(3000);
+    free = heap_free_pages();
+    for (unsigned i = 0; i < 200; i++) {
+        struct domain *one = core_domain(1 + i % 4, 200);
+        uint64_t frames = i % 37;
+
+        while (frames-- > 0)
+            (void)core_frame(one);
+        if (i % 3)
+            CU_ASSERT_EQUAL(claim_set(&one->account, 190), 0);
+        host_preempt_every(i % 5);
+        core_kill(one);
+        host_preempt_every(0);
+        slab_trim();
+        CU_ASSERT_EQUAL(heap_free_pages(), free);
+        CU_ASSERT_EQUAL(heap_claimed_pages(), 0);
+    }
+    core_end();
+}
+
 static const struct test_case cases[] = {
     {"map by the limit", map_by_limit},
     {"map that was set", map_that_was_set},
@@ -242,6 +311,8 @@ static const struct test_case cases[] = {
     {"frames of the machine-to-physical table", frames_of_the_m2p},
     {"refusals", refusals},
     {"refusals by kind", refusals_by_kind},
+    {"claims", claims},
+    {"many lives", many_lives},
     {NULL, NULL},
 };
 

@@ -13,7 +13,8 @@ static char why[MODLINE_WHY_MAX];
 static void test_full_line(void)
 {
     CU_ASSERT_EQUAL(modline_parse("domain name=web-1.a mem=64M vcpus=4 weight=512 cap=150 "
-                                  "ramdisk=rd maxmem=128M cpus=0-1,3 --  console=hvc0 -- x=1",
+                                  "ramdisk=rd maxmem=128M cpus=0-1,3 serves=store --  "
+                                  "console=hvc0 -- x=1",
                                   &m, why),
                     0);
     CU_ASSERT_EQUAL(m.kind, MODLINE_DOMAIN);
@@ -21,6 +22,7 @@ static void test_full_line(void)
     CU_ASSERT_STRING_EQUAL(m.ramdisk, "rd");
     CU_ASSERT(m.mem_bytes == 64 << 20 && m.maxmem_bytes == 128 << 20);
     CU_ASSERT(m.vcpus == 4 && m.weight == 512 && m.cap == 150 && m.cpus.bits == 0xb);
+    CU_ASSERT(m.serves_store);
     CU_ASSERT_STRING_EQUAL(m.guest_line, "console=hvc0 -- x=1");
 }
 
@@ -39,6 +41,7 @@ static void test_defaults(void)
 {
     CU_ASSERT_EQUAL(modline_parse("  domain\tmem=1025 name=a", &m, why), 0);
     CU_ASSERT(m.vcpus == 1 && m.weight == 0 && m.cap == 0 && m.cpus.bits == UINT64_MAX);
+    CU_ASSERT(!m.serves_store);
     CU_ASSERT_EQUAL(m.mem_bytes, 1028 << 10); /* KiB, whole pages */
     CU_ASSERT_EQUAL(m.maxmem_bytes, m.mem_bytes);
     CU_ASSERT_STRING_EQUAL(m.ramdisk, "");
@@ -90,6 +93,8 @@ static void test_faults(void)
         {"ramdisk name=a mem=4M", "mem=4M: not understood"},
         {"ramdisk name=a -- x", "--: a ramdisk has no command line"},
         {"domain name=a kernel mem=4M", "kernel: not understood"},
+        {"domain name=a mem=4M serves=shop", "serves=shop: must be store"},
+        {"ramdisk name=a serves=store", "serves=store: not understood"},
     };
 
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {

@@ -198,13 +198,18 @@ static void test_reconnect(void)
 /* The guest may spoil our indices in the page: they are not read from there. */
 static void test_spoiled(void)
 {
+    char bytes[64];
+
     fresh();
     (void)peer_ask(a, XS_READ, 0, "domid|");
+    (void)peer_put(a, bytes, message(bytes, XS_READ, 1, "domid", 6));
     a->page->req_cons = 12345;
     a->page->rsp_prod = 54321;
-    a->client->due = true;
     (void)rounds();
     CU_ASSERT_EQUAL(a->client->link, LINK_UP);
+    CU_ASSERT_EQUAL(a->page->req_cons, a->req_prod);
+    CU_ASSERT_EQUAL(a->page->rsp_prod, a->rsp_cons + sizeof(struct xsd_sockmsg) + 1);
+    CU_ASSERT_EQUAL(peer_take(a, bytes, sizeof(bytes)), sizeof(struct xsd_sockmsg) + 1);
     a->page->req_cons = a->req_prod;
     a->page->rsp_prod = a->rsp_cons;
     CU_ASSERT_STRING_EQUAL(peer_ask(a, XS_READ, 0, "domid|"), "5");

@@ -8,6 +8,7 @@
 
 #include "store/admin.h"
 #include "store/birth.h"
+#include "store/watch.h"
 #include "store_kit.h"
 #include "suite.h"
 
@@ -161,6 +162,19 @@ static void test_limits(void)
     CU_ASSERT_STRING_EQUAL(peer_ask(a, XS_WATCH, 0, "|t|"), "!EINVAL");
 }
 
+/* A watch that is taken back takes its events along, those of others stay. */
+static void test_taken_back(void)
+{
+    fresh();
+    CU_ASSERT_EQUAL(watch_add(kit_store, a->client, "data", "t"), 0);
+    CU_ASSERT_EQUAL(watch_add(kit_store, a->client, "data", "u"), 0);
+    CU_ASSERT_EQUAL(a->client->event_count, 2);
+    CU_ASSERT_EQUAL(watch_remove(kit_store, a->client, "data", "t"), 0);
+    CU_ASSERT_EQUAL(a->client->event_count, 1);
+    CU_ASSERT(store_audit(kit_store));
+    events(a, "data|u|");
+}
+
 /* Events wait in the order of the changes, the same one once; what is too much is folded. */
 static void test_queue(void)
 {
@@ -203,6 +217,7 @@ static const struct test_case cases[] = {{"what fires", test_firing},
                                          {"only what may be read", test_permission_to_see},
                                          {"special events", test_special},
                                          {"limits", test_limits},
+                                         {"taken back", test_taken_back},
                                          {"events that nobody takes", test_queue},
                                          {NULL, NULL}};
 

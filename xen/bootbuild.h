@@ -15,6 +15,7 @@ struct boot_recipe {
                                     free then */
     cpumask_t cpus;              /* where it may run */
     bool pin;                    /* vCPU n stays on CPU n */
+    bool service;                /* it is there for others, and ends with the last of them */
     unsigned kernel, ramdisk;    /* boot modules; ramdisk: BOOTMODULE_NONE if there is none */
     const char *command_line;
     enum modline_action on_reboot, on_crash;

@@ -21,6 +21,7 @@
 #include "xen/bootreap.h"
 #include "xen/dom0.h"
 #include "xen/options.h"
+#include "xen/store_service.h"
 
 #define DOM0_NAME "dom0"
 
@@ -43,6 +44,8 @@ static void build(const struct boot_recipe *recipe)
     }
     if (b)
         d = bootbuild_end(b);
+    if (d && recipe->service)
+        store_service_set(d);
     if (d)
         bootreap_adopt(recipe, d);
     else
@@ -57,12 +60,20 @@ static unsigned find_plain(const struct boot_info *info, unsigned from)
     return from;
 }
 
-static bool name_is_taken(const struct boot_info *info, unsigned index)
+/* NULL, or why this domain cannot be what its line says. */
+static const char *line_fault(const struct boot_info *info, unsigned index)
 {
-    const char *name = boot.line[index].name;
+    const struct modline *line = &boot.line[index];
+    bool dom0 = find_plain(info, 0) < info->module_count;
 
-    return modline_find(boot.line, index, MODLINE_DOMAIN, name) < index ||
-           (find_plain(info, 0) < info->module_count && strcmp(name, DOM0_NAME) == 0);
+    if (modline_find(boot.line, index, MODLINE_DOMAIN, line->name) < index ||
+        (dom0 && strcmp(line->name, DOM0_NAME) == 0))
+        return "its name is taken";
+    if (line->serves_store && dom0)
+        return "dom0 serves the store";
+    if (line->serves_store && store_service_exists())
+        return "another domain serves the store";
+    return NULL;
 }
 
 static void build_from_line(const struct boot_info *info, unsigned index)
@@ -70,9 +81,10 @@ static void build_from_line(const struct boot_info *info, unsigned index)
     const struct modline *line = &boot.line[index];
     struct boot_recipe *r = &boot.recipe[index];
     size_t ramdisk = BOOTMODULE_NONE;
+    const char *fault = line_fault(info, index);
 
-    if (name_is_taken(info, index)) {
-        bootreap_refuse(line->name, "its name is taken");
+    if (fault) {
+        bootreap_refuse(line->name, fault);
         return;
     }
     if (line->ramdisk[0]) {
@@ -95,7 +107,20 @@ static void build_from_line(const struct boot_info *info, unsigned index)
                               .command_line = line->guest_line,
                               .on_reboot = line->on_reboot,
                               .on_crash = line->on_crash};
+    /* Built anew it would have another number than the one that the others' ports are for. */
+    if (line->serves_store) {
+        r->service = true;
+        r->on_reboot = r->on_crash = MODLINE_DESTROY;
+    }
     build(r);
+}
+
+/* Whoever serves the others is built before them, so that they can be given a port for it. */
+static void build_all(const struct boot_info *info, bool services)
+{
+    for (unsigned i = 0; i < info->module_count; i++)
+        if (boot.line[i].kind == MODLINE_DOMAIN && boot.line[i].serves_store == services)
+            build_from_line(info, i);
 }
 
 /* dom0's end is the host's matter: it is never built anew. */
@@ -151,14 +176,14 @@ void bootdomains_start(const struct boot_info *info)
     domain_ids_start();
     bootmodule_start(info);
     bootreap_start();
+    store_service_none();
     parse_lines(info);
     kernel = find_plain(info, 0);
     initrd = find_plain(info, kernel + 1);
     if (kernel < info->module_count)
         build_dom0(info, kernel, initrd);
-    for (unsigned i = 0; i < info->module_count; i++)
-        if (boot.line[i].kind == MODLINE_DOMAIN)
-            build_from_line(info, i);
+    build_all(info, true);
+    build_all(info, false);
     for (unsigned i = 0; i < info->module_count; i++)
         bootmodule_put(i);
     log_boot_cost();

@@ -10,6 +10,7 @@
 #include <lagan/assert.h>
 #include <lagan/printk.h>
 
+#include "xen/arch/x86/bootinfo.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/layout.h"
 

@@ -6,7 +6,8 @@
 #pragma once
 
 #include <lagan/types.h>
-#include "xen/arch/x86/bootinfo.h"
+
+struct boot_info;
 
 #define BOOTMODULE_NONE UINT_MAX
 

@@ -18,6 +18,7 @@
  * and powers off. Modules that were freed meanwhile make the heap larger, so what is compared is
  * the memory in use.
  */
+#include "xen/books.h"
 #include "xen/bootreap.h"
 
 #include <lagan/printk.h>
@@ -30,6 +31,7 @@
 #include "xen/bootdomains.h"
 #include "xen/bootmodule.h"
 #include "xen/console.h"
+#include "xen/store_service.h"
 #include "xen/timer.h"
 
 #define REAP_INTERVAL_NS UINT64_C(50000)
@@ -47,6 +49,7 @@ struct boot_domain {
     _Atomic bool dying;       /* it has ended: the reaper takes it apart */
     /* The reaper's, and before the first domain runs the boot's. */
     const struct boot_recipe *recipe;
+    bool waiting;             /* to be built anew: one at a time is */
     struct boot_build *build; /* NULL unless it is being built anew */
     uint64_t started_ns;
     unsigned quick_ends; /* in a row, so far */
@@ -77,6 +80,7 @@ static uint64_t used_pages(void)
 
 static void finish_host(void)
 {
+    struct books books;
     uint64_t used = used_pages(), total = heap_total_pages();
     unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
     enum host_status status = HOST_ALL_WELL;
@@ -90,7 +94,8 @@ static void finish_host(void)
         crashes, others, boot.failed);
     log_info("free memory: %lu pages, before the first domain %lu\n", total - used,
              total - boot.used_before);
-    if (used != boot.used_before || mm_audit()) {
+    books_print();
+    if (used != boot.used_before || !books_add_up(&books) || mm_audit()) {
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }
@@ -131,21 +136,15 @@ static bool wants_restart(const struct boot_domain *b)
 /* The domain is gone; what now? */
 static void after_the_end(struct boot_domain *b)
 {
-    const char *name = b->recipe->config.name;
-
     if (!wants_restart(b)) {
         give_up(b);
         return;
     }
     b->quick_ends = arch_time_ns() - b->started_ns < QUICK_NS ? b->quick_ends + 1 : 0;
-    if (b->quick_ends < QUICK_ENDS_MAX) {
-        b->build = bootbuild_begin(b->recipe);
-        if (b->build)
-            return;
-        bootreap_refuse(name, "no memory for building it anew");
-    } else {
-        bootreap_refuse(name, "it ends soon after each start: not built anew");
-    }
+    b->waiting = b->quick_ends < QUICK_ENDS_MAX;
+    if (b->waiting)
+        return;
+    bootreap_refuse(b->recipe->config.name, "it ends soon after each start: not built anew");
     give_up(b);
 }
 
@@ -155,6 +154,7 @@ static void let_run(struct boot_domain *b, struct domain *d)
     b->dying = false;
     b->d = d; /* from here on bootdomains_ended() finds it */
     domain_unpause(d);
+    store_service_tell();
 }
 
 static int take_apart(struct boot_domain *b)
@@ -167,7 +167,28 @@ static int take_apart(struct boot_domain *b)
     b->d = NULL;
     domain_put(d);
     after_the_end(b);
-    return b->build ? -XEN_ERESTART : 0;
+    return b->waiting ? -XEN_ERESTART : 0;
+}
+
+/* The first that waits, if none is at it: kernels are large while they are unpacked. */
+static void begin_next(void)
+{
+    struct boot_domain *first = NULL;
+
+    for (unsigned i = boot.count; i-- > 0;) {
+        if (boot.domain[i].build)
+            return;
+        if (boot.domain[i].waiting)
+            first = &boot.domain[i];
+    }
+    if (!first)
+        return;
+    first->waiting = false;
+    first->build = bootbuild_begin(first->recipe);
+    if (!first->build) {
+        bootreap_refuse(first->recipe->config.name, "no memory for building it anew");
+        give_up(first);
+    }
 }
 
 static int build_anew(struct boot_domain *b)
@@ -191,13 +212,22 @@ static int build_anew(struct boot_domain *b)
 
 /* ---- all of them ---- */
 
+/* The last domain that was not there for others has gone: they have nothing to do any more. */
+static void end_services(void)
+{
+    for (unsigned i = 0; i < boot.count; i++)
+        if (boot.domain[i].d)
+            domain_shutdown(boot.domain[i].d, SHUTDOWN_poweroff);
+}
+
 /* One step for each that has ended. */
 static void reap(struct timer *t)
 {
     uint64_t began = arch_time_ns(), now;
-    unsigned left = 0;
+    unsigned left = 0, services = 0;
     bool more = false;
 
+    begin_next();
     for (unsigned i = 0; i < boot.count; i++) {
         struct boot_domain *b = &boot.domain[i];
 
@@ -205,8 +235,12 @@ static void reap(struct timer *t)
             more |= take_apart(b) == -XEN_ERESTART;
         else if (b->build)
             more |= build_anew(b) == -XEN_ERESTART;
-        left += b->d || b->build;
+        more |= b->waiting;
+        left += b->d || b->build || b->waiting;
+        services += b->d && b->recipe->service;
     }
+    if (left && left == services)
+        end_services();
     now = arch_time_ns();
     if (more)
         timer_set(t, now + max_u64(now - began, REAP_INTERVAL_NS));
@@ -231,6 +265,9 @@ void bootdomains_ended(struct domain *d)
     console_ring_drain(d);
     console_guest_flush(d);
     log_info("domain %s ended: %s\n", d->name, reason_name(reason));
+    if (store_service_is(d))
+        store_service_none();
+    store_service_tell();
     for (unsigned i = 0; i < boot.count; i++)
         if (boot.domain[i].d == d) {
             atomic_fetch_add(&boot.ended[min_u64((unsigned)reason, REASON_OTHER)], 1);
@@ -272,4 +309,5 @@ void bootreap_run(void)
     }
     for (unsigned i = 0; i < boot.count; i++)
         let_run(&boot.domain[i], boot.domain[i].d);
+    timer_set(&boot.reaper, 0); /* there may be only services, with nobody to serve */
 }

@@ -466,6 +466,7 @@ void domain_dump_all(void)
         log_info("domain %u %s: state %d, refs %u, pages %lu, vcpus %u, shutdown %d, pause %d\n",
                  d->id, d->name, d->state, d->refs, d->account.pages, d->vcpu_count,
                  d->shutdown_reason, d->pause_count);
+        domain_dump_zombie(d);
     }
     spin_unlock(&domains.lock);
 }

@@ -78,6 +78,8 @@ struct domain {
     struct sched_group sched;      /* weight and cap: sched_domain_init(), sched_set_weight() */
     int teardown_step;             /* [own] of whoever runs domain_kill(): teardown.c */
     struct event_domain event;
+    evtchn_port_t store_port; /* [c] unbound, for who serves the store; 0: nobody does */
+    uint64_t store_serial;    /* [c] store_service.c */
     struct arch_domain arch;
     uint8_t handle[16];     /* [c] uuid */
     uint64_t vm_assist;     /* [d] VMASST_TYPE_* bits */
@@ -117,6 +119,8 @@ struct domain *domain_find_target(domid_t id);
 /* The domain with the lowest id >= `id`, with a reference, or NULL. */
 struct domain *domain_find_next(domid_t id);
 void domain_get(struct domain *d);
+/* For a debug key: what keeps a domain that is dying. */
+void domain_dump_zombie(struct domain *d);
 void domain_put(struct domain *d);
 
 /* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told. A crash

@@ -10,6 +10,8 @@
  */
 #include <lagan/arch.h>
 
+#include <public/lagan/grant.h>
+
 #include "shmem/grant.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
@@ -36,6 +38,10 @@ static size_t bytes_of(unsigned cmd)
         return sizeof(struct gnttab_copy);
     case GNTTABOP_swap_grant_ref:
         return sizeof(struct gnttab_swap_grant_ref);
+    case LAGAN_GNTTABOP_revoke:
+        return sizeof(struct lagan_grant_revoke);
+    case LAGAN_GNTTABOP_next_revoked:
+        return sizeof(struct lagan_grant_next);
     default:
         return 0;
     }
@@ -116,6 +122,37 @@ static int replace_one(struct grant_unmap_batch *b, guest_ptr_t where)
     return write_status(where, offsetof(struct gnttab_unmap_and_replace, status), (int16_t)status);
 }
 
+static int revoke_one(const struct grant_user *u, guest_ptr_t where)
+{
+    struct lagan_grant_revoke op;
+    struct domain *d;
+    domid_t tell;
+    int rc;
+
+    if (copy_from_guest(&op, where, sizeof(op)))
+        return -XEN_EFAULT;
+    rc = grant_revoke(u, &op, &tell);
+    d = tell == DOMID_INVALID ? NULL : domain_find(tell);
+    if (d) {
+        event_raise_global_virq(d, LAGAN_VIRQ_REVOKE);
+        domain_put(d);
+    }
+    return rc ? rc : write_status(where, offsetof(struct lagan_grant_revoke, status), op.status);
+}
+
+static int next_revoked_one(const struct grant_user *u, guest_ptr_t where)
+{
+    struct lagan_grant_next op;
+    int rc;
+
+    if (copy_from_guest(&op, where, sizeof(op)))
+        return -XEN_EFAULT;
+    rc = grant_next_revoked(u, &op);
+    if (copy_to_guest(where, &op, sizeof(op)))
+        return -XEN_EFAULT;
+    return rc;
+}
+
 static int one(unsigned cmd, struct grant_unmap_batch *b, guest_ptr_t where)
 {
     switch (cmd) {
@@ -129,6 +166,10 @@ static int one(unsigned cmd, struct grant_unmap_batch *b, guest_ptr_t where)
         return copy_one(b->user, where);
     case GNTTABOP_transfer:
         return transfer_one(b->user, where);
+    case LAGAN_GNTTABOP_revoke:
+        return revoke_one(b->user, where);
+    case LAGAN_GNTTABOP_next_revoked:
+        return next_revoked_one(b->user, where);
     default:
         return swap_one(b->user, where);
     }

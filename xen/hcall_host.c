@@ -5,12 +5,14 @@
 #include <lagan/arch.h>
 
 #include "include/public/lagan/host.h"
+#include "include/public/lagan/store.h"
 #include "mm/account.h"
 #include "mm/heap.h"
 #include "mm/tlbclock.h"
 #include "mm/type.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
+#include "xen/hcall_store.h"
 #include "xen/hypercall.h"
 #include "xen/stop.h"
 #include "arch_current.h"
@@ -60,6 +62,8 @@ static int64_t mm_stats(guest_ptr_t where)
 
 int64_t hcall_host_op(const struct hypercall_args *args)
 {
+    if ((unsigned)args->a[0] == LAGAN_HOST_OP_store_next)
+        return host_op_store_next(guest_ptr(args->a[1]));
     if (!current_vcpu()->domain->privileged)
         return -XEN_EPERM;
     switch ((unsigned)args->a[0]) {

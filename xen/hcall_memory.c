@@ -6,7 +6,7 @@
 
 #include <xen/memory.h>
 
-#include "mm/account.h"
+#include "mm/claim.h"
 #include "xen/arch/x86/layout.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
@@ -84,6 +84,28 @@ static int64_t machphys_mfn_list(guest_ptr_t arg)
                          sizeof(i));
 }
 
+/* ---- claims ---- */
+
+static int64_t claim_pages_op(guest_ptr_t arg)
+{
+    struct xen_memory_reservation in;
+    struct domain *d;
+    int64_t rc;
+
+    if (copy_from_guest(&in, arg, sizeof(in)))
+        return -XEN_EFAULT;
+    if (!current_vcpu()->domain->privileged)
+        return -XEN_EPERM;
+    if (in.extent_start.p || in.extent_order || in.mem_flags)
+        return -XEN_EINVAL;
+    d = domain_find(in.domid);
+    if (!d)
+        return -XEN_EINVAL;
+    rc = claim_set(&d->account, in.nr_extents);
+    domain_put(d);
+    return rc;
+}
+
 /* ---- calls that may take long ---- */
 
 /* The command's low bits are the operation; above them a restarted call carries how far it got. */
@@ -117,6 +139,8 @@ int64_t hcall_memory_op(const struct hypercall_args *args)
     case XENMEM_decrease_reservation:
     case XENMEM_populate_physmap:
         return change_reservation(args, op);
+    case XENMEM_claim_pages:
+        return claim_pages_op(arg);
     case XENMEM_exchange:
         return exchange(args);
     case XENMEM_maximum_ram_page:

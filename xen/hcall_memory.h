@@ -21,8 +21,7 @@ static inline unsigned memory_order_max(const struct domain *d)
 int memory_target(domid_t id, struct domain **d) LAGAN_MUST_CHECK;
 
 /* XENMEM_increase_reservation, _decrease_reservation, _populate_physmap, from
- * extent `done` of the list on. The number of extents done, those included; a negative error if the
- * request itself is no good. *again: it was preempted, and is to be called once more with that
+ * extent `done` of the list on. The number of extents done, those included. *again: it was preempted, and is to be called once more with that
  * number. */
 int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *again);
 

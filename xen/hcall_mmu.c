@@ -105,6 +105,15 @@ int64_t mmu_end_round(const struct hypercall_args *args, size_t entry_bytes, uin
     return hypercall_continue(&rest);
 }
 
+int mmu_drop_parked(struct vcpu *v, bool begun)
+{
+    if (likely(v->arch.old_table.n == MFN_INVALID.n))
+        return 0;
+    if (begun && arch_preempt_pending())
+        return -XEN_ERESTART;
+    return table_drop(&v->arch.old_table);
+}
+
 /* ---- mmu_update(list, count, done, domains) ---- */
 
 #define COMMAND_MASK    (sizeof(uint64_t) - 1) /* of ptr: the rest is a machine address */
@@ -196,7 +205,7 @@ int64_t hcall_mmu_update(const struct hypercall_args *args)
     if (rc)
         return rc;
     for (;;) {
-        rc = table_drop(&b.v->arch.old_table);
+        rc = mmu_drop_parked(b.v, i > 0);
         if (rc || i == count)
             break;
         rc = i && arch_preempt_pending()

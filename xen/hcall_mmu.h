@@ -20,6 +20,10 @@ cpumask_t mmu_domain_cpus(const struct domain *d);
 /* CPUs that may hold some on behalf of the vCPUs in the guest's bitmap. -XEN_EFAULT. */
 int mmu_vcpu_cpus(const struct vcpu *v, guest_ptr_t bitmap, cpumask_t *cpus) LAGAN_MUST_CHECK;
 
+/* Goes on with the table that the vCPU has parked, if it has. begun: this round has done something
+ * already, and so may end before it. -XEN_ERESTART. */
+int mmu_drop_parked(struct vcpu *v, bool begun) LAGAN_MUST_CHECK;
+
 /* The end of a round of a call with a list: tells the guest how many entries are done (`done` more
  * than earlier rounds have), and has the call made again with the rest if rc is -XEN_ERESTART.
  * Returns what the decoder must. */

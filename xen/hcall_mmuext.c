@@ -156,7 +156,7 @@ int64_t hcall_mmuext_op(const struct hypercall_args *args)
     for (;;) {
         struct mmuext_op op;
 
-        rc = table_drop(&v->arch.old_table);
+        rc = mmu_drop_parked(v, i > 0);
         if (rc || i == count)
             break;
         if (i && arch_preempt_pending())

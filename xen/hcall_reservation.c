@@ -14,6 +14,7 @@
 #include "mm/account.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
+#include "mm/scrub.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "xen/hcall_memory.h"
@@ -132,7 +133,8 @@ static uint64_t extents(const struct request *r, unsigned op, uint64_t done, boo
     uint64_t i;
 
     for (i = done; i < r->count; i++) {
-        if (i > done && arch_preempt_pending()) {
+        if ((i > done && arch_preempt_pending()) ||
+            (op != XENMEM_decrease_reservation && scrub_for(r->order, r->heap_flags))) {
             *again = true;
             break;
         }
@@ -147,9 +149,7 @@ int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *ag
     struct xen_memory_reservation in;
     struct request r;
 
-    if (copy_from_guest(&in, arg, sizeof(in)))
-        return -XEN_EFAULT;
-    if (memory_target(in.domid, &r.d))
+    if (copy_from_guest(&in, arg, sizeof(in)) || memory_target(in.domid, &r.d))
         return (int64_t)done;
     if (decode(&in, op, &r))
         done = extents(&r, op, done, again);

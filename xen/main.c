@@ -13,6 +13,7 @@
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/stuck.h"
 #include "xen/bootdomains.h"
+#include "xen/books.h"
 #include "xen/console.h"
 #include "xen/domain.h"
 #include "xen/sched.h"
@@ -22,7 +23,8 @@
 
 static void dump_memory(void)
 {
-    log_info("memory: %lu pages free of %lu in the heap\n", heap_free_pages(), heap_total_pages());
+    books_print();
+    books_print_causes();
 }
 
 /* Its messages go to the log. */
@@ -73,5 +75,6 @@ void xen_main(void)
     log_info("%u CPUs, %lu MiB free of %lu MiB in the heap\n", cpumask_count(arch_online_cpus()),
              heap_free_pages() >> (20 - PAGE_SHIFT), heap_total_pages() >> (20 - PAGE_SHIFT));
     bootdomains_start(&boot_info);
+    books_print();
     idle_loop();
 }

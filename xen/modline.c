@@ -22,14 +22,15 @@ enum key {
     KEY_CPUS,
     KEY_ON_REBOOT,
     KEY_ON_CRASH,
+    KEY_SERVES,
     KEY_COUNT
 };
 
 static const char *const key_names[KEY_COUNT] = {
-    [KEY_NAME] = "name",        [KEY_MEM] = "mem",   [KEY_VCPUS] = "vcpus",
-    [KEY_WEIGHT] = "weight",    [KEY_CAP] = "cap",   [KEY_RAMDISK] = "ramdisk",
-    [KEY_MAXMEM] = "maxmem",    [KEY_CPUS] = "cpus", [KEY_ON_REBOOT] = "on_reboot",
-    [KEY_ON_CRASH] = "on_crash"};
+    [KEY_NAME] = "name",         [KEY_MEM] = "mem",      [KEY_VCPUS] = "vcpus",
+    [KEY_WEIGHT] = "weight",     [KEY_CAP] = "cap",      [KEY_RAMDISK] = "ramdisk",
+    [KEY_MAXMEM] = "maxmem",     [KEY_CPUS] = "cpus",    [KEY_ON_REBOOT] = "on_reboot",
+    [KEY_ON_CRASH] = "on_crash", [KEY_SERVES] = "serves"};
 
 /* What a value must be, in the words of the complaint. */
 static const char *const key_rules[KEY_COUNT] = {
@@ -43,6 +44,7 @@ static const char *const key_rules[KEY_COUNT] = {
     [KEY_CPUS] = "must be a list of CPUs below 64, as 0-3,5",
     [KEY_ON_REBOOT] = "must be restart or destroy",
     [KEY_ON_CRASH] = "must be restart or destroy",
+    [KEY_SERVES] = "must be store",
 };
 STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
 
@@ -97,6 +99,9 @@ static bool parse_value(enum key key, struct text value, struct modline *m)
         return parse_action(value, &m->on_reboot);
     case KEY_ON_CRASH:
         return parse_action(value, &m->on_crash);
+    case KEY_SERVES:
+        m->serves_store = text_is(value, "store");
+        return m->serves_store;
     default:
         return false;
     }

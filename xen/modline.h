@@ -3,7 +3,8 @@
  * The command line of a boot module, which says what the module is:
  *
  *   domain name=NAME mem=SIZE [vcpus=N] [weight=W] [cap=PERCENT] [ramdisk=NAME] [maxmem=SIZE]
- *          [cpus=LIST] [on_reboot=ACTION] [on_crash=ACTION] [-- guest command line]
+ *          [cpus=LIST] [on_reboot=ACTION] [on_crash=ACTION] [serves=store]
+ *          [-- guest command line]
  *   ACTION: restart or destroy
  *   ramdisk name=NAME
  *   anything else: plain, dom0's kernel (the first such module) or its initrd (the next one)
@@ -37,6 +38,7 @@ struct modline {
     unsigned weight;                /* 0: the scheduler's usual one */
     unsigned cap;                   /* per cent of one CPU; 0: none */
     cpumask_t cpus;                 /* where it may run */
+    bool serves_store;              /* it is to serve the others' xenstore */
     enum modline_action on_reboot;  /* MODLINE_RESTART unless the line says otherwise */
     enum modline_action on_crash;   /* MODLINE_DESTROY unless the line says otherwise */
     const char *guest_line;         /* inside the line that was parsed; plain: all of it */

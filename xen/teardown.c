@@ -15,6 +15,7 @@
  */
 #include <lagan/printk.h>
 
+#include "mm/frame.h"
 #include "mm/type.h"
 #include "xen/domain.h"
 #include "xen/vcpu_timer.h"
@@ -91,6 +92,36 @@ static int run_step(struct domain *d)
         break;
     }
     return 0;
+}
+
+#define ZOMBIE_FRAMES 4 /* as many of its frames are named */
+
+/* A frame on the account's list that is the i-th; false: there are not so many. */
+static bool held_frame(struct account *a, unsigned i, mfn_t *m)
+{
+    uint32_t n;
+
+    spin_lock(&a->lock);
+    for (n = a->first; n && i > 0; i--)
+        n = frame_of(mfn(n))->next;
+    spin_unlock(&a->lock);
+    *m = mfn(n);
+    return n != 0;
+}
+
+void domain_dump_zombie(struct domain *d)
+{
+    static const char *const step[] = {
+        "vCPUs stop", "events", "vCPUs", "memory", "grants", "waiting for the last frame", "done"};
+    mfn_t m;
+
+    if (d->state == DOMAIN_ALIVE)
+        return;
+    log_info("  it is being taken apart (%s); others hold %u references and %lu frames of it\n",
+             step[d->teardown_step], d->refs, d->account.pages);
+    for (unsigned i = 0; i < ZOMBIE_FRAMES && held_frame(&d->account, i, &m); i++)
+        log_info("  frame %#lx, guest frame %#lx: %u references, used as type %u\n", m.n,
+                 arch_m2p_get(m), frame_refs(frame_of(m)), type_of(m));
 }
 
 int domain_kill(struct domain *d)

@@ -121,15 +121,12 @@ static int check_end(const struct unpack *u, const char **why)
     return -XEN_EINVAL;
 }
 
-static enum unpack_status call(struct unpack *u, enum unpack_status (*function)(struct unpack *u))
+static enum unpack_status call(struct unpack *u, int (*function)(void *unpack))
 {
-    enum unpack_status status;
+    int status = foreign_call(function, u);
 
-    foreign_begin();
-    status = function(u);
-    foreign_end();
     ASSERT(u->in_used <= u->in_bytes && u->out_used <= u->out_room); /* INV-UNPACK-1 */
-    return status;
+    return (enum unpack_status)status;
 }
 
 int unpack_begin(const void *payload, size_t bytes, struct unpack **result, const char **why)

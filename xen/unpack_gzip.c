@@ -23,7 +23,7 @@ static void gzip_free(void *opaque, void *p)
     unpack_free(opaque, p);
 }
 
-static enum unpack_status status_of(int ret)
+static int status_of(int ret)
 {
     switch (ret) {
     case Z_OK:
@@ -38,16 +38,18 @@ static enum unpack_status status_of(int ret)
     }
 }
 
-static enum unpack_status gzip_open(struct unpack *u)
+static int gzip_open(void *unpack)
 {
+    struct unpack *u = unpack;
     z_stream *s = (z_stream *)u->storage;
 
     *s = (z_stream){.zalloc = gzip_alloc, .zfree = gzip_free, .opaque = u};
     return status_of(inflateInit2(s, WINDOW_BITS + WITH_GZIP_HEADER));
 }
 
-static enum unpack_status gzip_step(struct unpack *u)
+static int gzip_step(void *unpack)
 {
+    struct unpack *u = unpack;
     z_stream *s = (z_stream *)u->storage;
     unsigned input = (unsigned)unpack_input(u), room = (unsigned)unpack_room(u);
     int ret;

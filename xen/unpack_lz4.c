@@ -14,9 +14,9 @@
 #define MAGIC       0x184c2102
 #define BLOCK_BYTES (8 << 20)
 
-static enum unpack_status lz4_open(struct unpack *u)
+static int lz4_open(void *unpack)
 {
-    (void)u;
+    (void)unpack;
     return UNPACK_MORE;
 }
 
@@ -29,8 +29,9 @@ static bool read_number(struct unpack *u, uint32_t *n)
     return true;
 }
 
-static enum unpack_status lz4_step(struct unpack *u)
+static int lz4_step(void *unpack)
 {
+    struct unpack *u = unpack;
     const char *block = (const char *)u->in + u->in_used + sizeof(uint32_t);
     uint32_t packed;
     int got;

@@ -46,10 +46,10 @@ struct unpack_method {
     const char *magic;
     uint8_t magic_bytes;
     bool length_is_apart; /* the last four bytes are no part of the stream */
-    /* Called between foreign_begin() and foreign_end(). NULL in a method that is only known by
-     * name. There is no close: memory is all that a decoder holds. */
-    enum unpack_status (*open)(struct unpack *u);
-    enum unpack_status (*step)(struct unpack *u);
+    /* Called by foreign_call(), with a struct unpack; an enum unpack_status. NULL in a method that is
+     * only known by name. There is no close: memory is all that a decoder holds. */
+    int (*open)(void *unpack);
+    int (*step)(void *unpack);
 };
 
 extern const struct unpack_method unpack_xz, unpack_zstd, unpack_gzip, unpack_lz4;

@@ -23,7 +23,7 @@ static void xz_free(void *opaque, void *p)
     unpack_free(opaque, p);
 }
 
-static enum unpack_status status_of(lzma_ret ret)
+static int status_of(lzma_ret ret)
 {
     switch (ret) {
     case LZMA_OK:
@@ -40,8 +40,9 @@ static enum unpack_status status_of(lzma_ret ret)
     }
 }
 
-static enum unpack_status xz_open(struct unpack *u)
+static int xz_open(void *unpack)
 {
+    struct unpack *u = unpack;
     struct xz *xz = (struct xz *)u->storage;
     lzma_ret ret;
 
@@ -52,8 +53,9 @@ static enum unpack_status xz_open(struct unpack *u)
     return status_of(ret);
 }
 
-static enum unpack_status xz_step(struct unpack *u)
+static int xz_step(void *unpack)
 {
+    struct unpack *u = unpack;
     struct xz *xz = (struct xz *)u->storage;
     lzma_stream *s = &xz->stream;
     lzma_ret ret;

@@ -19,7 +19,7 @@ static void zstd_free(void *opaque, void *p)
     unpack_free(opaque, p);
 }
 
-static enum unpack_status status_of(size_t ret)
+static int status_of(size_t ret)
 {
     if (ret == 0)
         return UNPACK_END;
@@ -40,8 +40,9 @@ static enum unpack_status status_of(size_t ret)
     }
 }
 
-static enum unpack_status zstd_open(struct unpack *u)
+static int zstd_open(void *unpack)
 {
+    struct unpack *u = unpack;
     ZSTD_DCtx *d = ZSTD_createDCtx_advanced((ZSTD_customMem){zstd_alloc, zstd_free, u});
     size_t ret;
 
@@ -52,8 +53,9 @@ static enum unpack_status zstd_open(struct unpack *u)
     return ZSTD_isError(ret) ? UNPACK_UNSUPPORTED : UNPACK_MORE;
 }
 
-static enum unpack_status zstd_step(struct unpack *u)
+static int zstd_step(void *unpack)
 {
+    struct unpack *u = unpack;
     size_t end = u->in_used + unpack_input(u);
     ZSTD_inBuffer in = {u->in, end, u->in_used};
     ZSTD_outBuffer out = {u->out, u->out_room, u->out_used};

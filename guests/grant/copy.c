@@ -53,7 +53,7 @@ void test_copy(void)
     check_true("copy-leaves-no-flags",
                grant_v1(20)->flags == (GTF_permit_access | GTF_readonly) &&
                    grant_v1(21)->flags == GTF_permit_access,
-               "%#x %#x", grant_v1(20)->flags, grant_v1(21)->flags);
+               "0x%x 0x%x", grant_v1(20)->flags, grant_v1(21)->flags);
 }
 
 void test_copy_refused(void)
@@ -152,7 +152,7 @@ void test_swap_and_transfer(void)
     check_true("swap-swaps",
                grant_v1(24)->frame == va_to_mfn(granted[8]) &&
                    grant_v1(25)->flags == GTF_permit_access,
-               "%#x", grant_v1(25)->flags);
+               "0x%x", grant_v1(25)->flags);
     check_result("swap-bad-ref", swap(24, 5000), GNTST_bad_gntref);
     check_result("swap-same", swap(24, 24), GNTST_okay);
     (void)grant_map(self, 24, window[6], MAP_RO, &h);
@@ -171,7 +171,7 @@ void test_swap_and_transfer(void)
                grant_v1(26)->flags ==
                        (GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed) &&
                    grant_v1(26)->frame == frame,
-               "%#x %#x", grant_v1(26)->flags, grant_v1(26)->frame);
+               "0x%x 0x%x", grant_v1(26)->flags, grant_v1(26)->frame);
     check_result("transfer-is-ours", page_map(window[7], frame, PTE_P | PTE_W | PTE_U), 0);
     *(volatile uint8_t *)window[7] = 1;
     (void)page_make_writable(window[7]);
@@ -213,7 +213,7 @@ static void sub_pages(void)
     check_result("v2-sub-page-behind", copy(op), GNTST_general_error);
     check_result("v2-sub-page-map", grant_map(self, 40, window[0], MAP_RO, NULL),
                  GNTST_general_error);
-    check_true("v2-status-clear", *grant_status(40) == 0 && *grant_status(41) == 0, "%#x %#x",
+    check_true("v2-status-clear", *grant_status(40) == 0 && *grant_status(41) == 0, "0x%x 0x%x",
                *grant_status(40), *grant_status(41));
 }
 
@@ -233,14 +233,14 @@ void test_version_2(void)
     check_true("v2-reserved-carried",
                grant_v2(3)->full_page.frame == va_to_mfn(granted[10]) &&
                    grant_v2(3)->hdr.flags == (GTF_permit_access | GTF_readonly),
-               "%#x", grant_v2(3)->hdr.flags);
-    check_true("v2-others-cleared", grant_v2(24)->hdr.flags == 0, "%#x", grant_v2(24)->hdr.flags);
+               "0x%x", grant_v2(3)->hdr.flags);
+    check_true("v2-others-cleared", grant_v2(24)->hdr.flags == 0, "0x%x", grant_v2(24)->hdr.flags);
     granted[10][0] = 10;
     check_result("v2-map", grant_map(self, 3, window[1], MAP_RO, &h), GNTST_okay);
     check_true("v2-map-reaches", *(volatile uint8_t *)window[1] == 10, "%u", window[1][0]);
-    check_true("v2-status", *grant_status(3) == GTF_reading, "%#x", *grant_status(3));
+    check_true("v2-status", *grant_status(3) == GTF_reading, "0x%x", *grant_status(3));
     check_result("v2-unmap", grant_unmap(h, window[1]), GNTST_okay);
-    check_true("v2-status-ends", *grant_status(3) == 0, "%#x", *grant_status(3));
+    check_true("v2-status-ends", *grant_status(3) == 0, "0x%x", *grant_status(3));
     (void)page_make_writable(window[1]);
     check_result("v2-ref-too-big", grant_map(self, 512, window[0], MAP_RO, NULL), GNTST_bad_gntref);
     sub_pages();

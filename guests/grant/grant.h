@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <lagan/grant.h>
+
 #include "kit/grant.h"
 #include "kit/kit.h"
 #include "kit/lib.h"

@@ -86,16 +86,16 @@ void test_map(void)
     *(volatile uint8_t *)&window[0][6] = 66;
     check_true("map-writes", *(volatile uint8_t *)&granted[0][6] == 66, "%u", granted[0][6]);
     check_true("map-in-use", grant_v1(16)->flags == (GTF_permit_access | GTF_reading | GTF_writing),
-               "%#x", grant_v1(16)->flags);
+               "0x%x", grant_v1(16)->flags);
     check_true("map-not-to-be-ended", !grant_end(16), "ended");
     check_result("map-twice", grant_map(self, 16, window[1], MAP_RO, &h[1]), GNTST_okay);
-    check_true("map-read-only", !(pte_of(window[1]) & PTE_W), "%#lx", pte_of(window[1]));
+    check_true("map-read-only", !(pte_of(window[1]) & PTE_W), "0x%lx", pte_of(window[1]));
     check_result("unmap", grant_unmap(h[0], window[0]), GNTST_okay);
-    check_true("unmap-clears", pte_of(window[0]) == 0, "%#lx", pte_of(window[0]));
-    check_true("unmap-one-of-two", grant_v1(16)->flags == (GTF_permit_access | GTF_reading), "%#x",
+    check_true("unmap-clears", pte_of(window[0]) == 0, "0x%lx", pte_of(window[0]));
+    check_true("unmap-one-of-two", grant_v1(16)->flags == (GTF_permit_access | GTF_reading), "0x%x",
                grant_v1(16)->flags);
     check_result("unmap-other", grant_unmap(h[1], window[1]), GNTST_okay);
-    check_true("unmap-all", grant_end(16), "%#x", grant_v1(16)->flags);
+    check_true("unmap-all", grant_end(16), "0x%x", grant_v1(16)->flags);
 
     /* By the machine address of the entry, with a bit of the guest's own. */
     grant_access(16, self, granted[0], GTF_readonly);
@@ -109,8 +109,8 @@ void test_map(void)
     check_true("map-by-entry-bits",
                (pte_of(window[2]) & (PTE_FRAME | PTE_P | PTE_W | PTE_U | PTE_NX | 0xe00)) ==
                    (va_to_mfn(granted[0]) * PAGE_SIZE | PTE_P | PTE_U | PTE_NX | 0x200),
-               "%#lx", pte_of(window[2]));
-    check_true("map-device-address", op.dev_bus_addr == va_to_mfn(granted[0]) * PAGE_SIZE, "%#lx",
+               "0x%lx", pte_of(window[2]));
+    check_true("map-device-address", op.dev_bus_addr == va_to_mfn(granted[0]) * PAGE_SIZE, "0x%lx",
                op.dev_bus_addr);
     check_result("unmap-by-entry-not-by-address", grant_unmap(op.handle, window[2]),
                  GNTST_general_error);
@@ -121,7 +121,7 @@ void test_map(void)
                    hv_grant(GNTTABOP_unmap_grant_ref, &end, 1) == 0 && end.status == 0, "%d",
                    end.status);
         check_true("unmap-by-entry-device-stays",
-                   grant_v1(16)->flags == (GTF_permit_access | GTF_readonly | GTF_reading), "%#x",
+                   grant_v1(16)->flags == (GTF_permit_access | GTF_readonly | GTF_reading), "0x%x",
                    grant_v1(16)->flags);
         end.host_addr = 0;
         end.dev_bus_addr = op.dev_bus_addr;
@@ -129,7 +129,7 @@ void test_map(void)
                    hv_grant(GNTTABOP_unmap_grant_ref, &end, 1) == 0 && end.status == 0, "%d",
                    end.status);
     }
-    check_true("unmap-device-ends", grant_end(16), "%#x", grant_v1(16)->flags);
+    check_true("unmap-device-ends", grant_end(16), "0x%x", grant_v1(16)->flags);
     for (unsigned i = 0; i < 3; i++) {
         restore(window[i]);
     }
@@ -163,7 +163,7 @@ void test_map_refused(void)
     grant_v1(17)->frame = (uint32_t)va_to_mfn(table_walk(window[0], 1));
     check_result("map-page-table", grant_map(self, 17, window[0], MAP_RW, NULL),
                  GNTST_general_error);
-    check_true("map-refused-leaves-nothing", grant_v1(17)->flags == GTF_permit_access, "%#x",
+    check_true("map-refused-leaves-nothing", grant_v1(17)->flags == GTF_permit_access, "0x%x",
                grant_v1(17)->flags);
     grant_v1(17)->flags = GTF_accept_transfer;
     check_result("map-of-transfer", grant_map(self, 17, window[0], MAP_RO, NULL),
@@ -182,7 +182,7 @@ void test_map_refused(void)
                            MAP_RO | GNTMAP_contains_pte, NULL),
                  GNTST_general_error);
     check_true("map-refused-leaves-window",
-               (pte_of(window[0]) & PTE_FRAME) / PAGE_SIZE == va_to_mfn(window[0]), "%#lx",
+               (pte_of(window[0]) & PTE_FRAME) / PAGE_SIZE == va_to_mfn(window[0]), "0x%lx",
                pte_of(window[0]));
 }
 
@@ -197,7 +197,7 @@ void test_unmap(void)
     check_result("unmap-huge-handle", grant_unmap(0xffffffff, window[3]), GNTST_bad_handle);
     check_result("unmap-wrong-address", grant_unmap(h, window[4]), GNTST_general_error);
     check_result("unmap-no-address", grant_unmap(h, NULL), GNTST_okay);
-    check_true("unmap-no-address-nothing", (grant_v1(18)->flags & GTF_reading) != 0, "%#x",
+    check_true("unmap-no-address-nothing", (grant_v1(18)->flags & GTF_reading) != 0, "0x%x",
                grant_v1(18)->flags);
     window[5][9] = 99;
     op = (struct gnttab_unmap_and_replace){
@@ -205,8 +205,8 @@ void test_unmap(void)
     check_true("replace", hv_grant(GNTTABOP_unmap_and_replace, &op, 1) == 0 && op.status == 0, "%d",
                op.status);
     check_true("replace-moves", *(volatile uint8_t *)&window[3][9] == 99 && pte_of(window[5]) == 0,
-               "%u %#lx", window[3][9], pte_of(window[5]));
-    check_true("replace-ends", grant_end(18), "%#x", grant_v1(18)->flags);
+               "%u 0x%lx", window[3][9], pte_of(window[5]));
+    check_true("replace-ends", grant_end(18), "0x%x", grant_v1(18)->flags);
     check_result("unmap-again", grant_unmap(h, window[3]), GNTST_bad_handle);
     restore(window[5]);
     restore(window[3]);

@@ -33,6 +33,9 @@ LAGAN_NORETURN void arch_panic(const char *fmt, ...) LAGAN_PRINTF(1, 2);
 
 /* One more than the highest RAM frame. Constant after boot. */
 uint64_t arch_max_mfn(void);
+/* Frames of RAM in all, and those of them that never were in the heap. */
+uint64_t arch_ram_pages(void);
+uint64_t arch_boot_pages(void);
 /* bool arch_mfn_valid(mfn_t m): true if the frame table has an entry for the frame (i.e. it is RAM
  * that we may hand out). [inline] */
 

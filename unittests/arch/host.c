@@ -407,3 +407,14 @@ mfn_t arch_m2p_extent(unsigned i)
 {
     return mfn(i == 1 ? 0 : 0x100 + i);
 }
+
+/* Nothing is kept back of the host machine's RAM. */
+uint64_t arch_ram_pages(void)
+{
+    return low_end - HOST_LOW_START + high_end - HOST_HIGH_START;
+}
+
+uint64_t arch_boot_pages(void)
+{
+    return 0;
+}

@@ -17,12 +17,9 @@ enum { PAGES = 8000, LENGTH_MAX = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-void foreign_begin(void)
+int foreign_call(int (*function)(void *argument), void *argument)
 {
-}
-
-void foreign_end(void)
-{
+    return function(argument);
 }
 
 static void repair_payload(uint8_t *payload, size_t size, unsigned kind)

@@ -6,7 +6,7 @@
  *
  * Only the control domain may call: all others get -EPERM, whatever the command. -ENOSYS: no such
  * command. -EFAULT: the argument cannot be read or written. -ENOMEM. New commands and new fields at the end
- * of a structure's `reserved` may come; nothing that is here changes.
+ * of a structure's `reserved` may come; nothing that is here changes. Command 16 is another's: store.h.
  */
 #ifndef LAGAN_PUBLIC_HOST_H
 #define LAGAN_PUBLIC_HOST_H

@@ -34,18 +34,35 @@ static const struct {
 STATIC_ASSERT(offsetof(__typeof__(control_block), guard) == 0x28);
 
 static struct {
-    uint64_t fs_base[MAX_CPUS]; /* [cpu] between begin and end: the vCPU's */
+    uint64_t fs_base[MAX_CPUS]; /* [cpu] during a call: the vCPU's */
     bool constructed;           /* the boot CPU calls first */
 } foreign;
 
-static void run_constructors(void)
+/* Our own stack is aligned to 8 bytes only: nothing in ring 0 uses SSE. Every register that a callee
+ * need not keep is lost. */
+static int call_aligned(int (*function)(void *argument), void *argument)
 {
-    for (void (*const *f)(void) = init_array_start; f < init_array_end; f++)
-        (*f)();
-    foreign.constructed = true;
+    int result;
+
+    __asm__ volatile("mov %%rsp, %%rbx\n\t"
+                     "and $-16, %%rsp\n\t"
+                     "call *%[function]\n\t"
+                     "mov %%rbx, %%rsp"
+                     : "=a"(result), "+D"(argument), [function] "+r"(function)
+                     :
+                     : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+    return result;
 }
 
-void foreign_begin(void)
+static int run_constructors(void *unused)
+{
+    (void)unused;
+    for (void (*const *f)(void) = init_array_start; f < init_array_end; f++)
+        (*f)();
+    return 0;
+}
+
+static void begin(void)
 {
     uint32_t mxcsr = MXCSR_DEFAULT;
 
@@ -56,16 +73,28 @@ void foreign_begin(void)
     wrmsr(MSR_FS_BASE, (uintptr_t)&control_block);
     write_cr0(read_cr0() & ~(uint64_t)CR0_TS);
     __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr) : "memory");
-    if (!foreign.constructed)
-        run_constructors();
 }
 
-void foreign_end(void)
+static void end(void)
 {
     wrmsr(MSR_FS_BASE, foreign.fs_base[arch_cpu()]);
     if (current_vcpu())
         fpu_restore(current_vcpu());
     interrupts_on();
+}
+
+int foreign_call(int (*function)(void *argument), void *argument)
+{
+    int result;
+
+    begin();
+    if (!foreign.constructed) {
+        (void)call_aligned(run_constructors, NULL);
+        foreign.constructed = true;
+    }
+    result = call_aligned(function, argument);
+    end();
+    return result;
 }
 
 /* ---- what the libraries' objects refer to ---- */

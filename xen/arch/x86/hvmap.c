@@ -36,6 +36,7 @@ static struct {
     bool loaded;        /* the direct map works */
     uint64_t device_next;
     uint64_t kept_bytes;
+    uint64_t boot_pages; /* of RAM that are FRAME_RESERVED */
 } map;
 
 uint64_t boot_pages(struct bootmem *bm, uint64_t bytes, uint64_t limit)
@@ -167,6 +168,7 @@ void hvmap_init(const struct boot_info *bi, struct bootmem *bm)
 
 static void reserve_frames(uint64_t start, uint64_t end)
 {
+    map.boot_pages += (end - start) >> PAGE_SHIFT;
     for (; start < end; start += PAGE_SIZE)
         atomic_store_explicit(&frame_of(mfn(start >> PAGE_SHIFT))->use,
                               (uint64_t)FRAME_RESERVED << 48 | (uint64_t)DOMID_XEN << 32 | 1,
@@ -212,6 +214,7 @@ void hvmap_release(uint64_t start, uint64_t end)
         BUG_ON(frame_state(f) != FRAME_RESERVED);
         atomic_store_explicit(&f->use, 0, memory_order_relaxed);
     }
+    map.boot_pages -= (end - start) >> PAGE_SHIFT;
     heap_add(mfn(start >> PAGE_SHIFT), mfn(end >> PAGE_SHIFT));
 }
 
@@ -279,4 +282,9 @@ void arch_l4_fill(uint64_t *table, domid_t owner)
 uint64_t hvmap_kept_kib(void)
 {
     return map.kept_bytes >> 10;
+}
+
+uint64_t arch_boot_pages(void)
+{
+    return map.boot_pages;
 }

@@ -184,6 +184,11 @@ void frames_fill(void)
     fill_m2p();
 }
 
+uint64_t arch_ram_pages(void)
+{
+    return ram_within(0, frames.max_mfn);
+}
+
 uint64_t arch_max_mfn(void)
 {
     return frames.max_mfn;

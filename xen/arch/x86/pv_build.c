@@ -17,6 +17,7 @@
 #include "xen/arch/x86/pv_hypercall.h"
 #include "xen/arch/x86/pv_layout.h"
 #include "xen/arch/x86/pv_vcpu.h"
+#include "xen/store_service.h"
 #include "arch_inline.h"
 
 #define CHUNK_ORDER_MAX    10
@@ -163,14 +164,15 @@ static int seed_grants(const struct pv_builder *b)
 
     if (grant_seed(t, GNTTAB_RESERVED_CONSOLE, DOMAIN_OF_SERVICES,
                    b->p2m.mfn[b->layout.console_gfn]) ||
-        grant_seed(t, GNTTAB_RESERVED_XENSTORE, DOMAIN_OF_SERVICES,
+        grant_seed(t, GNTTAB_RESERVED_XENSTORE, store_service_id(),
                    b->p2m.mfn[b->layout.store_gfn]))
         return -XEN_ENOMEM;
     return 0;
 }
 
-/* The control domain finds its store and console itself. Others get a page for each, and the console
- * a port: its other end is the hypervisor. Nobody serves the store yet, which port 0 says. */
+/* The control domain finds its store and console itself. Others get a page and a port for each. The
+ * console's other end is the hypervisor; the store's the domain that serves it, and without one the
+ * port is 0, which says that there is no store. */
 static int write_services(const struct pv_builder *b, start_info_t *si)
 {
     int port;
@@ -185,6 +187,10 @@ static int write_services(const struct pv_builder *b, start_info_t *si)
     if (port < 0)
         return port;
     si->console.domU.evtchn = (uint32_t)port;
+    port = store_service_attach(b->d);
+    if (port < 0)
+        return port;
+    si->store_evtchn = (uint32_t)port;
     return seed_grants(b);
 }
 
@@ -250,7 +256,7 @@ static int step_describe(struct pv_builder *b, const char **why)
     int rc;
 
     write_p2m(b);
-    *why = "no event channel for its console";
+    *why = "no event channel for its console or store";
     rc = write_start_info(b);
     if (rc)
         return rc;

