@@ -305,7 +305,7 @@ soak: $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench store storetest
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -318,6 +318,7 @@ GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flu
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
             evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
 
+GUEST_balloon := kit/balloon.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o grant.o lib.o page.o \

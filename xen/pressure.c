@@ -281,6 +281,7 @@ int pressure_follow(struct domain *d)
         look_at(&p->member);
         if (p->member.managed)
             p->member.target = p->member.have + p->member.claim;
+        limit(&p->member);
         begin();
     }
     spin_unlock(&pressure.lock);
