@@ -219,6 +219,7 @@ static void watch_order(struct balloon_member *m, uint64_t now)
     } else if (m->deadline && now >= m->deadline && !m->late) {
         m->late = true;
         m->lapses++;
+        m->missed = m->target;
     }
 }
 

@@ -61,6 +61,7 @@ struct balloon_member {
     bool claimable;    /* [b] the last step has found the pages of its reservation */
     bool failed;       /* [b] its reservation turned out not to be possible */
     uint32_t lapses;   /* [b] how often it has been late */
+    uint64_t missed;   /* [b] the target that it missed last */
     uint64_t reserve;  /* [b] it waits until it has, or has claimed, so many; 0: it does not */
     uint64_t ticket;   /* [b] of its reservation: first come, first served */
     uint64_t active;   /* [b] what it uses, damped */

@@ -11,6 +11,7 @@
  *   role=late         has only to be there: checks that it was started by=MS
  *   need=N then=N     what it uses before and after switch=MS; until=MS: it ends
  *   hard=N            what it cannot do without (8)
+ *   slack=MS          so late it may be, for the machine has other things to do (500)
  *   least=N most=N    pages that it must have before the switch, and must not
  *   later_least=N later_most=N   ... at the end
  */
@@ -19,10 +20,9 @@
 
 const char guest_name[] = "balloon";
 
-#define MIB_PAGES      256UL
-#define PAUSE          (20 * MS)
-#define SLOW_MOST      512UL      /* pages a turn */
-#define DEADLINE_SLACK (500 * MS) /* the machine may be busy with other things than us */
+#define MIB_PAGES 256UL
+#define PAUSE     (20 * MS)
+#define SLOW_MOST 512UL /* pages a turn */
 
 static struct {
     uint64_t late, under_floor, above_ceiling, refused;
@@ -40,7 +40,7 @@ static void judge(const struct lagan_pressure_state *s)
 
     seen.under_floor += s->target < least;
     seen.above_ceiling += s->target > s->ceiling;
-    seen.late += s->deadline != 0 && time_now() > s->deadline + DEADLINE_SLACK;
+    seen.late += s->deadline != 0 && time_now() > s->deadline + args_number("slack", 500) * MS;
 }
 
 /* One turn: say what is needed, do what is asked. */

@@ -172,7 +172,7 @@ static void carry_out(struct balloon_member *m)
     if (m->lapses != p->lapses_told) {
         p->lapses_told = m->lapses;
         log_info("domain %s does not follow: it has %lu pages, and was to have %lu\n", d->name,
-                 m->have, m->target);
+                 m->have, m->missed);
         note(LAGAN_PRESSURE_EVENT_LATE);
     }
     if (m->failed && !p->fail_told)
