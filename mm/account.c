@@ -89,7 +89,7 @@ int account_init(struct account *a, domid_t id, uint64_t max_pages)
         return -XEN_EINVAL;
     if (!leaf_ensure(id))
         return -XEN_ENOMEM;
-    *a = (struct account){.id = id, .max_pages = max_pages};
+    *a = (struct account){.id = id, .max_pages = max_pages, .allowance = UINT64_MAX};
     spin_init(&a->lock, LK_ACCOUNT);
     if (!atomic_compare_exchange_strong(slot_of(id), &none, a))
         return -XEN_EEXIST;
@@ -130,13 +130,29 @@ static void list_remove_frame(struct account *a, mfn_t m)
     f->next = f->prev = 0;
 }
 
+static bool may_take(const struct account *a, uint64_t count)
+{
+    uint64_t limit = min_u64(a->max_pages, a->allowance);
+
+    return limit >= count && a->pages <= limit - count;
+}
+
+void account_allow(struct account *a, uint64_t pages)
+{
+    if (a->allowance == pages) /* who else calls this is of no interest to anybody */
+        return;
+    spin_lock(&a->lock);
+    a->allowance = pages;
+    spin_unlock(&a->lock);
+}
+
 /* The frames become the account's, if it may have them (INV-ACC-2). */
 static bool take_charge(struct account *a, mfn_t m, uint64_t count)
 {
     bool ok;
 
     spin_lock(&a->lock);
-    ok = !a->dying && a->max_pages >= count && a->pages <= a->max_pages - count;
+    ok = !a->dying && may_take(a, count);
     for (uint64_t i = count; ok && i-- > 0;) {
         list_add_frame(a, mfn(m.n + i));
         atomic_store(&frame_of(mfn(m.n + i))->use,
@@ -159,7 +175,7 @@ int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
         return -XEN_ENOMEM;
     count = UINT64_C(1) << order;
     /* A first look without the lock, so as not to clear frames in vain. */
-    if (a->max_pages < count || a->pages > a->max_pages - count)
+    if (!may_take(a, count))
         return -XEN_EPERM;
     if (!heap_alloc_for(a, order, flags | HEAP_CLEAR, &got))
         return -XEN_ENOMEM;
