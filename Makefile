@@ -96,7 +96,7 @@ HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=s
              $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
-             -iquote unittests/arch/hv -iquote unittests -iquote guests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
+             -iquote unittests/arch/hv -iquote unittests -iquote guests -iquote include/public -DLAGAN_DEBUG -DLAGAN_HOST -pthread
 
 # ---------------------------------------------------------------------------------------------------
 # The image
@@ -138,7 +138,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem balloon core store
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem balloon core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -194,7 +194,7 @@ CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_mac
 
 LIBS_core := $(UNPACK_LIBS)
 TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o pressure.o)
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o pressure.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
@@ -202,6 +202,14 @@ STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o
 
 TEST_store := $(STORE_OBJS:%=guests/%) unittests/store_kit.o \
             $(addprefix unittests/test_store,.o _pool.o _watch.o _tx.o _ring.o _admin.o _model.o)
+
+# What domains use to talk to one another: compiled into guests and into programs of Linux. The file server is a
+# guest, but its engine knows no guest's machine.
+TRANSPORT_OBJS := $(addprefix transport/,stream.o message.o pfs.o)
+FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
+
+TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
+            $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -237,7 +245,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem transport) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -250,7 +258,7 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure
+FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
@@ -268,6 +276,8 @@ FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acp
 FUZZ_pressure  := $(BALLOON_OBJS) unittests/sim_balloon.o
 FUZZ_LIBS_pressure := cunit
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
+FUZZ_stream    := $(TRANSPORT_OBJS)
+FUZZ_p9        := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # Seconds a target; what was found is kept, to start from there the next time.
@@ -307,7 +317,7 @@ soak: $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -323,12 +333,15 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
 GUEST_balloon := kit/balloon.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
+GUEST_fileserver := $(FILESERVER_OBJS) $(TRANSPORT_OBJS) kit/link.o
+GUEST_fileclient := fileclient/p9_client.o $(TRANSPORT_OBJS) kit/link.o
+
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o grant.o lib.o page.o \
             space.o table.o time.o trap.o
 
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mno-red-zone -mgeneral-regs-only \
              -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -Iinclude/public -iquote guests
+             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -Iinclude/public -iquote guests -iquote .
 
 # Two kinds of image (guests/kit/entry.S): high, with all notes, and bare, from address 0.
 GUEST_KIND_high := -mcmodel=kernel
@@ -338,6 +351,10 @@ GUEST_BASE_bare := 0
 
 define guest_kind
 $(B)/guests/$(1)/%.o: guests/%.c Makefile
+	mkdir -p $$(@D)
+	$$(CC) $$(GUEST_CFLAGS) $$(GUEST_KIND_$(1)) -MMD -MP -c $$< -o $$@
+
+$(B)/guests/$(1)/transport/%.o: transport/%.c Makefile
 	mkdir -p $$(@D)
 	$$(CC) $$(GUEST_CFLAGS) $$(GUEST_KIND_$(1)) -MMD -MP -c $$< -o $$@
 

@@ -221,13 +221,23 @@ int account_release(struct account *a, mfn_t m)
 
 /* ---- frames that change hands ---- */
 
+/* Nobody uses the frame any more whose word was `use`; `cpus` are the account's. */
+static void forget_uses(mfn_t m, uint64_t use, cpumask_t cpus)
+{
+    cpus = use & FRAME_ABROAD ? cpumask_all() : cpus;
+    tlb_flush_stale(TLB_FREE, 1, tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
+    if (use & FRAME_UNCACHED)
+        arch_cache_flush_frame(m);
+    atomic_store(&frame_of(m)->type, 0);
+    frame_of(m)->stamp = 0;
+}
+
 /* Between the two words nobody can get hold of the frame, and it leaves the list, as when its last
  * user lets go; but its content and its place stay. */
 int account_take(struct account *a, mfn_t m)
 {
     uint64_t flags = FRAME_ABROAD | FRAME_UNCACHED, use;
     struct frame *f;
-    cpumask_t cpus;
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
@@ -241,17 +251,8 @@ int account_take(struct account *a, mfn_t m)
             return -XEN_EBUSY;
     } while (!atomic_compare_exchange_weak(&f->use, &use,
                                            frame_use(FRAME_WAITING, 0, a->id, 0) | (use & flags)));
-    cpus = account_forget(a, m);
-    if (use & FRAME_ABROAD)
-        cpus = cpumask_all();
     arch_m2p_set(m, UINT64_MAX);
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
-    if (use & FRAME_UNCACHED)
-        arch_cache_flush_frame(m);
-    atomic_store(&f->type, 0);
-    f->stamp = 0;
+    forget_uses(m, use, account_forget(a, m));
     atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
     heap_adopt(1);
     return 0;
@@ -285,7 +286,6 @@ int account_unshare(struct account *a, mfn_t m)
 {
     uint64_t lent = frame_use(FRAME_SHARED, 0, a->id, 1), use;
     struct frame *f;
-    cpumask_t cpus;
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
@@ -298,13 +298,6 @@ int account_unshare(struct account *a, mfn_t m)
             return -XEN_EBUSY;
     } while (!atomic_compare_exchange_weak(&f->use, &use,
                                            frame_use(FRAME_HYPERVISOR, 0, HEAP_SHARED, 1)));
-    atomic_store(&f->type, 0);
-    f->stamp = 0;
-    cpus = use & FRAME_ABROAD ? cpumask_all() : (cpumask_t){atomic_load(&a->tlb_cpus)};
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
-    if (use & FRAME_UNCACHED)
-        arch_cache_flush_frame(m);
+    forget_uses(m, use, (cpumask_t){atomic_load(&a->tlb_cpus)});
     return 0;
 }

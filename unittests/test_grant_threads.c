@@ -142,7 +142,44 @@ static void test_threads(void)
     grant_end();
 }
 
+/* Who changes a table waits for who is at it. */
+static _Atomic int stage;
+
+static void *at_it(void *argument)
+{
+    (void)argument;
+    host_enter_cpu(1);
+    grant_enter();
+    stage = 1;
+    for (unsigned i = 0; i < 2000; i++)
+        arch_relax();
+    stage = 2;
+    grant_leave();
+    return NULL;
+}
+
+static void test_waits(void)
+{
+    const struct grant_limits limits = {1, 1, 1};
+    struct grant_table *t;
+    pthread_t other;
+
+    kit_start(100);
+    grants_init();
+    CU_ASSERT_EQUAL(grant_table_create(&kit_a, &limits, 1, &t), 0);
+    stage = 0;
+    pthread_create(&other, NULL, at_it, NULL);
+    while (stage == 0)
+        arch_relax();
+    grant_table_destroy(t);
+    CU_ASSERT_EQUAL(stage, 2);
+    pthread_join(other, NULL);
+    slab_trim();
+    kit_end();
+}
+
 static const struct test_case cases[] = {
+    {"a table goes when nobody is at it", test_waits},
     {"four CPUs", test_threads},
     {NULL, NULL},
 };

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include <lagan/grant.h>
+#include "lagan/grant.h"
 
 #include "kit/grant.h"
 #include "kit/kit.h"
