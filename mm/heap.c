@@ -274,8 +274,8 @@ static void put(mfn_t m, unsigned order)
     struct frame *f = frame_of(m);
 
     forget(f);
-    if (order)
-        arch_poison(arch_map_frame(m), PAGE_SIZE << order);
+    if (order) /* all but the first frame are still to be forgotten */
+        arch_poison((char *)arch_map_frame(m) + PAGE_SIZE, (PAGE_SIZE << order) - PAGE_SIZE);
     if (order || (zone_of(m.n) < ZONE_4G && heap.has_high)) {
         set_use(f, FRAME_FREE, 0, 0, 0);
         spin_lock(&heap.lock);
