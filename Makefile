@@ -317,7 +317,7 @@ soak: $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient transport streambench
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -333,6 +333,8 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
 GUEST_balloon := kit/balloon.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
+GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
+GUEST_streambench := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
 GUEST_fileserver := $(FILESERVER_OBJS) $(TRANSPORT_OBJS) kit/link.o
 GUEST_fileclient := fileclient/p9_client.o $(TRANSPORT_OBJS) kit/link.o
 

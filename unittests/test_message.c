@@ -91,6 +91,7 @@ static void test_limits(void)
 {
     begin(12, 12);
     msg = of(1, LAGAN_MESSAGE_PAGES + 1, 0);
+    memcpy(msg.bytes, msg.page, sizeof(msg.page[0])); /* what would be the page too many */
     CU_ASSERT_EQUAL(message_notify(&client, &msg), -XEN_EINVAL);
     msg = of(1, 0, LAGAN_MESSAGE_BYTES + 1);
     CU_ASSERT_EQUAL(message_notify(&client, &msg), -XEN_EINVAL);
@@ -146,13 +147,14 @@ static void test_bad_records(void)
 {
     static const struct lagan_message_page crossing = {.ref = 1, .offset = 4000, .length = 97};
     static const uint8_t zeros[1024];
+    struct message many = of(1, LAGAN_MESSAGE_PAGES, 0);
     const uint64_t hello = LAGAN_MESSAGE_MAGIC | (uint64_t)LAGAN_MESSAGE_VERSION << 32;
     const struct {
         struct lagan_message head;
         const void *rest;
         uint32_t length;
     } rows[] = {
-        {{.kind = LAGAN_MESSAGE_REQUEST, .pages = 17}, zeros, 512},
+        {{.kind = LAGAN_MESSAGE_REQUEST, .pages = 17}, many.page, 136},
         {{.kind = LAGAN_MESSAGE_REQUEST, .bytes = 513}, zeros, 528},
         {{.kind = LAGAN_MESSAGE_REQUEST, .bytes = 65535}, zeros, 1024},
         {{.kind = 4}, zeros, 0},
@@ -163,6 +165,7 @@ static void test_bad_records(void)
         {{.kind = LAGAN_MESSAGE_RESPONSE, .id = 12345}, zeros, 0},
     };
 
+    memcpy(many.bytes, many.page, sizeof(many.page[0]));
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         begin(12, 12);
         record(&pair.client, rows[i].head, rows[i].rest, rows[i].length);

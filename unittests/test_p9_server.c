@@ -166,6 +166,13 @@ static void test_walk(void)
     CU_ASSERT_EQUAL(walk(1, 3, "dir/nothing/x"), 0);
     CU_ASSERT_EQUAL(p9_get(&in, 2), 1); /* a part: no new fid */
     CU_ASSERT_EQUAL(session.fid_count, 2);
+    CU_ASSERT_EQUAL(walk(1, 1, "dir/nothing"), 0);
+    CU_ASSERT_EQUAL(p9_get(&in, 2), 1); /* nor does the old one move */
+    CU_ASSERT_EQUAL(walk(1, 1, "dir/../big"), 0);
+    CU_ASSERT_EQUAL(walk(1, 1, ""), 0);
+    CU_ASSERT_EQUAL(walk(1, 3, "x"), XEN_ENOTDIR);
+    CU_ASSERT_EQUAL(simple(P9_TCLUNK, 1, 0, 0, 0, 0), 0);
+    CU_ASSERT_EQUAL(attach(1), 0);
     CU_ASSERT_EQUAL(walk(2, 3, "x"), XEN_ENOTDIR);
     CU_ASSERT_EQUAL(walk(1, 2, ""), XEN_EBADF);
     CU_ASSERT_EQUAL(walk(9, 10, ""), XEN_EBADF);

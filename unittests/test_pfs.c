@@ -80,6 +80,23 @@ static void test_traffic(void)
     end();
 }
 
+/* A message that comes in pieces: nothing before the last of them. */
+static void test_pieces(void)
+{
+    static uint8_t m[100], got[100];
+
+    begin(1);
+    fill(m, sizeof(m), 9);
+    for (uint32_t i = 0; i < sizeof(m); i++) {
+        CU_ASSERT_EQUAL(pfs_receive(&back, got, sizeof(got)), 0);
+        ring_put(&front.out, 0, m + i, 1);
+        ring_wrote(&front.out, 1);
+    }
+    CU_ASSERT_EQUAL(pfs_receive(&back, got, sizeof(got)), sizeof(m));
+    CU_ASSERT_EQUAL(memcmp(m, got, sizeof(m)), 0);
+    end();
+}
+
 static void test_orders(void)
 {
     uint32_t refs[PFS_REFS_MAX];
@@ -123,6 +140,7 @@ static void test_lies(void)
 
 static const struct test_case cases[] = {
     {"random traffic", test_traffic},
+    {"a message in pieces", test_pieces},
     {"orders", test_orders},
     {"a front end that lies", test_lies},
     {NULL, NULL},

@@ -240,7 +240,9 @@ static void test_close(void)
         CU_ASSERT_EQUAL(stream_write(to, bytes, 1), -XEN_ENOTCONN);
         CU_ASSERT_EQUAL(stream_read(to, bytes, 30), 30);
         CU_ASSERT_EQUAL(stream_await_bytes(to, 21), -XEN_ENOTCONN);
+        CU_ASSERT_EQUAL(stream_readable(to), 20);
         CU_ASSERT_EQUAL(stream_read(to, bytes, 30), 20);
+        CU_ASSERT_EQUAL(stream_readable(to), -XEN_ENOTCONN);
         CU_ASSERT_EQUAL(stream_read(to, bytes, 30), -XEN_ENOTCONN);
         pair_end(&pair);
     }

@@ -84,13 +84,6 @@ void link_grant(uint16_t peer, const void *va, uint32_t pages, uint32_t *refs)
     }
 }
 
-static void restore(uint32_t pages, uint8_t *va)
-{
-    for (uint32_t i = 0; i < pages; i++) {
-        (void)page_make_writable(va + i * PAGE_SIZE);
-    }
-}
-
 int link_map(uint16_t peer, const uint32_t *refs, uint32_t pages, void *va, grant_handle_t *handle)
 {
     static struct gnttab_map_grant_ref map[LINK_PAGES_MAX];
@@ -135,7 +128,6 @@ bool link_unmap(uint32_t pages, void *va, const grant_handle_t *handle)
     for (uint32_t i = 0; i < pages; i++) {
         all = all && unmap[i].status == GNTST_okay;
     }
-    restore(pages, va);
     return all;
 }
 
@@ -171,7 +163,6 @@ int link_find(uint16_t peer, void *window, struct lagan_meeting *meeting)
     }
     *meeting = *shared;
     (void)grant_unmap(handle, window);
-    restore(1, window);
     if (meeting->magic != LAGAN_MEETING_MAGIC || meeting->version != LAGAN_MEETING_VERSION ||
         meeting->rings == 0 || meeting->rings > LAGAN_MEETING_RINGS) {
         return -XEN_EBADMSG;

@@ -37,10 +37,10 @@ void link_wait(const struct link *link, unsigned count, uint64_t ns);
  * numbers. Entries given out once are not used again. */
 void link_grant(uint16_t peer, const void *va, uint32_t pages, uint32_t *refs);
 
-/* Maps the peer's pages at va, in one call; handle[] is for link_unmap(). All or nothing: 0, or
- * the status of the first that failed. */
+/* Maps the peer's pages at va, pages of the image that serve as a window only, in one call;
+ * handle[] is for link_unmap(). All or nothing: 0, or the status of the first that failed. */
 int link_map(uint16_t peer, const uint32_t *refs, uint32_t pages, void *va, grant_handle_t *handle);
-/* Gives them back; the image's own pages are there again. False: something was not mapped. */
+/* Gives them back: nothing is mapped there then. False: something was not mapped. */
 bool link_unmap(uint32_t pages, void *va, const grant_handle_t *handle);
 #define LINK_PAGES_MAX 256U /* in one call of these two */
 
