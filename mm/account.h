@@ -49,9 +49,22 @@ struct account *account_next(unsigned from);
  * (the allocation's), on the list and charged. flags: HEAP_LOW, HEAP_BITS(). -XEN_ENOMEM, or -XEN_EPERM over
  * max_pages or when dying: nothing changed. */
 int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
+/* The same; the frames are the guest frames from `gfn` on, which the machine-to-physical table says
+ * before they are the account's. GFN_NONE: none. */
+#define GFN_NONE UINT64_MAX
+int account_alloc_named(struct account *a, unsigned order, unsigned flags, uint64_t gfn,
+                        mfn_t *m) LAGAN_MUST_CHECK;
 /* Gives up the allocation's reference of an owned frame: it goes back to the heap at once, or when
  * its last user lets go. -XEN_EINVAL if the frame is not the account's or was given up already. */
 int account_release(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+/* As account_release() for each frame of a list, in its order; they are nobody's guest frames any
+ * more (and one that is still in use belongs to none either). Returns how many, up to the first that
+ * is not the account's or was given up already. */
+unsigned account_release_list(struct account *a, const mfn_t *list,
+                              unsigned count) LAGAN_MUST_CHECK;
+/* For account_relinquish(): gives up some frames from the cursor on, up to the first that is in use.
+ * How many. */
+unsigned account_release_next(struct account *a) LAGAN_MUST_CHECK;
 /* Lends a hypervisor page to the account to map; and takes it back (-XEN_EBUSY while it is mapped).
  */
 int account_share(struct account *a, mfn_t m) LAGAN_MUST_CHECK;

@@ -75,12 +75,16 @@ int account_relinquish(struct account *a)
     mfn_t m = MFN_INVALID;
 
     account_begin_to_die(a);
-    while (next_frame(a, &m)) {
-        int rc = give_up(a, m);
+    while (account_release_next(a) || next_frame(a, &m)) {
+        int rc = 0;
 
-        if (rc == 0)
-            advance(a, m);
-        frame_put(m);
+        if (m.n != MFN_INVALID.n) {
+            rc = give_up(a, m);
+            if (rc == 0)
+                advance(a, m);
+            frame_put(m);
+            m = MFN_INVALID;
+        }
         if (rc)
             return rc;
         if (arch_preempt_pending())
