@@ -25,6 +25,7 @@ struct account {
     _Atomic uint64_t pages; /* changes under the lock, read anywhere */
     uint64_t max_pages;     /* [a-lock] */
     _Atomic bool dying;     /* set under the lock: takes no more frames or pins; cursor is valid */
+    bool tables_gone;       /* [a-lock] account_relinquish(): the first walk is over */
     uint64_t claim;         /* [heap lock] free frames that are promised to it: claim.h */
     bool maps_io;           /* [c] may map frames that are not RAM, and RAM in any memory type */
     _Atomic uint64_t tlb_cpus; /* cpumask bits */
