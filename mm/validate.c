@@ -292,6 +292,10 @@ int table_validate(mfn_t m, unsigned level, unsigned *cursor)
     return rc;
 }
 
+/* Entries of an L1 table that are let go between two points of preemption: each may be the last use of
+ * a frame that was given up before, which is several hundred instructions. */
+#define L1_STEP 64
+
 int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)
 {
     const struct account *a = account_find(frame_owner(frame_of(m)));
@@ -304,7 +308,7 @@ int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)
 
         if (!(e & PTE_P) || pte_slot_is_hv(level, *cursor - 1))
             continue;
-        if (level > 1 && progress && arch_preempt_pending())
+        if ((level > 1 || *cursor % L1_STEP == 0) && progress && arch_preempt_pending())
             return -XEN_ERESTART;
         if (entry_put(a, level, e) != 0)
             return -XEN_ERESTART;
