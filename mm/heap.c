@@ -272,10 +272,9 @@ bool heap_alloc(unsigned order, unsigned flags, mfn_t *m)
     return heap_alloc_for(NULL, order, flags, m);
 }
 
-/* Nothing remembers what the frame was, and its content is nobody's. */
+/* Nothing remembers what the frame was. */
 static void forget(struct frame *f)
 {
-    arch_poison(arch_map_frame(frame_mfn(f)), PAGE_SIZE);
     atomic_store_explicit(&f->type, 0, memory_order_relaxed);
     f->stamp = 0;
 }
@@ -287,8 +286,7 @@ static void put(mfn_t m, unsigned order)
     struct frame *f = frame_of(m);
 
     forget(f);
-    if (order) /* all but the first frame are still to be forgotten */
-        arch_poison((char *)arch_map_frame(m) + PAGE_SIZE, (PAGE_SIZE << order) - PAGE_SIZE);
+    arch_poison(arch_map_frame(m), PAGE_SIZE << order); /* the content is nobody's */
     if (order || (zone_of(m.n) < ZONE_4G && heap.has_high)) {
         set_use(f, FRAME_FREE, 0, 0, 0);
         spin_lock(&heap.lock);
@@ -324,6 +322,7 @@ static uint32_t take_back(uint32_t n)
     BUG_ON(frame_state(f) != FRAME_WAITING || frame_refs(f));
     f->next = 0;
     forget(f);
+    arch_poison(arch_map_frame(mfn(n)), PAGE_SIZE);
     set_use(f, FRAME_FREE, 0, 0, 0);
     return next;
 }

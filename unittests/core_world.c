@@ -256,7 +256,7 @@ int64_t core_call(struct vcpu *v, uint64_t nr, const struct hypercall_args *firs
 
         v->hypercall.restart = false;
         if (again.a[5] != NO_ARGUMENT)
-            abort(); /* what is no argument is the guest's to keep */
+            arch_panic("a restarted call has changed what is no argument, and the guest's to keep");
         core_restarts++;
         core_settle();
         if (!core_runs(v))
