@@ -287,8 +287,8 @@ static void put(mfn_t m, unsigned order)
     struct frame *f = frame_of(m);
 
     forget(f);
-    if (order)
-        arch_poison(arch_map_frame(m), PAGE_SIZE << order);
+    if (order) /* all but the first frame are still to be forgotten */
+        arch_poison((char *)arch_map_frame(m) + PAGE_SIZE, (PAGE_SIZE << order) - PAGE_SIZE);
     if (order || (zone_of(m.n) < ZONE_4G && heap.has_high)) {
         set_use(f, FRAME_FREE, 0, 0, 0);
         spin_lock(&heap.lock);
@@ -315,20 +315,33 @@ void heap_free(mfn_t m, unsigned order)
     atomic_fetch_add(&heap.available, UINT64_C(1) << order);
 }
 
+/* A frame of the chain is free, inside a block. Returns the next one. */
+static uint32_t take_back(uint32_t n)
+{
+    struct frame *f = frame_of(mfn(n));
+    uint32_t next = f->next;
+
+    BUG_ON(frame_state(f) != FRAME_WAITING || frame_refs(f));
+    f->next = 0;
+    forget(f);
+    set_use(f, FRAME_FREE, 0, 0, 0);
+    return next;
+}
+
+/* Neighbours often come together, up or down: they are one range. */
 void heap_take_back(uint32_t first)
 {
-    uint32_t next;
-
     spin_lock(&heap.lock);
-    for (uint32_t n = first; n; n = next) {
-        struct frame *f = frame_of(mfn(n));
+    for (uint32_t n = first; n;) {
+        uint32_t low = n, high = n;
 
-        BUG_ON(frame_state(f) != FRAME_WAITING || frame_refs(f));
-        next = f->next;
-        f->next = 0;
-        forget(f);
-        set_use(f, FRAME_FREE, 0, 0, 0);
-        block_free(n, 0, DIRTY);
+        n = take_back(n);
+        while (n && (n == high + 1 || n == low - 1)) {
+            low = (uint32_t)min_u64(low, n);
+            high = n > high ? n : high;
+            n = take_back(n);
+        }
+        range_free(low, (uint64_t)high + 1, DIRTY);
     }
     spin_unlock(&heap.lock);
 }

@@ -28,9 +28,8 @@
  * Recursion is bounded by the level: an entry of level n refers to a frame of type n-1 only, so a
  * table cannot reach itself (linear page tables are refused as being in use as another type).
  *
- * Preemption points lie between the entries of L2..L4 tables, after at least one was dealt with; and
- * between every L1_STRIDE entries of an L1 table, each of which may be the last use of a frame, with a
- * TLB flush of its own.
+ * Preemption points lie between the entries of L2..L4 tables, after at least one was dealt with. An
+ * L1 table is validated in one go, and let go in steps (L1_STEP).
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
@@ -73,14 +72,6 @@ static uint64_t leaky_span(const struct account *a)
 static bool is_leaky(uint64_t span, uint64_t e)
 {
     return (e & PTE_FRAME) - 1 < span;
-}
-
-/* May the work on an L1 table end before this entry? Work that has begun goes on to the next stride. */
-#define L1_STRIDE 32
-
-static bool is_l1_point(unsigned index, unsigned begun)
-{
-    return index % L1_STRIDE == 0 && index != begun && arch_preempt_pending();
 }
 
 /* ---- one entry ---- */
@@ -207,14 +198,11 @@ static int l1_get(const uint64_t *table, const struct account *a, unsigned *curs
     struct l1_rules r = {
         .a = a, .key = own_frames_key(a), .max_mfn = arch_max_mfn(), .leaky_span = leaky_span(a)};
     uint64_t differs = 0;
-    unsigned begun = *cursor;
 
     for (; *cursor < TABLE_ENTRIES; ++*cursor) {
         uint64_t e = pte_load(&table[*cursor]);
         int rc;
 
-        if (unlikely(is_l1_point(*cursor, begun)))
-            return -XEN_ERESTART;
         if (!(e & PTE_P)) {
             if (unlikely(is_leaky(r.leaky_span, e)))
                 return -XEN_EINVAL;
@@ -304,22 +292,23 @@ int table_validate(mfn_t m, unsigned level, unsigned *cursor)
     return rc;
 }
 
+/* Entries of an L1 table that are let go between two points of preemption: each may be the last use of
+ * a frame that was given up before, which is several hundred instructions. */
+#define L1_STEP 64
+
 int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)
 {
     const struct account *a = account_find(frame_owner(frame_of(m)));
     uint64_t *table = arch_map_frame(m);
-    unsigned begun = *cursor;
     bool progress = false;
 
     BUG_ON(!a);
     for (; *cursor > 0; --*cursor) {
         uint64_t e = pte_load(&table[*cursor - 1]);
 
-        if (level == 1 && is_l1_point(*cursor, begun))
-            return -XEN_ERESTART;
         if (!(e & PTE_P) || pte_slot_is_hv(level, *cursor - 1))
             continue;
-        if (level > 1 && progress && arch_preempt_pending())
+        if ((level > 1 || *cursor % L1_STEP == 0) && progress && arch_preempt_pending())
             return -XEN_ERESTART;
         if (entry_put(a, level, e) != 0)
             return -XEN_ERESTART;
