@@ -241,6 +241,7 @@ static void measure_holds(void)
     note(table_unpin(child.l4));
     space_delete(&child);
     space_delete(&space);
+    last_use_measure();
 }
 
 /* ---- fork ---- */

@@ -29,7 +29,7 @@
  * table cannot reach itself (linear page tables are refused as being in use as another type).
  *
  * Preemption points lie between the entries of L2..L4 tables, after at least one was dealt with. An
- * L1 table is bounded work and done in one go.
+ * L1 table is validated in one go, and let go in steps (L1_STEP).
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>

@@ -375,7 +375,7 @@ static void test_teardown_turned_round(void)
  * is as it was before. At each point of the teardown. */
 static void test_turned_round_deep(void)
 {
-    for (unsigned steps = 1; steps < 12; steps++) {
+    for (unsigned steps = 1; steps < 60; steps++) {
         struct kit_space s;
         int rc = -XEN_ERESTART;
 

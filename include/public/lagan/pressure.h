@@ -21,10 +21,10 @@
 #define LAGAN_HYPERVISOR_pressure_op 55
 
 /*
- * The event (VIRQ_ARCH_7), global: bind it on vCPU 0. A domain gets it when LAGAN_PRESSURE_get would
+ * The event (VIRQ_ARCH_6), global: bind it on vCPU 0. A domain gets it when LAGAN_PRESSURE_get would
  * say something else than before; the control domain gets it also when its `events` has a new bit.
  */
-#define VIRQ_LAGAN_PRESSURE 23
+#define VIRQ_LAGAN_PRESSURE 22
 
 /* ---- every domain, for itself ---- */
 /*
