@@ -96,7 +96,7 @@ HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=s
              $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
-             -iquote unittests/arch/hv -iquote unittests -iquote guests -iquote include/public -DLAGAN_DEBUG -DLAGAN_HOST -pthread
+             -iquote unittests/arch/hv -iquote unittests -iquote guests -iquote include/public -iquote tools/linux -DLAGAN_DEBUG -DLAGAN_HOST -pthread
 
 # ---------------------------------------------------------------------------------------------------
 # The image
@@ -209,7 +209,8 @@ TRANSPORT_OBJS := $(addprefix transport/,stream.o message.o pfs.o)
 FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
 
 TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
-            $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o)
+            unittests/fake_xendev.o tools/linux/vstream.o \
+            $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -398,8 +399,20 @@ $(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
 	$(CC) -m32 -std=gnu11 -O2 -ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables $(WARN) \
 	  -static -no-pie -nostdlib -s -Wl,--build-id=none $< -o $@
 
+# What programs of Linux link to open a stream to another domain: build/linux/libvstream.a
+LIBRARY_OBJS := $(TRANSPORT_OBJS) $(addprefix tools/linux/,vstream.o xendev.o)
+
+$(LIBRARY_OBJS:%=$(B)/linux/lib/%): $(B)/linux/lib/%.o: %.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(LINUX_CFLAGS) -iquote . -iquote tools/linux -iquote include/public $(ABI) -fpic -MMD -MP -c $< -o $@
+-include $(LIBRARY_OBJS:%.o=$(B)/linux/lib/%.d)
+
+$(B)/linux/libvstream.a: $(LIBRARY_OBJS:%=$(B)/linux/lib/%)
+	rm -f $@
+	$(AR) rcs $@ $^
+
 .PHONY: linux-guests
-linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 ## build what runs inside the Linux guests
+linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
 .PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
@@ -449,7 +462,7 @@ bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent s
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -lE '^\#!/bin/(ba)?sh' tools/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
+SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY

@@ -5,8 +5,8 @@
 #include "suite.h"
 
 extern const struct suite suite_stream, suite_message, suite_transport_threads, suite_pfs,
-    suite_cpio, suite_p9_server;
+    suite_cpio, suite_p9_server, suite_vstream;
 
-const struct suite *const suites[] = {&suite_stream, &suite_message, &suite_transport_threads,
-                                      &suite_pfs,    &suite_cpio,    &suite_p9_server,
-                                      NULL};
+const struct suite *const suites[] = {
+    &suite_stream, &suite_message,   &suite_transport_threads, &suite_pfs,
+    &suite_cpio,   &suite_p9_server, &suite_vstream,           NULL};

@@ -70,11 +70,11 @@ static void start(bool control)
         CU_ASSERT_EQUAL_FATAL(domain_create(&config, &dom0), 0);
         domain_unpause(dom0);
         core_vcpu_up(dom0->vcpu[0]);
-        port_0 = bind(dom0, VIRQ_LAGAN_PRESSURE);
+        port_0 = bind(dom0, LAGAN_VIRQ_PRESSURE);
     }
     a = new_domain(1000, 4000);
     b = new_domain(1000, 4000);
-    port_a = bind(a, VIRQ_LAGAN_PRESSURE);
+    port_a = bind(a, LAGAN_VIRQ_PRESSURE);
     fill(a, 2000);
     fill(b, 2000);
 }

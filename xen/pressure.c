@@ -126,7 +126,7 @@ static void note(uint32_t event)
 static void tell_control(void)
 {
     if (pressure.new_events && pressure.control)
-        event_raise_global_virq(pressure.control, VIRQ_LAGAN_PRESSURE);
+        event_raise_global_virq(pressure.control, LAGAN_VIRQ_PRESSURE);
     pressure.new_events = 0;
 }
 
@@ -179,7 +179,7 @@ static void carry_out(struct balloon_member *m)
         note(LAGAN_PRESSURE_EVENT_REFUSED);
     p->fail_told = m->failed;
     if (m->changed)
-        event_raise_global_virq(d, VIRQ_LAGAN_PRESSURE);
+        event_raise_global_virq(d, LAGAN_VIRQ_PRESSURE);
 }
 
 static void step(struct timer *t)

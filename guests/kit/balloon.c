@@ -153,7 +153,7 @@ long balloon_start(void)
     for (uint64_t i = 0; i < balloon.count; i++) {
         look_into(i, *entry_of_number(i), 0);
     }
-    rc = event_bind_virq(VIRQ_LAGAN_PRESSURE, 0, &balloon.port);
+    rc = event_bind_virq(LAGAN_VIRQ_PRESSURE, 0, &balloon.port);
     if (rc == 0) {
         event_unmask(balloon.port);
     }

@@ -24,7 +24,7 @@
  * The event (VIRQ_ARCH_6), global: bind it on vCPU 0. A domain gets it when LAGAN_PRESSURE_get would
  * say something else than before; the control domain gets it also when its `events` has a new bit.
  */
-#define VIRQ_LAGAN_PRESSURE 22
+#define LAGAN_VIRQ_PRESSURE 22
 
 /* ---- every domain, for itself ---- */
 /*
