@@ -10,7 +10,7 @@
  * comes, and kept: look-ups need no lock.
  */
 #include <lagan/assert.h>
-#include "mm/account.h"
+#include "mm/account_list.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/tlbclock.h"
@@ -89,7 +89,7 @@ int account_init(struct account *a, domid_t id, uint64_t max_pages)
         return -XEN_EINVAL;
     if (!leaf_ensure(id))
         return -XEN_ENOMEM;
-    *a = (struct account){.id = id, .max_pages = max_pages};
+    *a = (struct account){.id = id, .max_pages = max_pages, .allowance = UINT64_MAX};
     spin_init(&a->lock, LK_ACCOUNT);
     if (!atomic_compare_exchange_strong(slot_of(id), &none, a))
         return -XEN_EEXIST;
@@ -104,53 +104,49 @@ void account_destroy(struct account *a)
 
 /* ---- frames ---- */
 
-static void list_add_frame(struct account *a, mfn_t m)
+static bool may_take(const struct account *a, uint64_t count)
 {
-    struct frame *f = frame_of(m);
+    uint64_t limit = min_u64(a->max_pages, a->allowance);
 
-    f->prev = 0;
-    f->next = a->first;
-    if (f->next)
-        frame_of(mfn(f->next))->prev = (uint32_t)m.n;
-    a->first = (uint32_t)m.n;
+    return limit >= count && a->pages <= limit - count;
 }
 
-static void list_remove_frame(struct account *a, mfn_t m)
+void account_allow(struct account *a, uint64_t pages)
 {
-    struct frame *f = frame_of(m);
-
-    if (a->cursor == m.n)
-        a->cursor = f->next;
-    if (f->prev)
-        frame_of(mfn(f->prev))->next = f->next;
-    else
-        a->first = f->next;
-    if (f->next)
-        frame_of(mfn(f->next))->prev = f->prev;
-    f->next = f->prev = 0;
+    if (a->allowance == pages) /* who else calls this is of no interest to anybody */
+        return;
+    spin_lock(&a->lock);
+    a->allowance = pages;
+    spin_unlock(&a->lock);
 }
 
 /* The frames become the account's, if it may have them (INV-ACC-2). */
 static bool take_charge(struct account *a, mfn_t m, uint64_t count)
 {
+    uint64_t use = frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED;
     bool ok;
 
     spin_lock(&a->lock);
-    ok = !a->dying && a->max_pages >= count && a->pages <= a->max_pages - count;
-    for (uint64_t i = count; ok && i-- > 0;) {
-        list_add_frame(a, mfn(m.n + i));
-        atomic_store(&frame_of(mfn(m.n + i))->use,
-                     frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED);
-    }
-    if (ok)
+    ok = !a->dying && may_take(a, count);
+    if (ok) {
+        account_link(a, m, count);
         atomic_fetch_add(&a->pages, count);
+        for (uint64_t i = 0; i < count; i++)
+            atomic_store_explicit(&frame_of(mfn(m.n + i))->use, use, memory_order_release);
+    }
     spin_unlock(&a->lock);
     if (ok)
         heap_hand_over(count);
     return ok;
 }
 
-int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
+static void set_names(mfn_t m, uint64_t count, uint64_t first, uint64_t step)
+{
+    for (uint64_t i = 0; i < count; i++)
+        arch_m2p_set(mfn(m.n + i), first + i * step);
+}
+
+int account_alloc_named(struct account *a, unsigned order, unsigned flags, uint64_t gfn, mfn_t *m)
 {
     uint64_t count;
     mfn_t got;
@@ -159,16 +155,26 @@ int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
         return -XEN_ENOMEM;
     count = UINT64_C(1) << order;
     /* A first look without the lock, so as not to clear frames in vain. */
-    if (a->max_pages < count || a->pages > a->max_pages - count)
+    if (!may_take(a, count))
         return -XEN_EPERM;
     if (!heap_alloc_for(a, order, flags | HEAP_CLEAR, &got))
         return -XEN_ENOMEM;
+    /* Now, while nobody else can have the frames: from the moment they are the account's another
+     * CPU may guess their numbers and give them back. */
+    if (gfn != GFN_NONE)
+        set_names(got, count, gfn, 1);
     if (!take_charge(a, got, count)) {
+        set_names(got, count, UINT64_MAX, 0);
         heap_free(got, order);
         return -XEN_EPERM;
     }
     *m = got;
     return 0;
+}
+
+int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
+{
+    return account_alloc_named(a, order, flags, GFN_NONE, m);
 }
 
 cpumask_t account_forget(struct account *a, mfn_t m)
@@ -177,7 +183,7 @@ cpumask_t account_forget(struct account *a, mfn_t m)
 
     BUG_ON(!a);
     spin_lock(&a->lock);
-    list_remove_frame(a, m);
+    account_unlink(a, m);
     cpus = (cpumask_t){atomic_load(&a->tlb_cpus)};
     ASSERT(a->pages > 0);
     atomic_fetch_sub(&a->pages, 1);
@@ -205,13 +211,23 @@ int account_release(struct account *a, mfn_t m)
 
 /* ---- frames that change hands ---- */
 
+/* Nobody uses the frame any more whose word was `use`; `cpus` are the account's. */
+static void forget_uses(mfn_t m, uint64_t use, cpumask_t cpus)
+{
+    cpus = use & FRAME_ABROAD ? cpumask_all() : cpus;
+    tlb_flush_stale(TLB_FREE, 1, tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
+    if (use & FRAME_UNCACHED)
+        arch_cache_flush_frame(m);
+    atomic_store(&frame_of(m)->type, 0);
+    frame_of(m)->stamp = 0;
+}
+
 /* Between the two words nobody can get hold of the frame, and it leaves the list, as when its last
  * user lets go; but its content and its place stay. */
 int account_take(struct account *a, mfn_t m)
 {
     uint64_t flags = FRAME_ABROAD | FRAME_UNCACHED, use;
     struct frame *f;
-    cpumask_t cpus;
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
@@ -225,17 +241,8 @@ int account_take(struct account *a, mfn_t m)
             return -XEN_EBUSY;
     } while (!atomic_compare_exchange_weak(&f->use, &use,
                                            frame_use(FRAME_WAITING, 0, a->id, 0) | (use & flags)));
-    cpus = account_forget(a, m);
-    if (use & FRAME_ABROAD)
-        cpus = cpumask_all();
     arch_m2p_set(m, UINT64_MAX);
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
-    if (use & FRAME_UNCACHED)
-        arch_cache_flush_frame(m);
-    atomic_store(&f->type, 0);
-    f->stamp = 0;
+    forget_uses(m, use, account_forget(a, m));
     atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
     heap_adopt(1);
     return 0;
@@ -269,7 +276,6 @@ int account_unshare(struct account *a, mfn_t m)
 {
     uint64_t lent = frame_use(FRAME_SHARED, 0, a->id, 1), use;
     struct frame *f;
-    cpumask_t cpus;
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
@@ -282,13 +288,6 @@ int account_unshare(struct account *a, mfn_t m)
             return -XEN_EBUSY;
     } while (!atomic_compare_exchange_weak(&f->use, &use,
                                            frame_use(FRAME_HYPERVISOR, 0, HEAP_SHARED, 1)));
-    atomic_store(&f->type, 0);
-    f->stamp = 0;
-    cpus = use & FRAME_ABROAD ? cpumask_all() : (cpumask_t){atomic_load(&a->tlb_cpus)};
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
-    if (use & FRAME_UNCACHED)
-        arch_cache_flush_frame(m);
+    forget_uses(m, use, (cpumask_t){atomic_load(&a->tlb_cpus)});
     return 0;
 }
