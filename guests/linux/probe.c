@@ -23,7 +23,8 @@ static const struct {
 } probes[] = {
     {"signals", probe_signals}, {"ldt", probe_ldt},     {"xstate", probe_xstate},
     {"clock", probe_clock},     {"step", probe_step},   {"segments", probe_segments},
-    {"memory", probe_memory},   {"loops", probe_loops},
+    {"memory", probe_memory},   {"loops", probe_loops}, {"domid", probe_domid},
+    {"store", probe_store},
 };
 
 bool expect(bool holds, const char *format, ...)

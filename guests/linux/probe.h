@@ -35,3 +35,5 @@ void probe_step(void);
 void probe_segments(void);
 void probe_memory(void);
 void probe_loops(void);
+void probe_domid(void);
+void probe_store(void);
