@@ -28,6 +28,8 @@ MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/wa
 GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
               grant_map.o grant_copy.o grant_transfer.o grant_revoke.o grant_audit.o)
 
+BALLOON_OBJS := balloon/policy.o balloon/balloon.o balloon/balloon_audit.o
+
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
@@ -52,6 +54,8 @@ EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o 
 MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_reservation.o hcall_host.o \
              hcall_exchange.o)
 
+PRESSURE_OBJS := xen/pressure.o xen/hcall_pressure.o $(BALLOON_OBJS)
+
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o hcall_version.o \
              hcall_misc.o hcall_store.o) $(MEMORY_OBJS)
 
@@ -72,7 +76,7 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
-           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(LIB_OBJS)
+           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
 
 # ---------------------------------------------------------------------------------------------------
 # Flags
@@ -92,7 +96,7 @@ HV_CFLAGS := -std=c11 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mcmodel=s
              $(INC) -iquote xen/arch/x86/include $(DBG)
 HV_ASFLAGS := -D__ASSEMBLY__ -g $(REPRO) $(ABI) $(INC) -iquote xen/arch/x86/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing $(WARN) $(ABI) $(INC) \
-             -iquote unittests/arch/hv -iquote unittests -iquote guests -DLAGAN_DEBUG -DLAGAN_HOST -pthread
+             -iquote unittests/arch/hv -iquote unittests -iquote guests -iquote include/public -DLAGAN_DEBUG -DLAGAN_HOST -pthread
 
 # ---------------------------------------------------------------------------------------------------
 # The image
@@ -134,7 +138,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem core store
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem balloon core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -178,8 +182,11 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
             $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_revoke.o grant_model.o grant_threads.o)
 
+TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
+            $(addprefix unittests/test_,policy.o balloon.o balloon_model.o)
+
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
             $(addprefix xen/,books.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
             hcall_version.o hcall_misc.o options.o modline.o) \
@@ -187,7 +194,7 @@ CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_mac
 
 LIBS_core := $(UNPACK_LIBS)
 TEST_core := $(CORE_WORLD) unittests/elf_kit.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o)
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o pressure.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
@@ -195,6 +202,14 @@ STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o
 
 TEST_store := $(STORE_OBJS:%=guests/%) unittests/store_kit.o \
             $(addprefix unittests/test_store,.o _pool.o _watch.o _tx.o _ring.o _admin.o _model.o)
+
+# What domains use to talk to one another: compiled into guests and into programs of Linux. The file server is a
+# guest, but its engine knows no guest's machine.
+TRANSPORT_OBJS := $(addprefix transport/,stream.o message.o pfs.o)
+FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
+
+TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
+            $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o)
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -230,7 +245,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem transport) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -243,7 +258,7 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store
+FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
@@ -258,7 +273,11 @@ FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_pv_decode := xen/arch/x86/pv_decode.o
 FUZZ_ptwr_decode := $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
+FUZZ_pressure  := $(BALLOON_OBJS) unittests/sim_balloon.o
+FUZZ_LIBS_pressure := cunit
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
+FUZZ_stream    := $(TRANSPORT_OBJS)
+FUZZ_p9        := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # Seconds a target; what was found is kept, to start from there the next time.
@@ -298,7 +317,7 @@ soak: $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench store storetest
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient transport streambench
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -311,14 +330,20 @@ GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flu
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
             evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
 
+GUEST_balloon := kit/balloon.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
+
+GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
+GUEST_streambench := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
+GUEST_fileserver := $(FILESERVER_OBJS) $(TRANSPORT_OBJS) kit/link.o
+GUEST_fileclient := fileclient/p9_client.o $(TRANSPORT_OBJS) kit/link.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o grant.o lib.o page.o \
             space.o table.o time.o trap.o
 
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-pic -mno-red-zone -mgeneral-regs-only \
              -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -Iinclude/public -iquote guests
+             -fcf-protection=none -fno-common $(REPRO) $(WARN) $(ABI) -Iinclude/public -iquote guests -iquote .
 
 # Two kinds of image (guests/kit/entry.S): high, with all notes, and bare, from address 0.
 GUEST_KIND_high := -mcmodel=kernel
@@ -328,6 +353,10 @@ GUEST_BASE_bare := 0
 
 define guest_kind
 $(B)/guests/$(1)/%.o: guests/%.c Makefile
+	mkdir -p $$(@D)
+	$$(CC) $$(GUEST_CFLAGS) $$(GUEST_KIND_$(1)) -MMD -MP -c $$< -o $$@
+
+$(B)/guests/$(1)/transport/%.o: transport/%.c Makefile
 	mkdir -p $$(@D)
 	$$(CC) $$(GUEST_CFLAGS) $$(GUEST_KIND_$(1)) -MMD -MP -c $$< -o $$@
 
@@ -459,7 +488,7 @@ lint-clang:
 	$(MAKE) --no-print-directory CC=clang DEBUG=1 THREAD_SAFETY=1 B=$(B)/lint-clang objects
 
 # mm/ and the services need nothing but the contract with the machine.
-lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS))
+lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS) $(BALLOON_OBJS))
 	$(if $^,tools/check-undefined $^)
 
 lint-shell:

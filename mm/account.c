@@ -89,7 +89,7 @@ int account_init(struct account *a, domid_t id, uint64_t max_pages)
         return -XEN_EINVAL;
     if (!leaf_ensure(id))
         return -XEN_ENOMEM;
-    *a = (struct account){.id = id, .max_pages = max_pages};
+    *a = (struct account){.id = id, .max_pages = max_pages, .allowance = UINT64_MAX};
     spin_init(&a->lock, LK_ACCOUNT);
     if (!atomic_compare_exchange_strong(slot_of(id), &none, a))
         return -XEN_EEXIST;
@@ -104,6 +104,22 @@ void account_destroy(struct account *a)
 
 /* ---- frames ---- */
 
+static bool may_take(const struct account *a, uint64_t count)
+{
+    uint64_t limit = min_u64(a->max_pages, a->allowance);
+
+    return limit >= count && a->pages <= limit - count;
+}
+
+void account_allow(struct account *a, uint64_t pages)
+{
+    if (a->allowance == pages) /* who else calls this is of no interest to anybody */
+        return;
+    spin_lock(&a->lock);
+    a->allowance = pages;
+    spin_unlock(&a->lock);
+}
+
 /* The frames become the account's, if it may have them (INV-ACC-2). */
 static bool take_charge(struct account *a, mfn_t m, uint64_t count)
 {
@@ -111,7 +127,7 @@ static bool take_charge(struct account *a, mfn_t m, uint64_t count)
     bool ok;
 
     spin_lock(&a->lock);
-    ok = !a->dying && a->max_pages >= count && a->pages <= a->max_pages - count;
+    ok = !a->dying && may_take(a, count);
     if (ok) {
         account_link(a, m, count);
         atomic_fetch_add(&a->pages, count);
@@ -139,7 +155,7 @@ int account_alloc_named(struct account *a, unsigned order, unsigned flags, uint6
         return -XEN_ENOMEM;
     count = UINT64_C(1) << order;
     /* A first look without the lock, so as not to clear frames in vain. */
-    if (a->max_pages < count || a->pages > a->max_pages - count)
+    if (!may_take(a, count))
         return -XEN_EPERM;
     if (!heap_alloc_for(a, order, flags | HEAP_CLEAR, &got))
         return -XEN_ENOMEM;
@@ -195,13 +211,23 @@ int account_release(struct account *a, mfn_t m)
 
 /* ---- frames that change hands ---- */
 
+/* Nobody uses the frame any more whose word was `use`; `cpus` are the account's. */
+static void forget_uses(mfn_t m, uint64_t use, cpumask_t cpus)
+{
+    cpus = use & FRAME_ABROAD ? cpumask_all() : cpus;
+    tlb_flush_stale(TLB_FREE, 1, tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
+    if (use & FRAME_UNCACHED)
+        arch_cache_flush_frame(m);
+    atomic_store(&frame_of(m)->type, 0);
+    frame_of(m)->stamp = 0;
+}
+
 /* Between the two words nobody can get hold of the frame, and it leaves the list, as when its last
  * user lets go; but its content and its place stay. */
 int account_take(struct account *a, mfn_t m)
 {
     uint64_t flags = FRAME_ABROAD | FRAME_UNCACHED, use;
     struct frame *f;
-    cpumask_t cpus;
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
@@ -215,17 +241,8 @@ int account_take(struct account *a, mfn_t m)
             return -XEN_EBUSY;
     } while (!atomic_compare_exchange_weak(&f->use, &use,
                                            frame_use(FRAME_WAITING, 0, a->id, 0) | (use & flags)));
-    cpus = account_forget(a, m);
-    if (use & FRAME_ABROAD)
-        cpus = cpumask_all();
     arch_m2p_set(m, UINT64_MAX);
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
-    if (use & FRAME_UNCACHED)
-        arch_cache_flush_frame(m);
-    atomic_store(&f->type, 0);
-    f->stamp = 0;
+    forget_uses(m, use, account_forget(a, m));
     atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
     heap_adopt(1);
     return 0;
@@ -259,7 +276,6 @@ int account_unshare(struct account *a, mfn_t m)
 {
     uint64_t lent = frame_use(FRAME_SHARED, 0, a->id, 1), use;
     struct frame *f;
-    cpumask_t cpus;
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
@@ -272,13 +288,6 @@ int account_unshare(struct account *a, mfn_t m)
             return -XEN_EBUSY;
     } while (!atomic_compare_exchange_weak(&f->use, &use,
                                            frame_use(FRAME_HYPERVISOR, 0, HEAP_SHARED, 1)));
-    atomic_store(&f->type, 0);
-    f->stamp = 0;
-    cpus = use & FRAME_ABROAD ? cpumask_all() : (cpumask_t){atomic_load(&a->tlb_cpus)};
-    cpus = tlb_stale_cpus(tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
-    if (!cpumask_empty(cpus))
-        arch_tlb_flush(cpus);
-    if (use & FRAME_UNCACHED)
-        arch_cache_flush_frame(m);
+    forget_uses(m, use, (cpumask_t){atomic_load(&a->tlb_cpus)});
     return 0;
 }

@@ -4,7 +4,7 @@
  * translations.
  *
  * INV-ACC-1: pages == number of FRAME_OWNED frames whose owner is this account == length of its
- * list. INV-ACC-2: pages rises only while pages < max_pages and the account is not dying.
+ * list. INV-ACC-2: pages rises only while pages < max_pages and < allowance, and the account is not dying.
  * INV-ACC-3: a CPU that may hold a translation of the account's page tables is in tlb_cpus.
  * INV-ACC-4: a copy of an L4 table, made after l4_changes was read, is exact as long as l4_changes
  * stays the same, but for changes that are still being made: their old entries keep what they hold.
@@ -24,6 +24,7 @@ struct account {
     uint32_t cursor;        /* [a-lock] account_relinquish(): the next frame to give up */
     _Atomic uint64_t pages; /* changes under the lock, read anywhere */
     uint64_t max_pages;     /* [a-lock] */
+    uint64_t allowance;     /* [a-lock] as max_pages, for the moment: account_allow() */
     _Atomic bool dying;     /* set under the lock: takes no more frames or pins; cursor is valid */
     bool tables_gone;       /* [a-lock] account_relinquish(): the first walk is over */
     uint64_t claim;         /* [heap lock] free frames that are promised to it: claim.h */
@@ -46,9 +47,13 @@ void accounts_init(void);
 /* The account with the lowest id >= `from`, or NULL; for auditors. */
 struct account *account_next(unsigned from);
 
+/* Until further notice the account takes no more frames above so many, but keeps those that it has;
+ * UINT64_MAX: no limit but max_pages. */
+void account_allow(struct account *a, uint64_t pages);
+
 /* Takes 2^order cleared frames from the heap for the account: each is owned, with one reference
  * (the allocation's), on the list and charged. flags: HEAP_LOW, HEAP_BITS(). -XEN_ENOMEM, or -XEN_EPERM over
- * max_pages or when dying: nothing changed. */
+ * max_pages, over its allowance, or when dying: nothing changed. */
 int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
 /* The same; the frames are the guest frames from `gfn` on, which the machine-to-physical table says
  * before they are the account's. GFN_NONE: none. */

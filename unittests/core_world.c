@@ -137,6 +137,7 @@ void core_start(uint64_t pages)
     host_heap(pages, 0);
     accounts_init();
     grants_init();
+    pressure_start();
     now = 1000000000;
     host_set_time(now);
     memset(cpus, 0, sizeof(cpus));

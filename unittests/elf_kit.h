@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A kernel without notes, as a file: two pages at guest-physical 1 MiB, the first filled with 0x90,
+ * A kernel with one note and no more, as a file: two pages at guest-physical 1 MiB, the first filled with 0x90,
  * the second empty in the file.
  */
 #pragma once

@@ -212,11 +212,41 @@ static void no_second_time(void)
     domain_put(d);
     (void)host_log();
     CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
-    CU_ASSERT(said(host_log(), "domain a ended: error: not enough free memory"));
+    CU_ASSERT(said(host_log(), "domain a: waits for 2048 pages"));
+    CU_ASSERT_EQUAL(host_runs(59000000000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), 2);
+    CU_ASSERT_EQUAL(host_runs(2000000000), CORE_RUNNING);
+    CU_ASSERT(said(host_log(), "domain a ended: error: nobody makes room for its memory"));
     CU_ASSERT_EQUAL(domain_count(), 1);
     core_audit();
     end_domain(2, SHUTDOWN_poweroff);
     CU_ASSERT_EQUAL(host_runs(100000000), 0x11);
+}
+
+/* A domain that comes later, when there is room for it: at once, after another has ended, or never. */
+static void later(void)
+{
+    start(6000);
+    module("domain name=a mem=16M on_reboot=destroy");
+    module("domain name=b mem=5M delay=50 on_reboot=destroy");
+    module("domain name=c mem=3M delay=20");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    (void)host_log();
+    CU_ASSERT_EQUAL(host_runs(19000000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    CU_ASSERT_EQUAL(host_runs(20000000), CORE_RUNNING);
+    CU_ASSERT(said(host_log(), "domain c: id 2, 3 MiB"));
+    CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+    CU_ASSERT(said(host_log(), "domain b: waits for 1280 pages"));
+    CU_ASSERT_EQUAL(heap_claimed_pages(), 0);
+    end_domain(1, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+    CU_ASSERT(said(host_log(), "domain b: id 3, 5 MiB"));
+    CU_ASSERT_EQUAL(heap_claimed_pages(), 0);
+    end_domain(2, SHUTDOWN_poweroff);
+    end_domain(3, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), 0x10);
 }
 
 /* Modules' memory is the heap's as soon as nobody can be built from them. */
@@ -530,6 +560,7 @@ static const struct test_case cases[] = {
     {"reboots now and then", slow_reboots},
     {"on_reboot and on_crash", actions},
     {"it cannot be built anew", no_second_time},
+    {"a domain that comes later", later},
     {"modules are freed", modules_are_freed},
     {"modules at odd places", odd_modules},
     {"two domains", two_domains},

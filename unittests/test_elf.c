@@ -68,6 +68,20 @@ static void add_string(uint32_t type, const char *s)
     add_note(type, s, (uint32_t)strlen(s) + 1);
 }
 
+/* Those of this type no longer mean anything. */
+static void drop_notes(uint32_t type)
+{
+    struct elf_note_header h;
+
+    for (uint64_t at = NOTE_AT; at < NOTE_AT + note_bytes;
+         at += sizeof(h) + ((h.namesz + 3) & ~3u) + ((h.descsz + 3) & ~3u)) {
+        memcpy(&h, file.bytes + at, sizeof(h));
+        if (h.type == type)
+            memcpy(file.bytes + at + offsetof(struct elf_note_header, type),
+                   &(uint32_t){XEN_ELFNOTE_INFO}, 4);
+    }
+}
+
 /* Two segments and an empty note segment: text at 16 MiB, data (with BSS) three pages above it. */
 static void build_plain(void)
 {
@@ -180,7 +194,7 @@ static void test_linux(void)
     CU_ASSERT_EQUAL(image.hypercall_page, UINT64_MAX);
     CU_ASSERT_EQUAL(image.init_p2m, 0x8000000000);
     CU_ASSERT(image.l1_mfn_mask == 1 && image.l1_mfn_value == 1);
-    CU_ASSERT(image.mod_start_pfn && image.suspend_cancel && image.has_xen_info);
+    CU_ASSERT(image.mod_start_pfn && image.suspend_cancel);
     CU_ASSERT_EQUAL(image.supported_features, 0x8801 | 1u << XENFEAT_pae_pgdir_above_4gb |
                                                   1u << XENFEAT_writable_page_tables);
     CU_ASSERT_EQUAL(image.required_features, 1u << XENFEAT_writable_page_tables);
@@ -219,18 +233,64 @@ static void test_load(void)
     CU_ASSERT_EQUAL(count(page, 0), PAGE_SIZE);
 }
 
-static void test_without_notes(void)
+/* What is not said has its default; but something has to be said. */
+static void test_few_notes(void)
 {
     build_plain();
+    refused(-XEN_ENOEXEC, "no notes of Xen's: not a paravirtual kernel");
+    add_note_of("Linux", XEN_ELFNOTE_GUEST_OS, "ab", 3);
+    refused(-XEN_ENOEXEC, "no notes of Xen's: not a paravirtual kernel");
+    add_string(XEN_ELFNOTE_GUEST_OS, "small");
     CU_ASSERT_EQUAL_FATAL(parse(FILE_BYTES), 0);
-    CU_ASSERT_FALSE(image.has_xen_info);
     CU_ASSERT(image.virt_base == 0 && image.entry == 0x1000010);
     CU_ASSERT(image.init_p2m == UINT64_MAX && image.hypercall_page == UINT64_MAX);
     CU_ASSERT_FALSE(image.mod_start_pfn);
     add_number(XEN_ELFNOTE_HYPERCALL_PAGE, 0x1003000);
     add_string(XEN_ELFNOTE_FEATURES, "!writable_page_tables");
     CU_ASSERT_EQUAL_FATAL(parse(FILE_BYTES), 0);
-    CU_ASSERT(image.has_xen_info && image.hypercall_page == 0x1003000);
+    CU_ASSERT_EQUAL(image.hypercall_page, 0x1003000);
+    add_number(XEN_ELFNOTE_PHYS32_ENTRY, 0x1000000);
+    refused(-XEN_ENOEXEC, "a kernel for PVH only: PHYS32_ENTRY, but no ENTRY");
+}
+
+#define TWICE(type, text)                                                  \
+    {                                                                      \
+        XEN_ELFNOTE_##type, text, "note " #type " twice, and not the same" \
+    }
+
+static const struct {
+    uint32_t type;
+    const char *text; /* another one than Linux's; NULL: a number */
+    const char *reason;
+} contradictions[] = {
+    TWICE(ENTRY, NULL),          TWICE(VIRT_BASE, NULL),      TWICE(PADDR_OFFSET, NULL),
+    TWICE(HV_START_LOW, NULL),   TWICE(SUSPEND_CANCEL, NULL), TWICE(INIT_P2M, NULL),
+    TWICE(MOD_START_PFN, NULL),  TWICE(PHYS32_ENTRY, NULL),   TWICE(XEN_VERSION, "xen-3.1"),
+    TWICE(GUEST_OS, "netbsd"),   TWICE(GUEST_VERSION, "2.4"), TWICE(LOADER, "special"),
+    TWICE(HYPERCALL_PAGE, NULL),
+};
+
+/* The same note again: with the same content it is in order, with another one it is not. */
+static void test_contradictions(void)
+{
+    build_linux();
+    add_number(XEN_ELFNOTE_ENTRY, VIRT + 0x1000020);
+    add_string(XEN_ELFNOTE_XEN_VERSION, "xen-3.0");
+    add_string(XEN_ELFNOTE_FEATURES, "dom0");
+    add_note(XEN_ELFNOTE_SUPPORTED_FEATURES, &(uint32_t){4}, 4);
+    CU_ASSERT_EQUAL_FATAL(parse(FILE_BYTES), 0);
+    CU_ASSERT_EQUAL(image.supported_features & 0x8805, 0x8805);
+    for (size_t i = 0; i < ARRAY_SIZE(contradictions); i++) {
+        build_linux();
+        add_number(XEN_ELFNOTE_HYPERCALL_PAGE, VIRT + 0x1001000);
+        if (contradictions[i].text)
+            add_string(contradictions[i].type, contradictions[i].text);
+        else
+            add_number(contradictions[i].type, VIRT + 0x1003000);
+        refused(-XEN_EINVAL, contradictions[i].reason);
+    }
+    build_legacy("GUEST_OS=old,VIRT_BASE=0,LOADER=generic,GUEST_OS=new");
+    refused(-XEN_EINVAL, "__xen_guest: a key twice, and not the same");
 }
 
 static void test_note_section(void)
@@ -295,7 +355,7 @@ static const struct {
     HEADER(type, ELF_TYPE_DYN, 0),
     HEADER(phentsize, 32, -XEN_EINVAL),
     HEADER(phnum, 65, -XEN_EINVAL),
-    HEADER(phnum, 0, -XEN_EINVAL),
+    HEADER(phnum, 0, -XEN_ENOEXEC),
     HEADER(phoff, FILE_BYTES - 100, -XEN_EINVAL),
     HEADER(phoff, UINT64_MAX - 8, -XEN_EINVAL),
     PROGRAM(0, filesz, 0x901, -XEN_EINVAL),
@@ -366,6 +426,8 @@ static void test_bad_notes(void)
         int rc;
 
         build_linux();
+        if (bad_notes[i].type != XEN_ELFNOTE_FEATURES)
+            drop_notes(bad_notes[i].type);
         if (bad_notes[i].string)
             add_string(bad_notes[i].type, bad_notes[i].string);
         else
@@ -379,7 +441,8 @@ static void test_bad_notes(void)
     add_string(XEN_ELFNOTE_FEATURES, "!auto_translated_physmap");
     refused(-XEN_ENOEXEC, "needs the feature auto_translated_physmap, which there is not");
     build_linux();
-    add_string(XEN_ELFNOTE_GUEST_OS, "ab");
+    add_string(XEN_ELFNOTE_GUEST_OS, "linux");
+    add_string(XEN_ELFNOTE_BSD_SYMTAB, "ab");
     program(2)->filesz -= 1; /* the last note need not have its padding... */
     CU_ASSERT_EQUAL(parse(FILE_BYTES), 0);
     program(2)->filesz -= 1; /* ...but all of its descriptor */
@@ -425,7 +488,8 @@ static void test_noise(void)
 static const struct test_case cases[] = {
     {"an image like Linux", test_linux},
     {"its pages", test_load},
-    {"an image without notes", test_without_notes},
+    {"an image with few notes", test_few_notes},
+    {"notes that contradict each other", test_contradictions},
     {"notes in a section", test_note_section},
     {"the section __xen_guest", test_legacy_section},
     {"bad fields", test_bad_fields},

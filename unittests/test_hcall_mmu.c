@@ -398,6 +398,100 @@ static void test_forgotten(void)
     }
 }
 
+/* ---- an error is an error wherever the call is preempted ---- */
+
+enum { SCRIPT = 8 };
+
+/* Updates that unlink whole trees and link them again; entry `bad` is refused. */
+static void script_updates(unsigned bad)
+{
+    mfn_t m = frame(0);
+
+    for (unsigned i = 0; i < 4; i++)
+        updates()[i] =
+            (struct mmu_update){.ptr = entry_address(s.l1[0], 20 + i), .val = kit_pte(m, KIT_RW)};
+    updates()[4] = (struct mmu_update){.ptr = entry_address(s.l4, 0)};
+    updates()[5] = (struct mmu_update){.ptr = entry_address(s.l3, 3), .val = 0x76};
+    updates()[6] = (struct mmu_update){.ptr = entry_address(s.l4, 0), .val = kit_pte(s.l3, KIT_RW)};
+    updates()[7] = (struct mmu_update){.ptr = entry_address(s.l4, 0)};
+    if (bad < SCRIPT)
+        updates()[bad] = (struct mmu_update){.ptr = entry_address(frame(1), 0)};
+}
+
+static void script_ops(unsigned bad)
+{
+    struct kit_space t;
+    uint64_t l4;
+
+    kit_space_build(&domain[0].account, &t);
+    l4 = t.l4.n;
+    ops()[0] = (struct mmuext_op){.cmd = MMUEXT_PIN_L4_TABLE, .arg1.mfn = l4};
+    ops()[1] = (struct mmuext_op){.cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = l4};
+    ops()[2] = (struct mmuext_op){.cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = l4};
+    ops()[3] = (struct mmuext_op){.cmd = MMUEXT_UNPIN_TABLE, .arg1.mfn = l4};
+    ops()[4] = (struct mmuext_op){.cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = s.l4.n};
+    ops()[5] = (struct mmuext_op){.cmd = MMUEXT_NEW_USER_BASEPTR};
+    ops()[6] = (struct mmuext_op){.cmd = MMUEXT_PIN_L3_TABLE, .arg1.mfn = t.l3.n};
+    ops()[7] = (struct mmuext_op){.cmd = MMUEXT_UNPIN_TABLE, .arg1.mfn = t.l3.n};
+    if (bad == 0) /* what was validated before it has to be given back, which is preempted too */
+        *kit_entry(t.l1[3], 511) = kit_pte(frame(1), KIT_RW);
+    else if (bad < SCRIPT)
+        ops()[bad] = (struct mmuext_op){.cmd = bad % 2 ? MMUEXT_CLEAR_PAGE : MMUEXT_PIN_L2_TABLE,
+                                        .arg1.mfn = frame(1).n};
+}
+
+/* What a script leaves: result, entries done, and all of RAM's types and counts. */
+struct left {
+    int64_t rc;
+    uint64_t done, base, user, type[256], refs[256];
+};
+
+static unsigned run_script(bool ext, unsigned bad, void (*arm)(unsigned), unsigned n,
+                           struct left *left)
+{
+    unsigned asked;
+
+    memset(left, 0, sizeof(*left));
+    start();
+    (ext ? script_ops : script_updates)(bad);
+    arm(n);
+    left->rc = call(ext ? hcall_mmuext_op : hcall_mmu_update, LIST, SCRIPT, DONE, DOMID_SELF);
+    asked = host_preempt_count();
+    host_preempt_every(0);
+    left->done = *done_word();
+    left->base = vcpu[0].arch.l4_kernel.n;
+    left->user = vcpu[0].arch.l4_user.n;
+    for (unsigned i = 0; i < 256; i++) {
+        mfn_t m = mfn(HOST_LOW_START + i);
+
+        left->refs[i] = frame_refs(frame_of(m));
+        left->type[i] =
+            left->refs[i] ? type_count(m) * 100 + type_of(m) * 10 + type_is_valid(m) : 0;
+    }
+    kit_check(held());
+    end();
+    return asked;
+}
+
+static void test_errors_preempted(void)
+{
+    static void (*const arms[])(unsigned) = {host_preempt_once, host_preempt_every};
+    static struct left want, got;
+
+    for (unsigned way = 0; way < 4 * (SCRIPT + 1); way++) {
+        bool ext = way & 1;
+        unsigned bad = way / 4, n = 0, asked;
+
+        (void)run_script(ext, bad, host_preempt_every, 0, &want);
+        CU_ASSERT(want.done == bad && (want.rc < 0) == (bad < SCRIPT));
+        do {
+            asked = run_script(ext, bad, arms[way / 2 % 2], ++n, &got);
+            CU_ASSERT_EQUAL(memcmp(&want, &got, sizeof(want)), 0);
+        } while (asked > 0);
+        CU_ASSERT(n > bad);
+    }
+}
+
 static void test_bad_base(void)
 {
     start();
@@ -422,6 +516,7 @@ static const struct test_case cases[] = {
     {"mmuext_op", test_ext},
     {"mmuext_op for another domain", test_ext_foreign},
     {"mmuext_op: preempted", test_ext_preempted},
+    {"each error at each point", test_errors_preempted},
     {"a call that is not made again", test_forgotten},
     {"base pointers refused", test_bad_base},
     {0},

@@ -44,6 +44,10 @@ static void test_defaults(void)
     CU_ASSERT(!m.serves_store);
     CU_ASSERT_EQUAL(m.mem_bytes, 1028 << 10); /* KiB, whole pages */
     CU_ASSERT_EQUAL(m.maxmem_bytes, m.mem_bytes);
+    CU_ASSERT_EQUAL(m.minmem_bytes, m.mem_bytes);
+    CU_ASSERT_EQUAL(m.delay_ms, 0);
+    CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M minmem=3M delay=250", &m, why), 0);
+    CU_ASSERT(m.minmem_bytes == 3 << 20 && m.delay_ms == 250);
     CU_ASSERT_STRING_EQUAL(m.ramdisk, "");
     CU_ASSERT_STRING_EQUAL(m.guest_line, "");
     CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M maxmem=8M vcpus=2 cap=200", &m, why), 0);
@@ -84,6 +88,11 @@ static void test_faults(void)
         {"domain name=a mem=17T", "mem=17T: must be a size of 1M..16T"},
         {"domain name=a mem=4X", "mem=4X: must be a size of 1M..16T"},
         {"domain name=a mem=8M maxmem=4M", "maxmem is less than mem"},
+        {"domain name=a mem=8M minmem=9M", "minmem is more than mem"},
+        {"domain name=a mem=8M minmem=4K", "minmem=4K: must be a size of 1M..16T"},
+        {"domain name=a mem=8M delay=0", "delay=0: must be 1..86400000 ms"},
+        {"domain name=a mem=8M delay=86400001", "delay=86400001: must be 1..86400000 ms"},
+        {"domain name=a mem=8M delay=5 serves=store", "who serves the store comes first"},
         {"domain name=a mem=8M cap=101", "cap is more than the vcpus can use"},
         {"domain name=a mem=8M cap=0", "cap=0: must be 1..3200 per cent"},
         {"domain name=a mem=8M weight=65536", "weight=65536: must be 1..65535"},

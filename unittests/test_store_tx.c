@@ -182,6 +182,26 @@ static void test_two(void)
     is(b, XS_READ, 0, BOTH "/n|", "3");
 }
 
+/* What was absent, came, was seen, and went again: it is not as if nothing had been. */
+static void test_back_again(void)
+{
+    uint32_t t, u;
+
+    fresh();
+    t = peer_start(a);
+    u = peer_start(a);
+    is(a, XS_READ, t, BOTH "/n|", "!ENOENT");
+    is(a, XS_READ, u, BOTH "/n|", "!ENOENT");
+    is(b, XS_WRITE, 0, BOTH "/n|1", "OK|");
+    is(a, XS_READ, t, BOTH "/n|", "1");
+    is(a, XS_WRITE, u, BOTH "/n|2", "OK|");
+    is(b, XS_RM, 0, BOTH "/n|", "OK|");
+    is(a, XS_TRANSACTION_END, t, "T|", "!EAGAIN");
+    is(a, XS_TRANSACTION_END, u, "T|", "!EAGAIN");
+    is(a, XS_READ, 0, BOTH "|", "");
+    store_kit_settle();
+}
+
 static void test_events(void)
 {
     uint32_t t;
@@ -261,6 +281,7 @@ static const struct test_case cases[] = {{"what it sees", test_sight},
                                          {"given up", test_given_up},
                                          {"conflicts", test_conflicts},
                                          {"two", test_two},
+                                         {"back again", test_back_again},
                                          {"events at the end", test_events},
                                          {"limits", test_limits},
                                          {"a domain goes meanwhile", test_lost},

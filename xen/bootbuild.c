@@ -3,7 +3,7 @@
  * Steps from a boot module to a domain: unpack the kernel, create the domain, give it memory and
  * fill it; and if one fails, take apart what there is.
  *
- *     begin -> unpack -> create -> fill -> finish -> done
+ *     begin -> unpack -> create -> make room -> fill -> finish -> done
  *                |          |        |
  *                |          |        +--(error)--> bury --> failed
  *                +----------+-----------(error)-----------> failed
@@ -12,6 +12,7 @@
  */
 #include "xen/bootbuild.h"
 
+#include <lagan/arch.h>
 #include <lagan/printk.h>
 
 #include "mm/heap.h"
@@ -29,13 +30,18 @@ struct boot_build {
     struct pv_builder *builder;
     uint64_t pages;
     struct domain *d; /* with a reference */
+    bool beside_others;
+    uint64_t gives_up; /* waiting for memory ends then; 0: it does not wait yet */
     int error;
     const char *why;
 };
 
+#define PATIENCE_NS UINT64_C(60000000000)
+
 /* The steps, each of which names the next. */
 static int unpack(struct boot_build *b);
 static int create(struct boot_build *b);
+static int make_room(struct boot_build *b);
 static int fill(struct boot_build *b);
 
 static int next(struct boot_build *b, int (*step)(struct boot_build *b))
@@ -78,6 +84,35 @@ static int create(struct boot_build *b)
             rc == -XEN_ENOMEM ? "not enough memory for its structures" : "it could not be created";
         return rc;
     }
+    return next(b, make_room);
+}
+
+/* At boot all that is free is for the taking. Later the domain has to have its memory before it is
+ * built, for others may take it meanwhile; what cannot be now may be when somebody has ended. */
+static int claim_memory(struct boot_build *b)
+{
+    uint64_t now = arch_time_ns();
+    int rc = pressure_reserve(b->d, b->pages);
+
+    if (!rc)
+        return 0;
+    if (!b->gives_up) {
+        b->gives_up = now + PATIENCE_NS;
+        log_info("domain %s: waits for %lu pages\n", b->d->name, b->pages);
+    }
+    if ((rc == -XEN_EAGAIN || rc == -XEN_ENOMEM) && now < b->gives_up)
+        return -XEN_EAGAIN;
+    b->why = "nobody makes room for its memory";
+    return -XEN_ENOMEM;
+}
+
+static int make_room(struct boot_build *b)
+{
+    const struct boot_recipe *r = b->recipe;
+    int rc = b->beside_others ? claim_memory(b) : 0;
+
+    if (rc)
+        return rc;
     b->image.elf = &b->kernel.elf;
     b->image.command_line = r->command_line;
     if (r->ramdisk != BOOTMODULE_NONE)
@@ -134,12 +169,13 @@ static void free_parts(struct boot_build *b)
     kernel_image_end(&b->kernel);
 }
 
-struct boot_build *bootbuild_begin(const struct boot_recipe *recipe)
+struct boot_build *bootbuild_begin(const struct boot_recipe *recipe, bool beside_others)
 {
     struct boot_build *b = slab_alloc(sizeof(*b));
 
     if (b) {
         b->recipe = recipe;
+        b->beside_others = beside_others;
         b->step = begin;
     }
     return b;
@@ -149,7 +185,7 @@ int bootbuild_step(struct boot_build *b, const char **why)
 {
     int rc = b->step(b);
 
-    if (rc && rc != -XEN_ERESTART && b->d && b->step != bury) {
+    if (rc && rc != -XEN_ERESTART && rc != -XEN_EAGAIN && b->d && b->step != bury) {
         log_info("domain %s: error %d\n", b->d->name, rc);
         b->error = rc;
         rc = next(b, bury);

@@ -19,18 +19,20 @@ struct boot_recipe {
     unsigned kernel, ramdisk;    /* boot modules; ramdisk: BOOTMODULE_NONE if there is none */
     const char *command_line;
     enum modline_action on_reboot, on_crash;
+    uint64_t delay_ns; /* of the first start; 0: with the others */
 };
 
 struct boot_build;
 
 /* Begins; the recipe has to stay until bootbuild_end(), and its modules to have users. NULL: there
- * is no memory for it. */
-struct boot_build *bootbuild_begin(const struct boot_recipe *recipe);
+ * is no memory for it. `beside_others`: domains run, which may have to make room for it first. */
+struct boot_build *bootbuild_begin(const struct boot_recipe *recipe, bool beside_others);
 
-/* One step of a few milliseconds at most. -XEN_ERESTART: there is more to do; 0: the domain is
+/* One step of a few milliseconds at most. -XEN_ERESTART: there is more to do; -XEN_EAGAIN: so there
+ * is, once others have made room; 0: the domain is
  * there, paused and ready; else *why says in words why there is none, and nothing of it is left. */
 int bootbuild_step(struct boot_build *b, const char **why) LAGAN_MUST_CHECK;
 
-/* After any end but -XEN_ERESTART: gives back what building took. Returns the domain, with the
+/* After any end but these two: gives back what building took. Returns the domain, with the
  * caller's reference, or NULL. */
 struct domain *bootbuild_end(struct boot_build *b);

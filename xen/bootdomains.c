@@ -33,7 +33,7 @@ static struct {
 
 static void build(const struct boot_recipe *recipe)
 {
-    struct boot_build *b = bootbuild_begin(recipe);
+    struct boot_build *b = bootbuild_begin(recipe, false);
     const char *why = "no memory for building it";
     int rc = b ? -XEN_ERESTART : -XEN_ENOMEM;
     struct domain *d = NULL;
@@ -98,6 +98,8 @@ static void build_from_line(const struct boot_info *info, unsigned index)
                                          .id = DOMID_INVALID,
                                          .vcpus = line->vcpus,
                                          .max_pages = line->maxmem_bytes >> PAGE_SHIFT,
+                                         .min_pages = line->minmem_bytes >> PAGE_SHIFT,
+                                         .pages = line->mem_bytes >> PAGE_SHIFT,
                                          .weight = line->weight,
                                          .cap = line->cap},
                               .pages = line->mem_bytes >> PAGE_SHIFT,
@@ -106,13 +108,17 @@ static void build_from_line(const struct boot_info *info, unsigned index)
                               .ramdisk = (unsigned)ramdisk,
                               .command_line = line->guest_line,
                               .on_reboot = line->on_reboot,
-                              .on_crash = line->on_crash};
+                              .on_crash = line->on_crash,
+                              .delay_ns = line->delay_ms * UINT64_C(1000000)};
     /* Built anew it would have another number than the one that the others' ports are for. */
     if (line->serves_store) {
         r->service = true;
         r->on_reboot = r->on_crash = MODLINE_DESTROY;
     }
-    build(r);
+    if (r->delay_ns)
+        bootreap_later(r);
+    else
+        build(r);
 }
 
 /* Whoever serves the others is built before them, so that they can be given a port for it. */
@@ -174,6 +180,7 @@ void bootdomains_start(const struct boot_info *info)
     unsigned kernel, initrd;
 
     domain_ids_start();
+    pressure_start();
     bootmodule_start(info);
     bootreap_start();
     store_service_none();

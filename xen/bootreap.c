@@ -35,6 +35,7 @@
 #include "xen/timer.h"
 
 #define REAP_INTERVAL_NS UINT64_C(50000)
+#define ROOM_INTERVAL_NS UINT64_C(20000000) /* while a domain waits for others to make room */
 #define QUICK_NS         UINT64_C(10000000000)
 #define QUICK_ENDS_MAX   5
 
@@ -49,7 +50,9 @@ struct boot_domain {
     _Atomic bool dying;       /* it has ended: the reaper takes it apart */
     /* The reaper's, and before the first domain runs the boot's. */
     const struct boot_recipe *recipe;
-    bool waiting;             /* to be built anew: one at a time is */
+    bool waiting;             /* to be built: one at a time is */
+    bool holds_modules;       /* they are not free yet, since it may be built (again) */
+    uint64_t not_before;      /* it waits at least until then */
     struct boot_build *build; /* NULL unless it is being built anew */
     uint64_t started_ns;
     uint64_t end_ns, end_pages; /* what its end took so far, and the pages that it had */
@@ -115,8 +118,9 @@ void bootreap_refuse(const char *name, const char *why)
 /* It will not be built again: its modules have a user less. */
 static void give_up(struct boot_domain *b)
 {
-    if (!may_restart(b->recipe))
+    if (!b->holds_modules)
         return;
+    b->holds_modules = false;
     bootmodule_put(b->recipe->kernel);
     bootmodule_put(b->recipe->ramdisk);
 }
@@ -178,21 +182,22 @@ static int take_apart(struct boot_domain *b)
     return b->waiting ? -XEN_ERESTART : 0;
 }
 
-/* The first that waits, if none is at it: kernels are large while they are unpacked. */
+/* The first whose time has come, if none is at it: kernels are large while they are unpacked. */
 static void begin_next(void)
 {
     struct boot_domain *first = NULL;
+    uint64_t now = arch_time_ns();
 
     for (unsigned i = boot.count; i-- > 0;) {
         if (boot.domain[i].build)
             return;
-        if (boot.domain[i].waiting)
+        if (boot.domain[i].waiting && now >= boot.domain[i].not_before)
             first = &boot.domain[i];
     }
     if (!first)
         return;
     first->waiting = false;
-    first->build = bootbuild_begin(first->recipe);
+    first->build = bootbuild_begin(first->recipe, true);
     if (!first->build) {
         bootreap_refuse(first->recipe->config.name, "no memory for building it anew");
         give_up(first);
@@ -205,7 +210,7 @@ static int build_anew(struct boot_domain *b)
     struct domain *d;
     int rc = bootbuild_step(b->build, &why);
 
-    if (rc == -XEN_ERESTART)
+    if (rc == -XEN_ERESTART || rc == -XEN_EAGAIN)
         return rc;
     d = bootbuild_end(b->build);
     b->build = NULL;
@@ -214,6 +219,8 @@ static int build_anew(struct boot_domain *b)
         give_up(b);
         return 0;
     }
+    if (!may_restart(b->recipe))
+        give_up(b);
     let_run(b, d);
     return 0;
 }
@@ -228,30 +235,41 @@ static void end_services(void)
             domain_shutdown(boot.domain[i].d, SHUTDOWN_poweroff);
 }
 
-/* One step for each that has ended. */
+/* What there is to do for one, and when there is more of it: UINT64_MAX if something else has to
+ * happen first. */
+static uint64_t reap_one(struct boot_domain *b, uint64_t soon)
+{
+    int rc = 0;
+
+    if (b->d && b->dying)
+        rc = take_apart(b);
+    else if (b->build)
+        rc = build_anew(b);
+    if (rc == -XEN_ERESTART)
+        return soon;
+    if (rc == -XEN_EAGAIN)
+        return soon + ROOM_INTERVAL_NS;
+    return b->waiting ? max_u64(soon, b->not_before) : UINT64_MAX;
+}
+
+/* One step for each that has ended or is to begin. */
 static void reap(struct timer *t)
 {
-    uint64_t began = arch_time_ns(), now;
+    uint64_t began = arch_time_ns(), soon = began + REAP_INTERVAL_NS, next = UINT64_MAX;
     unsigned left = 0, services = 0;
-    bool more = false;
 
     begin_next();
     for (unsigned i = 0; i < boot.count; i++) {
         struct boot_domain *b = &boot.domain[i];
 
-        if (b->d && b->dying)
-            more |= take_apart(b) == -XEN_ERESTART;
-        else if (b->build)
-            more |= build_anew(b) == -XEN_ERESTART;
-        more |= b->waiting;
+        next = min_u64(next, reap_one(b, soon));
         left += b->d || b->build || b->waiting;
         services += b->d && b->recipe->service;
     }
     if (left && left == services)
         end_services();
-    now = arch_time_ns();
-    if (more)
-        timer_set(t, now + max_u64(now - began, REAP_INTERVAL_NS));
+    if (next != UINT64_MAX)
+        timer_set(t, max_u64(next, 2 * arch_time_ns() - began));
     else if (!left)
         finish_host();
 }
@@ -297,16 +315,30 @@ void bootreap_start(void)
     boot.used_before = used_pages();
 }
 
+static void hold_modules(struct boot_domain *b)
+{
+    b->holds_modules = true;
+    bootmodule_get(b->recipe->kernel);
+    bootmodule_get(b->recipe->ramdisk);
+}
+
 void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
 {
     struct boot_domain *b = &boot.domain[boot.count++];
 
     b->recipe = recipe;
     b->d = d;
-    if (may_restart(recipe)) {
-        bootmodule_get(recipe->kernel);
-        bootmodule_get(recipe->ramdisk);
-    }
+    if (may_restart(recipe))
+        hold_modules(b);
+}
+
+void bootreap_later(const struct boot_recipe *recipe)
+{
+    struct boot_domain *b = &boot.domain[boot.count++];
+
+    b->recipe = recipe;
+    b->waiting = true;
+    hold_modules(b);
 }
 
 void bootreap_run(void)
@@ -316,6 +348,9 @@ void bootreap_run(void)
         finish_host();
     }
     for (unsigned i = 0; i < boot.count; i++)
-        let_run(&boot.domain[i], boot.domain[i].d);
+        if (boot.domain[i].waiting)
+            boot.domain[i].not_before = arch_time_ns() + boot.domain[i].recipe->delay_ns;
+        else
+            let_run(&boot.domain[i], boot.domain[i].d);
     timer_set(&boot.reaper, 0); /* there may be only services, with nobody to serve */
 }

@@ -17,5 +17,8 @@ void bootreap_refuse(const char *name, const char *why);
  * becomes a user of its modules for as long as it may be built anew. */
 void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d);
 
+/* The domain is to be built later than the others, as its recipe says. */
+void bootreap_later(const struct boot_recipe *recipe);
+
 /* All are built: lets them run. With none at all, the host powers off. */
 void bootreap_run(void);

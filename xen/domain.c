@@ -363,6 +363,8 @@ int domain_create(const struct domain_config *config, struct domain **out)
     for_each_vcpu (d, v, i)
         init_vcpu_scheduling(v);
     arch_update_wallclock(d);
+    pressure_add(d, config->min_pages ? config->min_pages : config->max_pages,
+                 config->pages ? config->pages : config->max_pages, config->max_pages);
     atomic_store(&d->refs, 2); /* the creation's and the caller's: from here on it can be found */
     *out = d;
     return 0;
@@ -400,6 +402,7 @@ static void finish_shutdown(struct domain *d)
     d->pause_count++;
     for_each_vcpu (d, v, i)
         vcpu_sleep(v);
+    pressure_ended(d);
     bootdomains_ended(d);
 }
 
@@ -450,6 +453,7 @@ void domain_put(struct domain *d)
     free_vcpus(d);
     remove_shared_info(d);
     grant_table_destroy(d->grants);
+    pressure_remove(d);
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);

@@ -22,6 +22,7 @@
 #include "xen/console_ring.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
+#include "xen/pressure.h"
 #include "xen/sched.h"
 #include "xen/timer.h"
 #include "arch_domain.h" /* from the machine: struct arch_vcpu, struct arch_domain */
@@ -69,7 +70,8 @@ struct domain {
     int shutdown_reason;        /* [d] SHUTDOWN_*; -1 while it runs */
     _Atomic int pause_count;    /* of the whole domain; 1 at creation */
 
-    struct account account;        /* its memory */
+    struct account account; /* its memory */
+    struct pressure_domain pressure;
     struct grant_table *grants;    /* [c] */
     struct memory_map *memory_map; /* [d] as the control domain set it, or NULL */
     shared_info_t *shared_info;    /* [c] */
@@ -99,6 +101,8 @@ struct domain_config {
     bool privileged;
     unsigned vcpus;
     uint64_t max_pages;
+    uint64_t min_pages;         /* it is never asked for so many; 0: max_pages */
+    uint64_t pages;             /* it starts with so many; 0: max_pages */
     unsigned weight;            /* 0: the usual 256 */
     unsigned cap;               /* 0: none */
     struct grant_limits grants; /* 0 each: the usual ones */

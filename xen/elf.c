@@ -164,6 +164,10 @@ static uint64_t hypercall_page(const struct elf_notes *n, uint64_t virt_base)
 static int apply_notes(const struct elf_file *f, const struct elf_notes *n, struct elf_image *image,
                        const char **why)
 {
+    if (!n->found)
+        return unsuitable(why, "no notes of Xen's: not a paravirtual kernel");
+    if (n->phys32_entry != UINT64_MAX && n->entry == UINT64_MAX)
+        return unsuitable(why, "a kernel for PVH only: PHYS32_ENTRY, but no ENTRY");
     if (n->xen_version[0] != '\0' && strcmp(n->xen_version, "xen-3.0") != 0)
         return unsuitable(why, "made for another interface than xen-3.0");
     if (n->hv_start_low != UINT64_MAX && n->hv_start_low > HYPERVISOR_VIRT_START)
@@ -176,7 +180,6 @@ static int apply_notes(const struct elf_file *f, const struct elf_notes *n, stru
     image->l1_mfn_value = n->l1_mfn_value;
     image->mod_start_pfn = n->mod_start_pfn != UINT64_MAX && n->mod_start_pfn != 0;
     image->suspend_cancel = n->suspend_cancel != UINT64_MAX && n->suspend_cancel != 0;
-    image->has_xen_info = n->found;
     image->supported_features = n->supported_features | n->required_features;
     image->required_features = n->required_features;
     memcpy(image->guest_os, n->guest_os, sizeof(image->guest_os));

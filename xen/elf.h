@@ -36,7 +36,6 @@ struct elf_image {
         l1_mfn_value;   /* how a not present L1 entry that holds a frame looks; 0, 0: none */
     bool mod_start_pfn; /* copes with an initrd that is not mapped, named by its pfn */
     bool suspend_cancel;
-    bool has_xen_info;           /* notes or a __xen_guest section were there */
     uint64_t supported_features; /* bit n: XENFEAT n, from either note */
     uint64_t required_features;  /* those that it cannot do without: all are ones that we offer */
     char guest_os[ELF_STRING_MAX], guest_version[ELF_STRING_MAX], loader[ELF_STRING_MAX];

@@ -79,7 +79,7 @@ struct elf_notes {
     bool legacy; /* the old section: other defaults */
     uint64_t entry, virt_base, paddr_offset, hypercall_page, hypercall_pfn, init_p2m, hv_start_low;
     uint64_t l1_mfn_mask, l1_mfn_value;
-    uint64_t mod_start_pfn, suspend_cancel;
+    uint64_t mod_start_pfn, suspend_cancel, phys32_entry;
     uint64_t supported_features, required_features;
     char xen_version[16], guest_os[16], guest_version[16], loader[16];
 };

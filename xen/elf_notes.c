@@ -6,6 +6,9 @@
  * to four bytes; ours have the name "Xen". Numbers are little-endian, of one to eight bytes;
  * strings end in a NUL, which we do not rely on. Kernels of before 2006 have, instead, a section
  * __xen_guest with one string of KEY=VALUE pairs between commas.
+ *
+ * What is there twice has to say the same: of two entry points none can be right. Features add up,
+ * as they may stand in several notes.
  */
 #include <lagan/parse.h>
 #include <xen/elfnote.h>
@@ -91,12 +94,17 @@ static struct text note_text(const uint8_t *desc, uint32_t bytes)
 }
 
 /* A string too long for its place is left out: none of these decides anything but by its first
- * letters. */
-static void keep_text(struct text t, char place[16])
+ * letters. False: another one is there already. */
+static bool keep_text(struct text t, char place[16])
 {
-    place[0] = '\0';
-    if (!text_copy(t, place, 16))
-        place[0] = '?';
+    char text[16] = "";
+
+    if (!text_copy(t, text, sizeof(text)))
+        text[0] = '?';
+    if (place[0] != '\0' && strcmp(place, text) != 0)
+        return false;
+    memcpy(place, text, sizeof(text));
+    return true;
 }
 
 static bool read_number(const uint8_t *desc, uint32_t bytes, uint64_t *n)
@@ -108,29 +116,40 @@ static bool read_number(const uint8_t *desc, uint32_t bytes, uint64_t *n)
     return true;
 }
 
-/* The number's place in the notes; NULL for notes that hold no number. */
-static uint64_t *number_place(struct elf_notes *n, uint32_t type)
-{
-    switch (type) {
-    case XEN_ELFNOTE_ENTRY:
-        return &n->entry;
-    case XEN_ELFNOTE_HYPERCALL_PAGE:
-        return &n->hypercall_page;
-    case XEN_ELFNOTE_VIRT_BASE:
-        return &n->virt_base;
-    case XEN_ELFNOTE_PADDR_OFFSET:
-        return &n->paddr_offset;
-    case XEN_ELFNOTE_HV_START_LOW:
-        return &n->hv_start_low;
-    case XEN_ELFNOTE_SUSPEND_CANCEL:
-        return &n->suspend_cancel;
-    case XEN_ELFNOTE_INIT_P2M:
-        return &n->init_p2m;
-    case XEN_ELFNOTE_MOD_START_PFN:
-        return &n->mod_start_pfn;
-    default:
-        return NULL;
+#define NUMBER(type, member)                                                               \
+    {                                                                                      \
+        XEN_ELFNOTE_##type, "note " #type " twice, and not the same",                      \
+            "note " #type " with a number of odd size", offsetof(struct elf_notes, member) \
     }
+
+/* Notes that hold a number, and its place; what to say of them. */
+static const struct number_note {
+    uint32_t type;
+    const char *twice, *odd;
+    size_t place;
+} number_notes[] = {
+    NUMBER(ENTRY, entry),
+    NUMBER(HYPERCALL_PAGE, hypercall_page),
+    NUMBER(VIRT_BASE, virt_base),
+    NUMBER(PADDR_OFFSET, paddr_offset),
+    NUMBER(HV_START_LOW, hv_start_low),
+    NUMBER(SUSPEND_CANCEL, suspend_cancel),
+    NUMBER(INIT_P2M, init_p2m),
+    NUMBER(MOD_START_PFN, mod_start_pfn),
+    NUMBER(PHYS32_ENTRY, phys32_entry),
+};
+
+static int read_number_note(const struct number_note *note, const uint8_t *desc, uint32_t bytes,
+                            struct elf_notes *n, const char **why)
+{
+    uint64_t *place = (uint64_t *)((char *)n + note->place), value;
+
+    if (!read_number(desc, bytes, &value))
+        return malformed(why, note->odd);
+    if (*place != UINT64_MAX && *place != value)
+        return malformed(why, note->twice);
+    *place = value;
+    return 0;
 }
 
 /* Only the first pair: one is all that any kernel gives. */
@@ -144,39 +163,41 @@ static int read_l1_mfn_valid(const uint8_t *desc, uint32_t bytes, struct elf_not
     return 0;
 }
 
+static int read_text_note(struct text t, char place[16], const char *twice, const char **why)
+{
+    return keep_text(t, place) ? 0 : malformed(why, twice);
+}
+
 static int read_note(uint32_t type, const uint8_t *desc, uint32_t bytes, struct elf_notes *n,
                      const char **why)
 {
-    uint64_t *place = number_place(n, type), bits;
+    struct text t = note_text(desc, bytes);
+    uint64_t bits;
 
-    if (place)
-        return read_number(desc, bytes, place) ? 0
-                                               : malformed(why, "note with a number of odd size");
+    for (size_t i = 0; i < ARRAY_SIZE(number_notes); i++)
+        if (number_notes[i].type == type)
+            return read_number_note(&number_notes[i], desc, bytes, n, why);
     switch (type) {
     case XEN_ELFNOTE_XEN_VERSION:
-        keep_text(note_text(desc, bytes), n->xen_version);
-        return 0;
+        return read_text_note(t, n->xen_version, "note XEN_VERSION twice, and not the same", why);
     case XEN_ELFNOTE_GUEST_OS:
-        keep_text(note_text(desc, bytes), n->guest_os);
-        return 0;
+        return read_text_note(t, n->guest_os, "note GUEST_OS twice, and not the same", why);
     case XEN_ELFNOTE_GUEST_VERSION:
-        keep_text(note_text(desc, bytes), n->guest_version);
-        return 0;
+        return read_text_note(t, n->guest_version, "note GUEST_VERSION twice, and not the same",
+                              why);
     case XEN_ELFNOTE_LOADER:
-        keep_text(note_text(desc, bytes), n->loader);
-        return 0;
+        return read_text_note(t, n->loader, "note LOADER twice, and not the same", why);
     case XEN_ELFNOTE_FEATURES:
-        return read_features(note_text(desc, bytes), n, why);
+        return read_features(t, n, why);
     case XEN_ELFNOTE_SUPPORTED_FEATURES:
         if (!read_number(desc, bytes, &bits))
-            return malformed(why, "note with a number of odd size");
+            return malformed(why, "note SUPPORTED_FEATURES with a number of odd size");
         n->supported_features |= bits;
         return 0;
     case XEN_ELFNOTE_L1_MFN_VALID:
         return read_l1_mfn_valid(desc, bytes, n, why);
     default:
-        return 0; /* of no concern to a PV domain: INFO, PAE_MODE, BSD_SYMTAB, PHYS32_ENTRY, later
-                     ones */
+        return 0; /* of no concern to a PV domain: INFO, PAE_MODE, BSD_SYMTAB, later ones */
     }
 }
 
@@ -254,7 +275,7 @@ static int read_note_sections(const struct elf_file *f, struct elf_notes *n, con
 static int read_legacy_pair(struct text pair, struct elf_notes *n, const char **why)
 {
     struct text value = pair, key = text_split(&value, '=');
-    bool good = true;
+    bool good = true, same = true;
 
     if (text_is(key, "VIRT_BASE"))
         good = parse_u64(value, &n->virt_base);
@@ -265,15 +286,17 @@ static int read_legacy_pair(struct text pair, struct elf_notes *n, const char **
     else if (text_is(key, "HYPERCALL_PAGE"))
         good = parse_u64(value, &n->hypercall_pfn);
     else if (text_is(key, "XEN_VER"))
-        keep_text(value, n->xen_version);
+        same = keep_text(value, n->xen_version);
     else if (text_is(key, "GUEST_OS"))
-        keep_text(value, n->guest_os);
+        same = keep_text(value, n->guest_os);
     else if (text_is(key, "GUEST_VER"))
-        keep_text(value, n->guest_version);
+        same = keep_text(value, n->guest_version);
     else if (text_is(key, "LOADER"))
-        keep_text(value, n->loader);
+        same = keep_text(value, n->loader);
     else if (text_is(key, "FEATURES"))
         return read_features(value, n, why);
+    if (!same)
+        return malformed(why, "__xen_guest: a key twice, and not the same");
     return good ? 0 : malformed(why, "__xen_guest: not a number");
 }
 
@@ -336,6 +359,7 @@ int elf_read_notes(const struct elf_file *f, struct elf_notes *n, const char **w
                             .init_p2m = UINT64_MAX,
                             .hv_start_low = UINT64_MAX,
                             .mod_start_pfn = UINT64_MAX,
+                            .phys32_entry = UINT64_MAX,
                             .suspend_cancel = UINT64_MAX};
     rc = read_note_segments(f, n, why);
     if (rc || n->found || f->header.shnum == 0)

@@ -12,6 +12,7 @@
 #include <lagan/arch.h>
 
 #include "include/public/lagan/host.h"
+#include "include/public/lagan/pressure.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "arch_current.h"
@@ -49,6 +50,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
     [LAGAN_HYPERVISOR_host_op] = hcall_host_op,
+    [LAGAN_HYPERVISOR_pressure_op] = hcall_pressure_op,
 };
 
 /* A processor may guess past the check of the number, so the index is cut to the table's size: in a

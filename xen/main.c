@@ -16,6 +16,7 @@
 #include "xen/books.h"
 #include "xen/console.h"
 #include "xen/domain.h"
+#include "xen/pressure.h"
 #include "xen/sched.h"
 #include "xen/stop.h"
 
@@ -61,6 +62,7 @@ static void crash_on_purpose(void)
 
 const struct debug_key debug_keys[] = {
     DEBUG_BUILD_KEYS{'q', "domains", domain_dump_all},
+    {'p', "memory pressure", pressure_dump},
     {'r', "run queues", sched_dump},
     {'m', "memory", dump_memory},
     {'A', "recounts all frames while the host stands still", audit_memory},

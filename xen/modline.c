@@ -23,14 +23,17 @@ enum key {
     KEY_ON_REBOOT,
     KEY_ON_CRASH,
     KEY_SERVES,
+    KEY_MINMEM,
+    KEY_DELAY,
     KEY_COUNT
 };
 
 static const char *const key_names[KEY_COUNT] = {
-    [KEY_NAME] = "name",         [KEY_MEM] = "mem",      [KEY_VCPUS] = "vcpus",
-    [KEY_WEIGHT] = "weight",     [KEY_CAP] = "cap",      [KEY_RAMDISK] = "ramdisk",
-    [KEY_MAXMEM] = "maxmem",     [KEY_CPUS] = "cpus",    [KEY_ON_REBOOT] = "on_reboot",
-    [KEY_ON_CRASH] = "on_crash", [KEY_SERVES] = "serves"};
+    [KEY_NAME] = "name",         [KEY_MEM] = "mem",       [KEY_VCPUS] = "vcpus",
+    [KEY_WEIGHT] = "weight",     [KEY_CAP] = "cap",       [KEY_RAMDISK] = "ramdisk",
+    [KEY_MAXMEM] = "maxmem",     [KEY_CPUS] = "cpus",     [KEY_ON_REBOOT] = "on_reboot",
+    [KEY_ON_CRASH] = "on_crash", [KEY_SERVES] = "serves", [KEY_MINMEM] = "minmem",
+    [KEY_DELAY] = "delay"};
 
 /* What a value must be, in the words of the complaint. */
 static const char *const key_rules[KEY_COUNT] = {
@@ -45,7 +48,10 @@ static const char *const key_rules[KEY_COUNT] = {
     [KEY_ON_REBOOT] = "must be restart or destroy",
     [KEY_ON_CRASH] = "must be restart or destroy",
     [KEY_SERVES] = "must be store",
+    [KEY_MINMEM] = "must be a size of 1M..16T",
+    [KEY_DELAY] = "must be 1..86400000 ms",
 };
+#define DELAY_MAX_MS 86400000
 STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
 
 static bool parse_name(struct text t, char *name)
@@ -102,6 +108,10 @@ static bool parse_value(enum key key, struct text value, struct modline *m)
     case KEY_SERVES:
         m->serves_store = text_is(value, "store");
         return m->serves_store;
+    case KEY_MINMEM:
+        return parse_mem(value, &m->minmem_bytes);
+    case KEY_DELAY:
+        return parse_range(value, 1, DELAY_MAX_MS, &m->delay_ms);
     default:
         return false;
     }
@@ -166,6 +176,10 @@ static int check_whole(struct modline *m, unsigned seen, char *why)
         fault = "mem missing";
     else if (m->maxmem_bytes < m->mem_bytes && (seen & (1u << KEY_MAXMEM)))
         fault = "maxmem is less than mem";
+    else if (m->minmem_bytes > m->mem_bytes)
+        fault = "minmem is more than mem";
+    else if (m->serves_store && m->delay_ms)
+        fault = "who serves the store comes first";
     else if (m->cap > m->vcpus * 100)
         fault = "cap is more than the vcpus can use";
     if (fault) {
@@ -174,6 +188,8 @@ static int check_whole(struct modline *m, unsigned seen, char *why)
     }
     if (m->maxmem_bytes == 0)
         m->maxmem_bytes = m->mem_bytes;
+    if (m->minmem_bytes == 0)
+        m->minmem_bytes = m->mem_bytes;
     return 0;
 }
 

@@ -4,7 +4,7 @@
  *
  *   domain name=NAME mem=SIZE [vcpus=N] [weight=W] [cap=PERCENT] [ramdisk=NAME] [maxmem=SIZE]
  *          [cpus=LIST] [on_reboot=ACTION] [on_crash=ACTION] [serves=store]
- *          [-- guest command line]
+ *          [minmem=SIZE] [delay=MS] [-- guest command line]
  *   ACTION: restart or destroy
  *   ramdisk name=NAME
  *   anything else: plain, dom0's kernel (the first such module) or its initrd (the next one)
@@ -34,6 +34,8 @@ struct modline {
     char ramdisk[MODLINE_NAME_MAX]; /* "": none */
     uint64_t mem_bytes;             /* whole pages */
     uint64_t maxmem_bytes;          /* >= mem_bytes */
+    uint64_t minmem_bytes;          /* 1 page .. mem_bytes */
+    unsigned delay_ms;              /* built so long after the others have started */
     unsigned vcpus;                 /* 1 .. MODLINE_VCPUS_MAX */
     unsigned weight;                /* 0: the scheduler's usual one */
     unsigned cap;                   /* per cent of one CPU; 0: none */

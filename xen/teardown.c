@@ -46,6 +46,7 @@ static int stop_vcpus(struct domain *d)
         d->pause_count++;
     }
     spin_unlock(&d->lock);
+    pressure_ended(d);
     for_each_vcpu (d, v, i)
         vcpu_sleep(v);
     if (current_vcpu() && current_vcpu()->domain == d)

@@ -175,8 +175,27 @@ static void start_second(void (*main)(void *))
 #define LDT_DATA 0x00cff3000000ffffUL
 #define LDT_CODE 0x00affb000000ffffUL
 
+#define LDT_SELECTOR (1 * 8 + 7) /* of LDT_DATA */
+
 static uint64_t ldt[512] PAGE_ALIGNED;
 static volatile uint64_t stop_spinning, spinning, spinner_left;
+/* There is no LDT just now: a CPU that is given to vCPU 0 meanwhile cannot load what it has from there. */
+static volatile bool ldt_away;
+static uint64_t lost_es, lost_with_ldt, lost_other;
+
+/* The failsafe callback: what could not be loaded is named, and null now. */
+static bool selectors_lost(struct trap_frame *frame)
+{
+    (void)frame;
+    if (!ldt_away) {
+        lost_with_ldt++;
+    } else if (kit_failsafe_selectors[1] == LDT_SELECTOR) {
+        lost_es++;
+    } else if (kit_failsafe_selectors[3] != LDT_SELECTOR) { /* of user GS: hv_set_segment_base() */
+        lost_other++;
+    }
+    return true;
+}
 
 static void spin_until_told(void *argument)
 {
@@ -200,12 +219,43 @@ static void use_ldt(unsigned entries)
 /* The page was written a moment ago: no CPU may still have it mapped writable. */
 static void renew_ldt(void)
 {
+    ldt_away = true;
     use_ldt(0);
     check_part(page_make_writable(ldt) == 0, "writable");
     *(volatile uint64_t *)&ldt[1] = LDT_DATA;
     *(volatile uint64_t *)&ldt[2] = LDT_CODE;
     check_part(page_make_readonly(ldt) == 0, "readonly");
     use_ldt(512);
+    ldt_away = false;
+}
+
+static uint16_t take_es(void)
+{
+    uint16_t selector;
+
+    __asm__ volatile("mov %%es, %0; mov %1, %%es" : "=&r"(selector) : "r"(0));
+    return selector;
+}
+
+/* A selector of the LDT is in ES while other vCPUs have the CPU; at the end the LDT is there, or not.
+ * Exactly if ES is lost the guest is told. */
+static void come_back(bool with_ldt)
+{
+    uint64_t before = lost_es;
+    uint16_t es;
+
+    renew_ldt();
+    __asm__ volatile("mov %0, %%es" : : "r"((uint16_t)LDT_SELECTOR));
+    if (with_ldt) {
+        renew_ldt();
+    } else {
+        ldt_away = true;
+        use_ldt(0);
+    }
+    time_sleep(2 * MS);
+    es = take_es();
+    check_part(es == (lost_es == before ? LDT_SELECTOR : 0), "ES %x, lost %lu times", es,
+               lost_es - before);
 }
 
 static void stop_in_user_mode(void *argument)
@@ -228,23 +278,22 @@ static void ldt_from_inside(void)
         start_second(spin_until_told);
         check_part(wait_for(&spinning, 1, 5000 * MS), "vCPU 1 does not spin");
     }
-    trap_set_handler(TRAP_FAILSAFE, go_on);
+    lost_es = lost_with_ldt = lost_other = 0;
+    trap_set_handler(TRAP_FAILSAFE, selectors_lost);
     for (unsigned i = 0; i < 20; i++) {
         struct fault fault;
-        uint16_t ds;
 
         renew_ldt();
         fault = guarded_iret(&to, NULL);
         check_part(fault.vector == 6, "iret: vector %u error %lx", fault.vector, fault.frame.error);
+        come_back(true);
+        come_back(false);
         renew_ldt();
-        __asm__ volatile("mov %0, %%es" : : "r"((uint16_t)(1 * 8 + 7)));
-        renew_ldt();
-        time_sleep(2 * MS);
-        __asm__ volatile("mov %%es, %0; mov %1, %%es" : "=&r"(ds) : "r"(0));
-        check_part(ds == 1 * 8 + 7, "ES %x", ds);
-        renew_ldt();
-        check_part(hv_set_segment_base(SEGBASE_GS_USER_SEL, 1 * 8 + 7) == 0, "user GS");
+        check_part(hv_set_segment_base(SEGBASE_GS_USER_SEL, LDT_SELECTOR) == 0, "user GS");
     }
+    check_part(lost_es > 0, "never told of a selector that is lost");
+    check_part(lost_with_ldt == 0, "%lu times lost with the LDT there", lost_with_ldt);
+    check_part(lost_other == 0, "%lu times told of another selector", lost_other);
     stop_spinning = 1;
     if (cpu_count() >= 2) {
         (void)wait_for(&spinner_left, 1, 5000 * MS);

@@ -4,6 +4,7 @@
  * host, areas that the hypervisor writes, frames of others.
  */
 #include "evil_mmu/evil_mmu.h"
+#include "kit/grant.h"
 #include "kit/lib.h"
 
 /* A new frame for a page of ours whose frame has been given back. */
@@ -141,12 +142,53 @@ static void shared_areas(void)
 
 /* ---- others' frames ---- */
 
+#define LENT_MAX 16U
+#define NEAR     64U
+
+/* The hypervisor's frames that we may map, and so write: shared_info and our grant table. They are ours
+ * to clear and to copy to; what else they must not be used for, shared_areas() tries. */
+static xen_pfn_t lent[1 + LENT_MAX];
+static unsigned lent_count;
+
+static void learn_lent(void)
+{
+    struct gnttab_query_size size = {.dom = DOMID_SELF};
+    struct gnttab_setup_table setup = {.dom = DOMID_SELF};
+
+    lent[0] = kit_start_info->shared_info / PAGE_SIZE;
+    lent_count = 1;
+    if (hv_grant(GNTTABOP_query_size, &size, 1) != 0 || size.status != GNTST_okay) {
+        return;
+    }
+    check_part(size.nr_frames <= LENT_MAX, "%u frames of a grant table", size.nr_frames);
+    setup.nr_frames = size.nr_frames < LENT_MAX ? size.nr_frames : LENT_MAX;
+    set_xen_guest_handle(setup.frame_list, lent + 1);
+    check_part(hv_grant(GNTTABOP_setup_table, &setup, 1) == 0 && setup.status == GNTST_okay,
+               "grant table: %d", setup.status);
+    lent_count += setup.nr_frames;
+}
+
 static bool ours(uint64_t mfn)
 {
     uint64_t pfn = mfn_to_pfn(mfn);
 
-    return mfn == kit_start_info->shared_info / PAGE_SIZE ||
-           (pfn < kit_start_info->nr_pages && pfn_to_mfn(pfn) == mfn);
+    for (unsigned i = 0; i < lent_count; i++) {
+        if (lent[i] == mfn) {
+            return true;
+        }
+    }
+    return pfn < kit_start_info->nr_pages && pfn_to_mfn(pfn) == mfn;
+}
+
+/* Where the hypervisor has what it uses for us. */
+static bool near_lent(uint64_t mfn)
+{
+    for (unsigned i = 0; i < lent_count; i++) {
+        if (mfn + NEAR >= lent[i] && mfn <= lent[i] + NEAR) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void use_frame(const struct space *s, uint64_t mfn)
@@ -175,15 +217,19 @@ static void use_frame(const struct space *s, uint64_t mfn)
     check_part(reserve_one(XENMEM_decrease_reservation, mfn, NULL) < 1, "%lx given back", mfn);
 }
 
-/* From 1 MiB on, where no I/O is that a first domain could have. */
+/* From 1 MiB to the end of RAM below 2 GiB: no I/O is there that a first domain could have. Each 61st, and
+ * all beside those that are lent to us. */
 static void frames_of_others(void)
 {
+    long end = hv_memory(XENMEM_maximum_ram_page, NULL);
     struct space s;
     unsigned tried = 0;
 
+    check_part(end > 0, "maximum_ram_page: %ld", end);
+    learn_lent();
     space_new_pinned(&s, 1);
-    for (uint64_t mfn = 0x100; mfn < 0xf000; mfn += 61) {
-        if (!ours(mfn)) {
+    for (uint64_t mfn = 0x100; mfn < (uint64_t)end && mfn < 0x80000; mfn++) {
+        if ((mfn % 61 == 0 || near_lent(mfn)) && !ours(mfn)) {
             use_frame(&s, mfn);
             tried++;
         }

@@ -16,8 +16,10 @@ void *memset(void *to, int byte, size_t size)
 void *memcpy(void *to, const void *from, size_t size)
 {
     void *start = to;
+    size_t words = size / 8, rest = size % 8;
 
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(rest) : : "memory");
     return start;
 }
 

@@ -84,7 +84,7 @@ long space_load(const struct space *space)
 }
 
 /* The builder maps the image, its tables and at least half a MiB behind, rounded up to 4 MiB. */
-static uint64_t spare_first(void)
+uint64_t spare_first(void)
 {
     return va_to_pfn((void *)kit_start_info->pt_base) + kit_start_info->nr_pt_frames + 1280;
 }

@@ -39,7 +39,8 @@ static inline volatile uint64_t *space_va(unsigned i)
 /* Makes a space the present one of this vCPU; NULL: the boot tables. 0 or the error. */
 long space_load(const struct space *space);
 
-/* Frames that we own and have mapped nowhere: how many, and the i-th (any i; they are counted
+/* Frames that we own and have mapped nowhere: the number of the first, how many, and the i-th (any i; they are counted
  * round). */
+uint64_t spare_first(void);
 uint64_t spare_count(void);
 uint64_t spare_frame(uint64_t i);

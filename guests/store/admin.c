@@ -17,7 +17,8 @@ static int ask(struct store *store, uint32_t type, const char *path, struct text
 static int tell(struct store *store, uint32_t type, const char *path, const char *rest,
                 size_t count)
 {
-    char bytes[XENSTORE_ABS_PATH_MAX + 1 + 512], answer[8];
+    static char bytes[XENSTORE_ABS_PATH_MAX + 1 + 512]; /* a guest's stack has 16 KiB */
+    char answer[8];
     struct text payload = text_in(bytes, sizeof(bytes)), out = text_in(answer, sizeof(answer));
 
     text_add(&payload, path, strlen(path) + 1);

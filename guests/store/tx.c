@@ -9,8 +9,10 @@
  * transactions in different directories do not disturb each other.
  *
  * Changes hold the nodes and values that they will put into the tree, so a commit allocates nothing
- * and either happens whole or not at all. A transaction whose looks no longer hold may see a mixture
- * of old and new; it is going to fail.
+ * and either happens whole or not at all. A transaction that looks again at something and finds it
+ * changed is lost at once: it must not act on the new state, since the old one may come back, above
+ * all that of there being no node, and then be taken for unchanged at the end. A lost transaction
+ * sees the tree as it is, changes nothing, and is going to fail.
  *
  * When a domain goes, changes in open transactions may name it in permissions, or hold nodes that it
  * pays for. All of them are made to fail then: it happens seldom, and the protocol has its clients
@@ -41,52 +43,26 @@ static void fill_look(const struct store *store, struct look *look)
     look->child_generation = node != NULL ? node->child_generation : 0;
 }
 
-int tx_look(struct store *store, struct client *client, struct tx *tx, const char *path,
-            bool children)
+/* Whether the tree is still as it was seen. A look that has come to see the list of children later
+ * than the node compares it with what it was at first: too strict at times, never too lax. */
+static bool look_holds(const struct store *store, const struct look *look)
 {
-    size_t bytes = strlen(path) + 1;
-    struct look *look = tx->looks;
+    const struct node *node = tree_find(store, look->path);
+    uint64_t generation = node != NULL ? node->generation : 0;
+    uint64_t child_generation = node != NULL ? node->child_generation : 0;
 
-    while (look != NULL && strcmp(look->path, path) != 0) {
-        look = look->next;
-    }
-    if (look != NULL) {
-        look->children |= children;
-        return 0;
-    }
-    if (tx->lost) {
-        return 0;
-    }
-    if (tx->look_count >= TX_READS_MAX) {
-        return -XEN_ENOSPC;
-    }
-    look = pool_alloc(&client->account, sizeof(*look) + bytes);
-    if (look == NULL) {
-        return -XEN_ENOSPC;
-    }
-    *look = (struct look){.next = tx->looks, .children = children};
-    memcpy(look->path, path, bytes);
-    fill_look(store, look);
-    tx->looks = look;
-    tx->look_count++;
-    return 0;
+    return generation == look->generation &&
+           (!look->children || child_generation == look->child_generation);
 }
 
-/* A look that has come to see the list of children later than the node compares it with what it was
- * at first: too strict at times, never too lax. */
 static bool looks_hold(const struct store *store, const struct tx *tx)
 {
-    for (const struct look *look = tx->looks; look != NULL; look = look->next) {
-        const struct node *node = tree_find(store, look->path);
-        uint64_t generation = node != NULL ? node->generation : 0;
-        uint64_t child_generation = node != NULL ? node->child_generation : 0;
+    const struct look *look = tx->looks;
 
-        if (generation != look->generation ||
-            (look->children && child_generation != look->child_generation)) {
-            return false;
-        }
+    while (look != NULL && look_holds(store, look)) {
+        look = look->next;
     }
-    return true;
+    return look == NULL;
 }
 
 /* ---- the log ---- */
@@ -192,6 +168,48 @@ static void drop_all(struct store *store, struct tx *tx)
     tx->look_count = 0;
 }
 
+static void lose(struct store *store, struct tx *tx)
+{
+    drop_all(store, tx);
+    tx->lost = true;
+}
+
+/* ---- looking ---- */
+
+int tx_look(struct store *store, struct client *client, struct tx *tx, const char *path,
+            bool children)
+{
+    size_t bytes = strlen(path) + 1;
+    struct look *look = tx->looks;
+
+    while (look != NULL && strcmp(look->path, path) != 0) {
+        look = look->next;
+    }
+    if (look != NULL) {
+        look->children |= children;
+        if (!look_holds(store, look)) {
+            lose(store, tx);
+        }
+        return 0;
+    }
+    if (tx->lost) {
+        return 0;
+    }
+    if (tx->look_count >= TX_READS_MAX) {
+        return -XEN_ENOSPC;
+    }
+    look = pool_alloc(&client->account, sizeof(*look) + bytes);
+    if (look == NULL) {
+        return -XEN_ENOSPC;
+    }
+    *look = (struct look){.next = tx->looks, .children = children};
+    memcpy(look->path, path, bytes);
+    fill_look(store, look);
+    tx->looks = look;
+    tx->look_count++;
+    return 0;
+}
+
 /* ---- transactions ---- */
 
 int tx_start(struct store *store, struct client *client, uint32_t *id)
@@ -255,8 +273,7 @@ void tx_lose_all(struct store *store)
 {
     for (unsigned i = 0; i < CLIENTS_MAX; i++) {
         for (struct tx *tx = store->client[i].txs; tx != NULL; tx = tx->next) {
-            drop_all(store, tx);
-            tx->lost = true;
+            lose(store, tx);
         }
     }
 }

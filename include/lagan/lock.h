@@ -30,6 +30,7 @@ enum lock_level {
     LK_NONE,
     LK_DOMLIST,    /* the list of domains */
     LK_DOMAIN,     /* one domain's life cycle (domain.lock) */
+    LK_PRESSURE,   /* targets of all domains, and the host's memory as the policy sees it */
     LK_PV,         /* one domain's page tables and descriptor tables (mm_account lock of updates) */
     LK_EVENT,      /* one domain's event channels */
     LK_EVENT_PORT, /* one event port's binding */

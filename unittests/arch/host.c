@@ -144,6 +144,12 @@ void host_preempt_every(unsigned n)
     preempt_said_yes = 0;
 }
 
+void host_preempt_once(unsigned n)
+{
+    host_preempt_every(n);
+    preempt_period = UINT_MAX;
+}
+
 unsigned host_preempt_count(void)
 {
     return preempt_said_yes;

@@ -33,6 +33,8 @@ bool host_fail_off(void);
 
 /* arch_preempt_pending() says yes at each n-th question of this thread; 0: never. */
 void host_preempt_every(unsigned n);
+/* The same at the n-th question only. */
+void host_preempt_once(unsigned n);
 /* How often it has said yes. */
 unsigned host_preempt_count(void);
 /* The most frames that lost their guest frame number (which each does that is given back) between two

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
  * Fuzzes the ELF parser: an accepted image keeps the invariants of elf.h, and its pages load. The
- * first byte of the input says whether the fields that any ELF kernel has are put right first: else
- * hardly an input would get past them.
+ * first byte of the input says whether the fields that any ELF kernel has are put right first, and a
+ * note as well: else hardly an input would get past them.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "xen/elf.h"
 #include "xen/elf_format.h"
+
+/* Behind eight program headers. */
+#define NOTES_AT    512
+#define NOTES_BYTES 256
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,6 +52,28 @@ static void repair(uint8_t *bytes)
     memcpy(bytes, &h, sizeof(h));
 }
 
+/* The first program header names a segment of notes, and the first note there is one of Xen's: without
+ * any the parser would go no further. */
+static void repair_notes(uint8_t *bytes)
+{
+    struct elf_program_header p = {
+        .type = ELF_PT_NOTE, .offset = NOTES_AT, .filesz = NOTES_BYTES, .memsz = NOTES_BYTES};
+    struct elf_file_header h;
+    struct elf_note_header n;
+
+    memcpy(&h, bytes, sizeof(h));
+    h.phoff = sizeof(h);
+    h.phnum = (uint16_t)(h.phnum % 6 + 2);
+    memcpy(bytes, &h, sizeof(h));
+    memcpy(bytes + sizeof(h), &p, sizeof(p));
+    memcpy(&n, bytes + NOTES_AT, sizeof(n));
+    n.namesz = 4;
+    n.descsz %= 32;
+    n.type %= 32;
+    memcpy(bytes + NOTES_AT, &n, sizeof(n));
+    memcpy(bytes + NOTES_AT + sizeof(n), "Xen", 4);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct elf_image image;
@@ -61,6 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(file, data + 1, size);
     if ((data[0] & 1) && size >= sizeof(struct elf_file_header))
         repair(file);
+    if ((data[0] & 2) && size >= NOTES_AT + NOTES_BYTES)
+        repair_notes(file);
     if (elf_parse(file, size, &image, &why) == 0)
         check(&image, file, size);
     else if (!why)

@@ -14,6 +14,7 @@
 #include <xen/memory.h>
 #include <xen/version.h>
 
+#include "include/public/lagan/pressure.h"
 #include "mm/frame.h"
 #include "unittests/core_world.h"
 
@@ -137,7 +138,7 @@ static uint64_t template(struct input *in, struct hypercall_args *args)
     args->a[1] = core_va(0);
     for (unsigned i = 0; i < 8; i++)
         word[i] = (uint32_t)number(in);
-    switch (byte(in) % 10) {
+    switch (byte(in) % 11) {
     case 0:
         args->a[0] = byte(in) % 16;
         if (byte(in) % 4 == 0)
@@ -174,6 +175,13 @@ static uint64_t template(struct input *in, struct hypercall_args *args)
     case 8:
         args->a[0] = memory_other(in);
         return __HYPERVISOR_memory_op;
+    case 9: /* reserved fields are mostly 0, numbers small */
+        for (unsigned i = 0; i < 8; i++)
+            word[16 + i] = word[i] < 20 ? 0 : word[i];
+        for (unsigned i = 1; i < 16; i += 2)
+            word[i] = 0;
+        args->a[0] = byte(in) % 10;
+        return LAGAN_HYPERVISOR_pressure_op;
     default:
         for (unsigned i = 0; i < 6; i++)
             args->a[i] = number(in);

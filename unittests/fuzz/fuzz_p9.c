@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The file server's way in: a 9pfs ring whose front end writes the input into it, as messages that
+ * are almost right or as bytes, and moves the indices as it likes; behind it the server's engine
+ * with a small tree. And the input itself as a cpio archive.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fileserver/p9_server.h"
+#include "transport/pfs.h"
+#include "unittests/cpio_kit.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define ORDER 3U
+
+static _Alignas(4096) uint8_t page[4096];
+static uint8_t *pages;
+static struct pfs_ring front, back;
+static struct archive archive;
+static struct node node[32], odd[32];
+static struct tree tree;
+static struct p9_session session;
+
+struct input {
+    const uint8_t *next;
+    size_t left;
+};
+
+static unsigned byte(struct input *in)
+{
+    if (in->left == 0)
+        return 0;
+    in->left--;
+    return *in->next++;
+}
+
+static void serve(void)
+{
+    static uint8_t request[16384], head[16384];
+    struct p9_reply reply;
+    int64_t length;
+
+    while ((length = pfs_receive(&back, request, session.msize)) > 0) {
+        if (!p9_answer(&session, request, (uint32_t)length, head, &reply))
+            abort(); /* the ring has checked the length */
+        if (!p9_session_audit(&session) || reply.head_length + reply.data_length > session.msize)
+            abort();
+        if (pfs_send(&back, head, reply.head_length, reply.data, reply.data_length) != 1)
+            return;
+    }
+}
+
+/* A message with fields that are mostly small numbers and short names. */
+static void send_message(struct input *in)
+{
+    static const uint8_t types[] = {100, 104, 110, 12,  116, 40, 24,  120,
+                                    8,   22,  108, 118, 50,  30, 122, 7};
+    uint8_t message[256];
+    struct p9_out out = {.start = message, .max = sizeof(message)};
+    unsigned what = byte(in), fields = byte(in) % 8;
+
+    p9_begin(&out, types[what % 16], byte(in));
+    for (unsigned i = 0; i < fields; i++) {
+        unsigned kind = byte(in), value = byte(in);
+
+        if (kind % 8 == 7)
+            p9_put_string(&out, (const char *)"9P2000.Ldir.." + value % 6, kind / 8 % 9);
+        else
+            p9_put(&out, 1U << kind % 4, kind & 0x80 ? (uint64_t)value << kind % 60 : value % 8);
+    }
+    p9_finish(&out, 0);
+    (void)pfs_send(&front, message, out.length, NULL, 0);
+}
+
+static void step(struct input *in)
+{
+    static uint8_t got[16384];
+    unsigned what = byte(in);
+
+    if (what < 180) {
+        send_message(in);
+    } else if (what < 200) {
+        uint8_t bytes[8];
+
+        for (unsigned i = 0; i < 8; i++)
+            bytes[i] = (uint8_t)byte(in);
+        ring_put(&front.out, 0, bytes, 8);
+        ring_wrote(&front.out, 8);
+    } else if (what < 204) {
+        page[byte(in) % 80] = (uint8_t)byte(in);
+    }
+    serve();
+    while (pfs_receive(&front, got, sizeof(got)) > 0)
+        ;
+}
+
+static void begin(void)
+{
+    static const uint32_t refs[PFS_REFS_MAX];
+    static uint8_t data[9000];
+
+    pages = malloc(4096 << ORDER);
+    archive.size = 0;
+    archive_add(&archive, "dir/a", CPIO_MODE_FILE | 0644, data, sizeof(data));
+    archive_add(&archive, "dir/9", CPIO_MODE_FILE | 0644, "x", 1);
+    archive_add(&archive, "l", CPIO_MODE_LINK | 0777, "dir/a", 5);
+    archive_end(&archive);
+    if (tree_read(&tree, node, 32, archive.bytes, archive.size))
+        abort();
+    p9_session_begin(&session, &tree, pfs_message_max(ORDER));
+    memset(pages, 0, 4096 << ORDER);
+    pfs_offer(&front, page, ORDER, refs, pages);
+    pfs_accept(&back, page, ORDER, pages);
+}
+
+static void read_archive(const uint8_t *data, size_t size)
+{
+    struct tree other;
+
+    if (tree_read(&other, odd, 32, data, size) == 0)
+        for (uint32_t i = 1; i < other.count; i++)
+            if (odd[i].size > size || !node_is_dir(odd[i].parent) ||
+                !tree_child(odd[i].parent, odd[i].name, odd[i].name_length))
+                abort(); /* INV-TREE-1, INV-TREE-2 */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = {data, size};
+
+    read_archive(data, size);
+    begin();
+    while (in.left)
+        step(&in);
+    free(pages);
+    return 0;
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of balloon/.
+ */
+#include "suite.h"
+
+extern const struct suite suite_policy, suite_balloon, suite_balloon_model;
+
+const struct suite *const suites[] = {&suite_policy, &suite_balloon, &suite_balloon_model, NULL};
