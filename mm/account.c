@@ -10,7 +10,7 @@
  * comes, and kept: look-ups need no lock.
  */
 #include <lagan/assert.h>
-#include "mm/account.h"
+#include "mm/account_list.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/tlbclock.h"
@@ -104,32 +104,6 @@ void account_destroy(struct account *a)
 
 /* ---- frames ---- */
 
-static void list_add_frame(struct account *a, mfn_t m)
-{
-    struct frame *f = frame_of(m);
-
-    f->prev = 0;
-    f->next = a->first;
-    if (f->next)
-        frame_of(mfn(f->next))->prev = (uint32_t)m.n;
-    a->first = (uint32_t)m.n;
-}
-
-static void list_remove_frame(struct account *a, mfn_t m)
-{
-    struct frame *f = frame_of(m);
-
-    if (a->cursor == m.n)
-        a->cursor = f->next;
-    if (f->prev)
-        frame_of(mfn(f->prev))->next = f->next;
-    else
-        a->first = f->next;
-    if (f->next)
-        frame_of(mfn(f->next))->prev = f->prev;
-    f->next = f->prev = 0;
-}
-
 static bool may_take(const struct account *a, uint64_t count)
 {
     uint64_t limit = min_u64(a->max_pages, a->allowance);
@@ -149,24 +123,30 @@ void account_allow(struct account *a, uint64_t pages)
 /* The frames become the account's, if it may have them (INV-ACC-2). */
 static bool take_charge(struct account *a, mfn_t m, uint64_t count)
 {
+    uint64_t use = frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED;
     bool ok;
 
     spin_lock(&a->lock);
     ok = !a->dying && may_take(a, count);
-    for (uint64_t i = count; ok && i-- > 0;) {
-        list_add_frame(a, mfn(m.n + i));
-        atomic_store(&frame_of(mfn(m.n + i))->use,
-                     frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED);
-    }
-    if (ok)
+    if (ok) {
+        account_link(a, m, count);
         atomic_fetch_add(&a->pages, count);
+        for (uint64_t i = 0; i < count; i++)
+            atomic_store_explicit(&frame_of(mfn(m.n + i))->use, use, memory_order_release);
+    }
     spin_unlock(&a->lock);
     if (ok)
         heap_hand_over(count);
     return ok;
 }
 
-int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
+static void set_names(mfn_t m, uint64_t count, uint64_t first, uint64_t step)
+{
+    for (uint64_t i = 0; i < count; i++)
+        arch_m2p_set(mfn(m.n + i), first + i * step);
+}
+
+int account_alloc_named(struct account *a, unsigned order, unsigned flags, uint64_t gfn, mfn_t *m)
 {
     uint64_t count;
     mfn_t got;
@@ -179,12 +159,22 @@ int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
         return -XEN_EPERM;
     if (!heap_alloc_for(a, order, flags | HEAP_CLEAR, &got))
         return -XEN_ENOMEM;
+    /* Now, while nobody else can have the frames: from the moment they are the account's another
+     * CPU may guess their numbers and give them back. */
+    if (gfn != GFN_NONE)
+        set_names(got, count, gfn, 1);
     if (!take_charge(a, got, count)) {
+        set_names(got, count, UINT64_MAX, 0);
         heap_free(got, order);
         return -XEN_EPERM;
     }
     *m = got;
     return 0;
+}
+
+int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
+{
+    return account_alloc_named(a, order, flags, GFN_NONE, m);
 }
 
 cpumask_t account_forget(struct account *a, mfn_t m)
@@ -193,7 +183,7 @@ cpumask_t account_forget(struct account *a, mfn_t m)
 
     BUG_ON(!a);
     spin_lock(&a->lock);
-    list_remove_frame(a, m);
+    account_unlink(a, m);
     cpus = (cpumask_t){atomic_load(&a->tlb_cpus)};
     ASSERT(a->pages > 0);
     atomic_fetch_sub(&a->pages, 1);

@@ -26,6 +26,7 @@ struct account {
     uint64_t max_pages;     /* [a-lock] */
     uint64_t allowance;     /* [a-lock] as max_pages, for the moment: account_allow() */
     _Atomic bool dying;     /* set under the lock: takes no more frames or pins; cursor is valid */
+    bool tables_gone;       /* [a-lock] account_relinquish(): the first walk is over */
     uint64_t claim;         /* [heap lock] free frames that are promised to it: claim.h */
     bool maps_io;           /* [c] may map frames that are not RAM, and RAM in any memory type */
     _Atomic uint64_t tlb_cpus; /* cpumask bits */
@@ -54,9 +55,22 @@ void account_allow(struct account *a, uint64_t pages);
  * (the allocation's), on the list and charged. flags: HEAP_LOW, HEAP_BITS(). -XEN_ENOMEM, or -XEN_EPERM over
  * max_pages, over its allowance, or when dying: nothing changed. */
 int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
+/* The same; the frames are the guest frames from `gfn` on, which the machine-to-physical table says
+ * before they are the account's. GFN_NONE: none. */
+#define GFN_NONE UINT64_MAX
+int account_alloc_named(struct account *a, unsigned order, unsigned flags, uint64_t gfn,
+                        mfn_t *m) LAGAN_MUST_CHECK;
 /* Gives up the allocation's reference of an owned frame: it goes back to the heap at once, or when
  * its last user lets go. -XEN_EINVAL if the frame is not the account's or was given up already. */
 int account_release(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+/* As account_release() for each frame of a list, in its order; they are nobody's guest frames any
+ * more (and one that is still in use belongs to none either). Returns how many, up to the first that
+ * is not the account's or was given up already. */
+unsigned account_release_list(struct account *a, const mfn_t *list,
+                              unsigned count) LAGAN_MUST_CHECK;
+/* For account_relinquish(): gives up some frames from the cursor on, up to the first that is in use.
+ * How many. */
+unsigned account_release_next(struct account *a) LAGAN_MUST_CHECK;
 /* Lends a hypervisor page to the account to map; and takes it back (-XEN_EBUSY while it is mapped).
  */
 int account_share(struct account *a, mfn_t m) LAGAN_MUST_CHECK;

@@ -98,6 +98,8 @@ static void tally_entry(mfn_t table, unsigned level, uint64_t e)
         t->types++;
         if (type_of(m) != needs)
             fault("INV-TYPE-2: an entry uses the frame as another type", m);
+        if (level > 1 && type_is_valid(table) && !type_is_valid(m))
+            fault("INV-TYPE-3: a validated table refers to one that is not", m);
     }
     if (frame_owner(frame_of(m)) != a->id && (level > 1 || !(frame_of(m)->use & FRAME_ABROAD)))
         fault("a foreign frame in a table", m);

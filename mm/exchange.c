@@ -51,39 +51,52 @@ void account_reinstate(struct account *a, mfn_t m)
         cpumask_t cpus = account_forget(a, m);
 
         (void)cpus; /* the same that account_discard() asks for */
-        account_discard(a, m);
+        account_discard(a, &m, 1);
     }
 }
 
-bool account_replace(struct account *a, mfn_t old, mfn_t new)
+/* `new` takes the place of `old` on the list. */
+static void relink(struct account *a, mfn_t old, mfn_t new)
 {
     struct frame *o = frame_of(old), *n = frame_of(new);
+
+    n->next = o->next;
+    n->prev = o->prev;
+    if (n->next)
+        frame_of(mfn(n->next))->prev = (uint32_t) new.n;
+    if (n->prev)
+        frame_of(mfn(n->prev))->next = (uint32_t) new.n;
+    else
+        a->first = (uint32_t) new.n;
+    o->next = o->prev = 0;
+}
+
+bool account_replace(struct account *a, const mfn_t *old, const mfn_t *new, unsigned count)
+{
+    uint64_t use = frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED;
     bool ok;
 
     spin_lock(&a->lock);
     ok = !a->dying;
-    if (ok) {
-        n->next = o->next;
-        n->prev = o->prev;
-        if (n->next)
-            frame_of(mfn(n->next))->prev = (uint32_t) new.n;
-        if (n->prev)
-            frame_of(mfn(n->prev))->next = (uint32_t) new.n;
-        else
-            a->first = (uint32_t) new.n;
-        o->next = o->prev = 0;
-        atomic_store(&n->use, frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED);
+    for (unsigned i = 0; ok && i < count; i++) {
+        relink(a, old[i], new[i]);
+        atomic_store_explicit(&frame_of(new[i])->use, use, memory_order_release);
     }
     spin_unlock(&a->lock);
     if (ok)
-        heap_hand_over(1);
+        heap_hand_over(count);
     return ok;
 }
 
-void account_discard(const struct account *a, mfn_t m)
+void account_discard(struct account *a, const mfn_t *list, unsigned count)
 {
-    arch_m2p_set(m, UINT64_MAX);
-    waiting_add(m, frame_of(m)->use & FRAME_ABROAD
-                       ? cpumask_all()
-                       : (cpumask_t){atomic_load(&((struct account *)a)->tlb_cpus)});
+    cpumask_t cpus = {atomic_load(&a->tlb_cpus)};
+
+    for (unsigned i = 0; i < count; i++) {
+        arch_m2p_set(list[i], UINT64_MAX);
+        if (unlikely(atomic_load_explicit(&frame_of(list[i])->use, memory_order_relaxed) &
+                     FRAME_ABROAD))
+            cpus = cpumask_all();
+    }
+    waiting_add(list, count, cpus);
 }

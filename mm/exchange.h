@@ -15,9 +15,10 @@
 int account_withdraw(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 /* Undoes it: the frame is as it was. (If the account dies, the frame is given back instead.) */
 void account_reinstate(struct account *a, mfn_t m);
-/* The frame `new` (state FRAME_HYPERVISOR, single, or part of a block that is broken up by this) is
- * the account's in place of `old`, which was withdrawn, and which only account_discard() may be
- * called for afterwards. False, and nothing changed, if the account dies. */
-bool account_replace(struct account *a, mfn_t old, mfn_t new) LAGAN_MUST_CHECK;
-/* Gives a frame that was replaced back to the heap, as soon as no TLB holds it. */
-void account_discard(const struct account *a, mfn_t m);
+/* The frames `new` (state FRAME_HYPERVISOR, single, or part of a block that is broken up by this) are
+ * the account's in place of `old`, one by one, which were withdrawn, and which only
+ * account_discard() may be called for afterwards. False, and nothing changed, if the account dies. */
+bool account_replace(struct account *a, const mfn_t *old, const mfn_t *new,
+                     unsigned count) LAGAN_MUST_CHECK;
+/* Gives withdrawn frames that the account has no more to the heap, as soon as no TLB holds them. */
+void account_discard(struct account *a, const mfn_t *list, unsigned count);

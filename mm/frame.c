@@ -98,5 +98,5 @@ void frame_give_back(mfn_t m, uint64_t use)
     if (use & FRAME_ABROAD)
         cpus = cpumask_all();
     arch_m2p_set(m, UINT64_MAX);
-    waiting_add(m, cpus);
+    waiting_add(&m, 1, cpus);
 }

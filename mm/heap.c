@@ -44,12 +44,14 @@ struct found {
 
 /* What a request would rather have, and what it takes if it must. */
 static const enum heap_kind wish[2][KINDS] = {{DIRTY, VIRGIN, CLEAN}, {CLEAN, DIRTY, VIRGIN}};
+static const unsigned rather[2] = {2, 1}; /* how many of them it would rather have */
 
-static struct found lists_take(uint32_t zones, unsigned order, bool clear)
+/* Of the first `kinds` of its wishes. */
+static struct found lists_take(uint32_t zones, unsigned order, bool clear, unsigned kinds)
 {
     struct found f = {0, CLEAN};
 
-    for (unsigned i = 0; i < KINDS && !f.n; i++) {
+    for (unsigned i = 0; i < kinds && !f.n; i++) {
         f.kind = wish[clear][i];
         f.n = block_alloc(zones, order, f.kind);
     }
@@ -57,15 +59,15 @@ static struct found lists_take(uint32_t zones, unsigned order, bool clear)
 }
 
 /* From high memory, where the request lets it; then from all of its zones. */
-static struct found lists_alloc(uint32_t zones, unsigned order, bool clear)
+static struct found lists_alloc(uint32_t zones, unsigned order, bool clear, unsigned kinds)
 {
     struct found f = {0, CLEAN};
 
     spin_lock(&heap.lock);
     if (heap.has_high && (zones & ZONES_HIGH))
-        f = lists_take(zones & ZONES_HIGH, order, clear);
+        f = lists_take(zones & ZONES_HIGH, order, clear, kinds);
     if (!f.n)
-        f = lists_take(zones, order, clear);
+        f = lists_take(zones, order, clear, kinds);
     spin_unlock(&heap.lock);
     return f;
 }
@@ -118,7 +120,20 @@ static void cache_drain(struct cache *c)
     spin_unlock(&c->lock);
 }
 
-/* The cache has no virgin frames: those count as dirty in it. */
+/* A batch from the lists: its first frame, the others go to the cache, which has no virgin frames: those
+ * count as dirty in it. */
+static struct found cache_fetch(struct cache *c, bool clear, unsigned kinds)
+{
+    struct found f = lists_alloc(heap.has_high ? ZONES_HIGH : ZONES_ALL, CACHE_ORDER, clear, kinds);
+
+    f.kind = f.kind == CLEAN ? CLEAN : DIRTY;
+    for (uint32_t i = CACHE_BATCH - 1; f.n && i > 0; i--)
+        cache_push(c, f.n + i, f.kind);
+    return f;
+}
+
+/* A batch of frames that are not what was wished for is fetched only when the cache has none of them:
+ * each request would add one, and the cache would hold thousands. */
 static struct found cache_alloc(bool clear)
 {
     struct cache *c = &caches[arch_cpu()];
@@ -126,16 +141,14 @@ static struct found cache_alloc(bool clear)
 
     spin_lock(&c->lock);
     f.n = cache_pop(c, f.kind);
-    if (!f.n) {
-        f = lists_alloc(heap.has_high ? ZONES_HIGH : ZONES_ALL, CACHE_ORDER, clear);
-        f.kind = f.kind == CLEAN ? CLEAN : DIRTY;
-        for (uint32_t i = CACHE_BATCH - 1; f.n && i > 0; i--)
-            cache_push(c, f.n + i, f.kind);
-    }
+    if (!f.n)
+        f = cache_fetch(c, clear, rather[clear]);
     if (!f.n) {
         f.kind = clear ? DIRTY : CLEAN;
         f.n = cache_pop(c, f.kind);
     }
+    if (!f.n)
+        f = cache_fetch(c, clear, KINDS);
     spin_unlock(&c->lock);
     return f;
 }
@@ -195,7 +208,7 @@ static struct found search(uint32_t zones, unsigned order, bool clear)
         if (order)
             blocks_unite(zones, order);
         spin_unlock(&heap.lock);
-        f = lists_alloc(zones, order, clear);
+        f = lists_alloc(zones, order, clear, KINDS);
         /* A single frame that was counted for us, and may be anywhere, is somewhere. */
         if (f.n || (late && (order || zones != ZONES_ALL)))
             break;
@@ -216,7 +229,7 @@ static struct found take(unsigned order, unsigned flags)
     if (order == 0 && zones == ZONES_ALL)
         f = cache_alloc(clear);
     if (!f.n)
-        f = lists_alloc(zones, order, clear);
+        f = lists_alloc(zones, order, clear, KINDS);
     return f.n ? f : search(zones, order, clear);
 }
 
@@ -259,10 +272,9 @@ bool heap_alloc(unsigned order, unsigned flags, mfn_t *m)
     return heap_alloc_for(NULL, order, flags, m);
 }
 
-/* Nothing remembers what the frame was, and its content is nobody's. */
+/* Nothing remembers what the frame was. */
 static void forget(struct frame *f)
 {
-    arch_poison(arch_map_frame(frame_mfn(f)), PAGE_SIZE);
     atomic_store_explicit(&f->type, 0, memory_order_relaxed);
     f->stamp = 0;
 }
@@ -274,8 +286,7 @@ static void put(mfn_t m, unsigned order)
     struct frame *f = frame_of(m);
 
     forget(f);
-    if (order)
-        arch_poison(arch_map_frame(m), PAGE_SIZE << order);
+    arch_poison(arch_map_frame(m), PAGE_SIZE << order); /* the content is nobody's */
     if (order || (zone_of(m.n) < ZONE_4G && heap.has_high)) {
         set_use(f, FRAME_FREE, 0, 0, 0);
         spin_lock(&heap.lock);
@@ -302,20 +313,34 @@ void heap_free(mfn_t m, unsigned order)
     atomic_fetch_add(&heap.available, UINT64_C(1) << order);
 }
 
+/* A frame of the chain is free, inside a block. Returns the next one. */
+static uint32_t take_back(uint32_t n)
+{
+    struct frame *f = frame_of(mfn(n));
+    uint32_t next = f->next;
+
+    BUG_ON(frame_state(f) != FRAME_WAITING || frame_refs(f));
+    f->next = 0;
+    forget(f);
+    arch_poison(arch_map_frame(mfn(n)), PAGE_SIZE);
+    set_use(f, FRAME_FREE, 0, 0, 0);
+    return next;
+}
+
+/* Neighbours often come together, up or down: they are one range. */
 void heap_take_back(uint32_t first)
 {
-    uint32_t next;
-
     spin_lock(&heap.lock);
-    for (uint32_t n = first; n; n = next) {
-        struct frame *f = frame_of(mfn(n));
+    for (uint32_t n = first; n;) {
+        uint32_t low = n, high = n;
 
-        BUG_ON(frame_state(f) != FRAME_WAITING || frame_refs(f));
-        next = f->next;
-        f->next = 0;
-        forget(f);
-        set_use(f, FRAME_FREE, 0, 0, 0);
-        block_free(n, 0, DIRTY);
+        n = take_back(n);
+        while (n && (n == high + 1 || n == low - 1)) {
+            low = (uint32_t)min_u64(low, n);
+            high = n > high ? n : high;
+            n = take_back(n);
+        }
+        range_free(low, (uint64_t)high + 1, DIRTY);
     }
     spin_unlock(&heap.lock);
 }
@@ -420,6 +445,7 @@ uint64_t caches_audit(void)
             AUDIT(frame_of(mfn(n))->use == frame_use(FRAME_CACHED, 0, (domid_t)(i % KINDS), 0),
                   "INV-HEAP-1: not cached", n);
         AUDIT(count == c->count[i % KINDS], "INV-HEAP-3: cache count", i);
+        AUDIT(count < CACHE_MAX, "a cache holds too much", count);
         sum += count;
         AUDIT(c->all == c->count[DIRTY] + c->count[CLEAN], "INV-HEAP-3: cache sum", i);
     }

@@ -232,15 +232,39 @@ static void finish(uint64_t *table, unsigned level, struct account *a)
     }
 }
 
+/* Work that stopped in a teardown has left the last entry below the cursor with its reference, but perhaps with
+ * a table that is half torn down: entries in it hold nothing, and lead to what may be written by now. Before the
+ * table above can be walked again that one has to be whole. Asking for one more use makes it so. */
+static int make_last_whole(const uint64_t *table, const struct account *a, unsigned level,
+                           unsigned cursor)
+{
+    uint64_t e;
+    int rc;
+
+    if (cursor == 0 || pte_slot_is_hv(level, cursor - 1))
+        return 0;
+    e = pte_load(&table[cursor - 1]);
+    if (!(e & PTE_P))
+        return 0;
+    rc = entry_get(a, a->id, level, &e);
+    if (rc)
+        return rc;
+    rc = entry_put(a, level, e);
+    BUG_ON(rc); /* not the last: the table's own is there */
+    return 0;
+}
+
 static int upper_get(const uint64_t *table, const struct account *a, unsigned level,
                      unsigned *cursor)
 {
     uint64_t span = leaky_span(a);
     bool progress = false;
+    int rc = make_last_whole(table, a, level, *cursor);
 
+    if (rc)
+        return rc;
     for (; *cursor < TABLE_ENTRIES; ++*cursor) {
         uint64_t e = pte_load(&table[*cursor]);
-        int rc;
 
         if (pte_slot_is_hv(level, *cursor) || (!(e & PTE_P) && !is_leaky(span, e)))
             continue;
@@ -268,6 +292,10 @@ int table_validate(mfn_t m, unsigned level, unsigned *cursor)
     return rc;
 }
 
+/* Entries of an L1 table that are let go between two points of preemption: each may be the last use of
+ * a frame that was given up before, which is several hundred instructions. */
+#define L1_STEP 64
+
 int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)
 {
     const struct account *a = account_find(frame_owner(frame_of(m)));
@@ -280,7 +308,7 @@ int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)
 
         if (!(e & PTE_P) || pte_slot_is_hv(level, *cursor - 1))
             continue;
-        if (level > 1 && progress && arch_preempt_pending())
+        if ((level > 1 || *cursor % L1_STEP == 0) && progress && arch_preempt_pending())
             return -XEN_ERESTART;
         if (entry_put(a, level, e) != 0)
             return -XEN_ERESTART;

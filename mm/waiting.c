@@ -25,6 +25,7 @@ static struct LAGAN_ALIGNED(64) room {
     uint32_t head;        /* linked through `next` */
     _Atomic uint32_t count;
     cpumask_t cpus; /* that may hold any of them */
+    bool uncached;  /* one of them may be newer in memory than in the caches */
 } rooms[MAX_CPUS];
 
 void waiting_init(void)
@@ -39,25 +40,31 @@ void waiting_init(void)
 static void empty(struct room *r)
 {
     tlb_flush_stale(TLB_FREE, r->count, tlb_clock_now(), cpumask_and(r->cpus, arch_online_cpus()));
-    for (uint32_t n = r->head; n; n = frame_of(mfn(n))->next)
+    for (uint32_t n = r->uncached ? r->head : 0; n; n = frame_of(mfn(n))->next)
         if (frame_of(mfn(n))->use & FRAME_UNCACHED)
             arch_cache_flush_frame(mfn(n));
     heap_take_back(r->head);
     r->head = 0;
     r->count = 0;
     r->cpus = cpumask_none();
+    r->uncached = false;
 }
 
-void waiting_add(mfn_t m, cpumask_t cpus)
+void waiting_add(const mfn_t *list, unsigned count, cpumask_t cpus)
 {
     struct room *r = &rooms[arch_cpu()];
 
     spin_lock(&r->lock);
-    frame_of(m)->next = r->head;
-    r->head = (uint32_t)m.n;
+    for (unsigned i = 0; i < count; i++) {
+        struct frame *f = frame_of(list[i]);
+
+        f->next = r->head;
+        r->head = (uint32_t)list[i].n;
+        r->uncached |= (atomic_load_explicit(&f->use, memory_order_relaxed) & FRAME_UNCACHED) != 0;
+    }
     r->cpus = cpumask_or(r->cpus, cpus);
-    atomic_fetch_add(&heap.available, 1);
-    if (atomic_fetch_add_explicit(&r->count, 1, memory_order_relaxed) + 1 >= ROOM_MAX)
+    atomic_fetch_add(&heap.available, count);
+    if (atomic_fetch_add_explicit(&r->count, count, memory_order_relaxed) + count >= ROOM_MAX)
         empty(r);
     spin_unlock(&r->lock);
 }

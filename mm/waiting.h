@@ -13,9 +13,9 @@
 
 /* Boot only: all rooms are empty. */
 void waiting_init(void);
-/* Frame m (FRAME_WAITING, off its account's list) waits for these CPUs. It counts as free from now
+/* Frames (FRAME_WAITING, off their account's list) wait for these CPUs. They count as free from now
  * on. No lock of LK_TLB or above held. */
-void waiting_add(mfn_t m, cpumask_t cpus);
+void waiting_add(const mfn_t *list, unsigned count, cpumask_t cpus);
 /* Flushes, and gives to the heap, what waits on a CPU; on this one. */
 void waiting_flush_cpu(unsigned cpu);
 void waiting_flush(void);

@@ -285,6 +285,31 @@ static void taken_away(void)
     CU_ASSERT(other->m.have < 2000);
 }
 
+/* Pages that the host takes and gives back for itself, a few at a time, move nothing. */
+static void small_change(void)
+{
+    struct sim_guest *g[2];
+
+    sim_start(10000, 0);
+    g[0] = sim_add(SIM_GREEDY, 5000, 500, 10000, 256);
+    g[1] = sim_add(SIM_GREEDY, 5000, 500, 10000, 256);
+    g[0]->manner = g[1]->manner = SIM_GOOD;
+    sim_need(g[0], 9000);
+    sim_need(g[1], 9000);
+    sim_run(20);
+    sim.free += 40;
+    sim_run(20);
+    (void)sim_movement();
+    sim_run(20);
+    sim.free += 30;
+    sim_run(20);
+    CU_ASSERT_EQUAL(sim_movement(), 0);
+    sim.free += 30;
+    sim_run(20);
+    CU_ASSERT(sim_movement() >= 90);
+    CU_ASSERT_EQUAL(g[0]->m.have, 5050);
+}
+
 static const struct test_case cases[] = {
     {"settings", settings},
     {"reports", reports},
@@ -297,6 +322,7 @@ static const struct test_case cases[] = {
     {"two do not follow", unresponsive},
     {"offers that are not taken", lazy},
     {"free memory goes elsewhere", taken_away},
+    {"small change", small_change},
     {NULL, NULL},
 };
 

@@ -310,7 +310,7 @@ static void dies_meanwhile(void)
     CU_ASSERT_FALSE(frame_get(first, d->id));
     CU_ASSERT_EQUAL(account_relinquish(a), 0);
     CU_ASSERT_EQUAL(a->pages, 1);
-    CU_ASSERT_FALSE(account_replace(a, first, new));
+    CU_ASSERT_FALSE(account_replace(a, &first, &new, 1));
     account_reinstate(a, first);
     CU_ASSERT_EQUAL(a->pages, 0);
     CU_ASSERT_EQUAL(frame_refs(frame_of(second)), 0);

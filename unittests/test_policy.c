@@ -73,6 +73,8 @@ static void limits(void)
     c[1].high = c[2].high = ANY;
     s = search(c, 3, UINT64_MAX);
     CU_ASSERT_EQUAL(sum(c, 3, s.level), 600 + 2 * (uint64_t)ANY);
+    /* The product is just above 2^64. */
+    CU_ASSERT_EQUAL(policy_pages(&c[0], UINT64_MAX / 65535 + 1), 600);
 }
 
 /* Who is stuck takes what it has, but its due is worked out as the others'. */

@@ -17,7 +17,8 @@
 #include "mm/frame.h"
 #include "unittests/core_world.h"
 
-enum { ARG = 0, LIST = 1024, SECOND = 2048, PAGES = 40, PARTS = 6 };
+enum { ARG = 0, LIST = 1024, SECOND = 2048, PAGES = 140, PARTS = 6 };
+enum { MANY = 100 }; /* frames, several times what is given back between two questions */
 
 static struct domain *d;
 
@@ -71,9 +72,9 @@ static int64_t make_populate(void)
 
 static void prepare_decrease(unsigned bad)
 {
-    for (unsigned i = 0; i < PARTS; i++)
-        list(LIST)[i] = i == bad ? 0 : core_frame(d).n;
-    reservation(PARTS, ARG, LIST);
+    for (unsigned i = 0; i < MANY; i++)
+        list(LIST)[i] = i == bad * (MANY / PARTS) ? 0 : core_frame(d).n;
+    reservation(MANY, ARG, LIST);
 }
 
 static int64_t make_decrease(void)

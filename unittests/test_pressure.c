@@ -334,6 +334,10 @@ static void reservation(void)
     order(2, 4000);
     CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_reserve), -XEN_EAGAIN);
     CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_reserve), -XEN_EAGAIN);
+    order(0, 10); /* free they are, but b came first */
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_reserve), -XEN_EAGAIN);
+    order(0, 0);
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_reserve), 0);
     core_pass(2 * STEP);
     CU_ASSERT_TRUE(told(a, port_a));
     CU_ASSERT_EQUAL(state(a)->urgency, LAGAN_PRESSURE_WAITED);

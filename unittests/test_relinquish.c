@@ -82,6 +82,8 @@ static void test_next_leaves(void)
     CU_ASSERT_TRUE(frame_get(next, 1));
     CU_ASSERT_EQUAL(account_release(&kit_a, next), 0);
     host_preempt_every(1);
+    CU_ASSERT_EQUAL(account_relinquish(&kit_a), -XEN_ERESTART); /* looked for tables */
+    CU_ASSERT_EQUAL(kit_a.cursor, first.n);
     CU_ASSERT_EQUAL(account_relinquish(&kit_a), -XEN_ERESTART);
     CU_ASSERT_EQUAL(frame_refs(frame_of(first)), 0);
     CU_ASSERT_EQUAL(kit_a.cursor, next.n);
@@ -131,12 +133,46 @@ static void test_cycles(void)
     kit_end();
 }
 
+/* The worst that a guest can leave behind: a table that is the last use of all that it maps. Between
+ * two points of preemption so few frames are given back that it stays under 100,000 instructions;
+ * one on its own is less than a thousand. */
+static void test_bound(void)
+{
+    enum { MAPPED = 512, TABLES = 3 };
+    mfn_t table[TABLES], m;
+    unsigned calls;
+
+    kit_start(MAPPED * TABLES + 100);
+    for (unsigned t = 0; t < TABLES; t++)
+        table[t] = kit_frame(&kit_a);
+    for (unsigned i = 0; i < MAPPED * TABLES; i++) {
+        m = kit_frame(&kit_a);
+        *kit_entry(table[i / MAPPED], i % MAPPED) = kit_pte(m, i & 1 ? KIT_RW : KIT_RO);
+    }
+    for (unsigned t = 0; t < TABLES; t++)
+        CU_ASSERT_EQUAL(table_pin(&kit_a, table[t], 1), 0);
+    for (unsigned i = 0; i < MAPPED * TABLES; i++)
+        if (i / MAPPED != 1)
+            CU_ASSERT_EQUAL(
+                account_release(&kit_a, pte_frame(*kit_entry(table[i / MAPPED], i % MAPPED))), 0);
+    host_preempt_every(1);
+    (void)host_longest_work();
+    CU_ASSERT_EQUAL(account_relinquish(&kit_a), -XEN_ERESTART);
+    CU_ASSERT_NOT_EQUAL(kit_a.cursor, table[TABLES - 1].n); /* it is far, so it was not reached */
+    CU_ASSERT_EQUAL(step_until_done(&kit_a, &calls), 0);
+    host_preempt_every(0);
+    CU_ASSERT_EQUAL(kit_a.pages, 0);
+    CU_ASSERT(host_longest_work() <= 100);
+    kit_end();
+}
+
 static const struct test_case cases[] = {
     {"preempted at every step", test_every_step},
     {"frames held by others", test_held_by_others},
     {"the next frame leaves", test_next_leaves},
     {"death in the middle of a teardown", test_in_the_middle},
     {"tables that map each other", test_cycles},
+    {"work between two points of preemption", test_bound},
     {0},
 };
 const struct suite suite_relinquish = {"relinquish", cases, NULL, NULL};

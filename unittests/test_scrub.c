@@ -57,6 +57,25 @@ static void test_clean_or_cleared(void)
     heap_audit();
 }
 
+/* While nothing is clean, requests for clean memory do not fill the cache with what is not; nor the other
+ * way round. */
+static void test_cache_bounded(void)
+{
+    mfn_t m;
+
+    used_heap(0, 1024);
+    for (unsigned i = 0; i < 500; i++) {
+        CU_ASSERT(heap_alloc(0, HEAP_CLEAR, &m));
+        heap_audit();
+    }
+    used_heap(0, 1024);
+    scrub_all();
+    for (unsigned i = 0; i < 500; i++) {
+        CU_ASSERT(heap_alloc(0, 0, &m));
+        heap_audit();
+    }
+}
+
 /* Clean memory is left to those who need it. */
 static void test_choice(void)
 {
@@ -329,6 +348,7 @@ static void test_one_flush_for_many(void)
 
 static const struct test_case cases[] = {
     {"clean, or cleared", test_clean_or_cleared},
+    {"caches stay small", test_cache_bounded},
     {"who gets clean memory", test_choice},
     {"memory as it was at boot", test_virgin},
     {"a step is interrupted", test_interrupted},

@@ -371,6 +371,35 @@ static void test_teardown_turned_round(void)
     kit_end();
 }
 
+/* As above, one level up: the table that is made whole again refers to one that was being torn down too, and
+ * is as it was before. At each point of the teardown. */
+static void test_turned_round_deep(void)
+{
+    for (unsigned steps = 1; steps < 12; steps++) {
+        struct kit_space s;
+        int rc = -XEN_ERESTART;
+
+        kit_start(128);
+        kit_space_build(&kit_a, &s);
+        CU_ASSERT_EQUAL(table_pin(&kit_a, s.l3, 3), 0);
+        host_preempt_every(1);
+        for (unsigned i = 0; i < steps && rc; i++)
+            rc = table_unpin(&kit_a, s.l3);
+        host_preempt_every(0);
+        kit_check(0);
+        CU_ASSERT_EQUAL(table_pin(&kit_a, s.l4, 4), 0);
+        CU_ASSERT(type_is_valid(s.l3) && type_is_valid(s.l2));
+        for (unsigned i = 0; i < KIT_L1; i++)
+            CU_ASSERT(type_is_valid(s.l1[i]));
+        kit_check(0);
+        while (rc)
+            rc = table_unpin(&kit_a, s.l3);
+        CU_ASSERT_EQUAL(table_unpin(&kit_a, s.l4), 0);
+        kit_check(0);
+        kit_end();
+    }
+}
+
 /* As above, but a frame that the teardown let go is used otherwise meanwhile: the other getter is
  * refused, and the first holder still ends its teardown. */
 static void test_turned_round_in_vain(void)
@@ -407,6 +436,7 @@ static const struct test_case cases[] = {
     {"preempted undo", test_preempted_undo},
     {"abandoned validation", test_abandoned},
     {"teardown turned round", test_teardown_turned_round},
+    {"teardown turned round, deep", test_turned_round_deep},
     {"teardown turned round in vain", test_turned_round_in_vain},
     {0},
 };

@@ -55,8 +55,9 @@ struct boot_domain {
     uint64_t not_before;      /* it waits at least until then */
     struct boot_build *build; /* NULL unless it is being built anew */
     uint64_t started_ns;
-    unsigned quick_ends; /* in a row, so far */
-    int reason;          /* how it ended last */
+    uint64_t end_ns, end_pages; /* what its end took so far, and the pages that it had */
+    unsigned quick_ends;        /* in a row, so far */
+    int reason;                 /* how it ended last */
 };
 
 static struct {
@@ -164,10 +165,17 @@ static void let_run(struct boot_domain *b, struct domain *d)
 static int take_apart(struct boot_domain *b)
 {
     struct domain *d = b->d;
-    int rc = domain_kill(d);
+    uint64_t began = arch_time_ns();
+    int rc;
 
+    b->end_pages = max_u64(b->end_pages, d->account.pages);
+    rc = domain_kill(d);
+    b->end_ns += arch_time_ns() - began;
     if (rc)
         return rc;
+    log_info("domain %s is gone: %lu pages given back in %lu us\n", d->name, b->end_pages,
+             b->end_ns / 1000);
+    b->end_ns = b->end_pages = 0;
     b->d = NULL;
     domain_put(d);
     after_the_end(b);

@@ -40,7 +40,8 @@ struct exchange {
     mfn_t *new;     /* likewise: the first frame of each extent that comes */
 };
 
-#define SCRATCH_ORDER 1 /* pages for both */
+#define STEP          64U /* frames that change places under one lock */
+#define SCRATCH_ORDER 1   /* pages for both */
 STATIC_ASSERT(2 * CHUNK_MAX * sizeof(mfn_t) == PAGE_SIZE << SCRATCH_ORDER);
 
 static guest_ptr_t extent_at(const struct half *h, uint64_t i)
@@ -129,22 +130,32 @@ static int take_all_new(struct exchange *x, uint64_t first_extent)
     return 0;
 }
 
+/* The frame of a chunk's output that comes for its i-th of the input. */
+static mfn_t new_frame(const struct exchange *x, unsigned i)
+{
+    return mfn(x->new[i >> x->out.order].n + (i & ((1U << x->out.order) - 1)));
+}
+
 /* Nothing here can fail, unless the domain dies meanwhile: then the frames that were to come are
  * let go one by one, as those that went are. */
 static void commit(struct exchange *x)
 {
-    unsigned count = 1U << x->order;
-    for (unsigned i = 0; i < count; i++) {
-        mfn_t new = mfn(x->new[i >> x->out.order].n + (i & ((1U << x->out.order) - 1)));
+    unsigned count = 1U << x->order, some = count < STEP ? count : STEP;
+    mfn_t new[STEP];
 
-        if (account_replace(&x->d->account, x->old[i], new)) {
-            account_discard(&x->d->account, x->old[i]);
+    for (unsigned i = 0; i < count; i += some) {
+        for (unsigned j = 0; j < some; j++)
+            new[j] = new_frame(x, i + j);
+        if (account_replace(&x->d->account, x->old + i, new, some)) {
+            account_discard(&x->d->account, x->old + i, some);
             continue;
         }
-        account_reinstate(&x->d->account, x->old[i]);
-        arch_m2p_set(new, UINT64_MAX);
-        atomic_store(&frame_of(new)->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
-        heap_free(new, 0);
+        for (unsigned j = 0; j < some; j++) {
+            account_reinstate(&x->d->account, x->old[i + j]);
+            arch_m2p_set(new[j], UINT64_MAX);
+            atomic_store(&frame_of(new[j])->use, frame_use(FRAME_HYPERVISOR, 0, 0, 1));
+            heap_free(new[j], 0);
+        }
     }
 }
 

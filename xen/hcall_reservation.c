@@ -29,6 +29,9 @@ struct request {
     unsigned heap_flags;
 };
 
+#define BATCH 32U                                 /* frames that are given back together */
+STATIC_ASSERT(sizeof(mfn_t) == sizeof(uint64_t)); /* as in the guest's list */
+
 #define NO_NODE 0xff /* XENMEMF_get_node() of flags that name none */
 
 static guest_ptr_t entry_at(const struct request *r, uint64_t i)
@@ -36,27 +39,19 @@ static guest_ptr_t entry_at(const struct request *r, uint64_t i)
     return guest_ptr_add(r->list, i * sizeof(uint64_t));
 }
 
-/* Gives back one frame, which must be the domain's and not given up yet. While we have a reference
- * it is nobody else's, so neither is its entry of the table. */
-static bool release_frame(struct domain *d, mfn_t m)
-{
-    bool ok;
-
-    if (!frame_get(m, d->id))
-        return false;
-    ok = account_release(&d->account, m) == 0;
-    if (ok)
-        arch_m2p_set(m, UINT64_MAX);
-    frame_put(m);
-    return ok;
-}
-
-/* Up to the first frame that cannot be given back. */
+/* Gives back the frames of an extent; false if one of them could not be. */
 static bool release(struct domain *d, mfn_t m, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++)
-        if (!release_frame(d, mfn(m.n + i)))
+    mfn_t list[BATCH];
+
+    for (uint64_t done = 0; done < count; done += BATCH) {
+        unsigned n = (unsigned)min_u64(count - done, BATCH);
+
+        for (unsigned i = 0; i < n; i++)
+            list[i] = mfn(m.n + done + i);
+        if (account_release_list(&d->account, list, n) < n)
             return false;
+    }
     return true;
 }
 
@@ -69,36 +64,22 @@ static bool decrease_one(const struct request *r, uint64_t i)
     return release(r->d, mfn(first), UINT64_C(1) << r->order);
 }
 
-/* Names the guest frames of a new extent. Another vCPU may have guessed the numbers and given
- * frames back already: then they are somebody else's, and so are their entries. */
-static void name_frames(struct domain *d, mfn_t m, uint64_t count, uint64_t first_gfn, bool known)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        mfn_t one = mfn(m.n + i);
-
-        if (!frame_get(one, d->id))
-            continue;
-        arch_m2p_set(one, known ? first_gfn + i : UINT64_MAX);
-        frame_put(one);
-    }
-}
-
 /* Takes an extent; `populate` says that the list names the guest frames it is to be. Who gives no
  * list to increase_reservation does not want to know the frames. */
 static bool increase_one(const struct request *r, uint64_t i, bool populate)
 {
-    uint64_t first_gfn = 0, count = UINT64_C(1) << r->order;
+    uint64_t gfn = GFN_NONE, count = UINT64_C(1) << r->order;
     mfn_t m;
 
-    if (populate && copy_from_guest(&first_gfn, entry_at(r, i), sizeof(first_gfn)))
+    if (populate && copy_from_guest(&gfn, entry_at(r, i), sizeof(gfn)))
         return false;
-    if (account_alloc(&r->d->account, r->order, r->heap_flags, &m))
+    if (account_alloc_named(&r->d->account, r->order, r->heap_flags, gfn, &m))
         return false;
-    name_frames(r->d, m, count, first_gfn, populate);
     if ((!populate && r->list.va == 0) || copy_to_guest(entry_at(r, i), &m.n, sizeof(m.n)) == 0)
         return true;
+    /* Another vCPU may have guessed the numbers and given some of them back: one by one. */
     for (uint64_t j = 0; j < count; j++)
-        (void)release_frame(r->d, mfn(m.n + j)); /* false: as above */
+        (void)release(r->d, mfn(m.n + j), 1);
     return false;
 }
 
@@ -107,6 +88,20 @@ static bool one_extent(const struct request *r, unsigned op, uint64_t i)
     if (op == XENMEM_decrease_reservation)
         return decrease_one(r, i);
     return increase_one(r, i, op == XENMEM_populate_physmap);
+}
+
+/* Up to `count` extents, at most BATCH, from i on; how many were done before the first that could not
+ * be. Single frames that are given back are read and dealt with together. */
+static unsigned some_extents(const struct request *r, unsigned op, uint64_t i, unsigned count)
+{
+    mfn_t list[BATCH];
+    unsigned n = 0;
+
+    if (count > 1 && copy_from_guest(list, entry_at(r, i), count * sizeof(*list)) == 0)
+        return account_release_list(&r->d->account, list, count);
+    while (n < count && one_extent(r, op, i + n))
+        n++;
+    return n;
 }
 
 /* What the guest asks for, d being found already. False: nothing of it can be done. */
@@ -130,18 +125,20 @@ static bool decode(const struct xen_memory_reservation *in, unsigned op, struct 
 
 static uint64_t extents(const struct request *r, unsigned op, uint64_t done, bool *again)
 {
-    uint64_t i;
+    bool down = op == XENMEM_decrease_reservation;
+    uint64_t first = done;
+    unsigned want, n;
 
-    for (i = done; i < r->count; i++) {
-        if ((i > done && arch_preempt_pending()) ||
-            (op != XENMEM_decrease_reservation && scrub_for(r->order, r->heap_flags))) {
+    for (n = want = 0; done < r->count && n == want; done += n) {
+        if ((done > first && arch_preempt_pending()) ||
+            (!down && scrub_for(r->order, r->heap_flags))) {
             *again = true;
             break;
         }
-        if (!one_extent(r, op, i))
-            break;
+        want = (unsigned)min_u64(r->count - done, down && r->order == 0 ? BATCH : 1);
+        n = some_extents(r, op, done, want);
     }
-    return i;
+    return done;
 }
 
 int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *again)

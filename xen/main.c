@@ -22,10 +22,16 @@
 
 /* ---- debug keys ---- */
 
+/* While the host stands still, or frames that are on their way would be missing. */
 static void dump_memory(void)
 {
+    if (!stop_begin()) {
+        log_warn("the other CPUs have work to do: try again\n");
+        return;
+    }
     books_print();
     books_print_causes();
+    stop_end();
 }
 
 /* Its messages go to the log. */

@@ -53,6 +53,9 @@ static _Atomic uint64_t now_ns;
 static _Atomic uint64_t online = (1 << HOST_CPUS) - 1;
 
 static _Thread_local struct lock_trace trace;
+static _Thread_local struct {
+    unsigned now, longest;
+} work;
 static _Thread_local unsigned fail_countdown, preempt_period, preempt_countdown, preempt_said_yes;
 static _Thread_local bool fail_injected;
 static _Thread_local struct arch_spinlock *held[LOCK_TRACE_DEPTH];
@@ -62,7 +65,7 @@ static _Atomic bool noise;
 static _Atomic unsigned cache_flushes;
 static uint64_t l1tf_limit;
 
-static char log_text[4096];
+static char log_text[16384];
 static size_t log_length;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -190,8 +193,17 @@ cpumask_t arch_online_cpus(void)
     return (cpumask_t){atomic_load(&online)};
 }
 
+unsigned host_longest_work(void)
+{
+    unsigned longest = work.longest;
+
+    work.now = work.longest = 0;
+    return longest;
+}
+
 bool arch_preempt_pending(void)
 {
+    work.now = 0;
     if (atomic_load_explicit(&noise, memory_order_relaxed))
         sched_yield();
     if (preempt_period == 0 || --preempt_countdown > 0)
@@ -345,6 +357,8 @@ bool arch_fail_allocation(void)
 
 void arch_m2p_set(mfn_t m, uint64_t pfn)
 {
+    if (pfn == UINT64_MAX && ++work.now > work.longest)
+        work.longest = work.now;
     __atomic_store_n(&m2p[m.n], pfn, __ATOMIC_RELAXED);
 }
 

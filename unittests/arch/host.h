@@ -37,6 +37,9 @@ void host_preempt_every(unsigned n);
 void host_preempt_once(unsigned n);
 /* How often it has said yes. */
 unsigned host_preempt_count(void);
+/* The most frames that lost their guest frame number (which each does that is given back) between two
+ * looks for preemption, since this was asked last. */
+unsigned host_longest_work(void);
 
 /* Frame numbers that are not RAM: not to be mapped by any guest, or only for reading. Others above
  * HOST_MAX_MFN are devices that may be. */

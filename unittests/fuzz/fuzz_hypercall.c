@@ -14,6 +14,7 @@
 #include <xen/memory.h>
 #include <xen/version.h>
 
+#include "include/public/lagan/pressure.h"
 #include "mm/frame.h"
 #include "unittests/core_world.h"
 
@@ -76,8 +77,48 @@ static void fill_reservation(struct input *in)
     r->nr_extents = byte(in) % 24;
     r->extent_order = byte(in) % 4 ? 0 : byte(in) % 12;
     r->domid = byte(in) < 250 ? DOMID_SELF : 1;
+    r->mem_flags = byte(in) < 200 ? 0 : (unsigned)number(in);
     for (unsigned i = 0; i < 24; i++)
         list[i] = frame(in);
+}
+
+/* Halves that fit together more often than not. */
+static void fill_exchange(struct input *in)
+{
+    struct xen_memory_exchange *x = core_at(0);
+    uint64_t *list = core_at(LIST);
+    unsigned chunks = byte(in) % 5, in_order = byte(in) % 3, out_order = byte(in) % 4;
+    unsigned order = in_order > out_order ? in_order : out_order;
+
+    memset(x, 0, sizeof(*x));
+    x->in.extent_start.p = (void *)core_va(LIST);
+    x->in.nr_extents = chunks << (order - in_order);
+    x->in.extent_order = in_order;
+    x->out.extent_start.p = (void *)core_va(LIST + (byte(in) % 8 ? 64 * sizeof(*list) : 0));
+    x->out.nr_extents = chunks << (order - out_order);
+    x->out.extent_order = out_order;
+    x->in.domid = DOMID_SELF;
+    x->out.domid = byte(in) < 240 ? DOMID_SELF : 1;
+    x->out.mem_flags = byte(in) < 200 ? 0 : (unsigned)number(in);
+    x->nr_exchanged = byte(in) < 200 ? 0 : number(in);
+    for (unsigned i = 0; i < 64; i++)
+        list[i] = i < x->in.nr_extents ? frame(in) : 0;
+}
+
+/* Claims, the memory map, lists of frames: what wants a struct of numbers. */
+static uint64_t memory_other(struct input *in)
+{
+    static const unsigned op[] = {XENMEM_claim_pages,      XENMEM_set_memory_map,
+                                  XENMEM_memory_map,       XENMEM_machine_memory_map,
+                                  XENMEM_machphys_mapping, XENMEM_machphys_mfn_list,
+                                  XENMEM_maximum_gpfn,     XENMEM_maximum_ram_page};
+    struct xen_memory_reservation *r = core_at(0);
+    unsigned i = byte(in) % 16;
+
+    if (i == 0)
+        *r = (struct xen_memory_reservation){
+            .nr_extents = byte(in), .domid = byte(in) % 4 ? DOMID_SELF : (domid_t)number(in)};
+    return i < ARRAY_SIZE(op) ? op[i] : number(in);
 }
 
 static void fill_context(struct input *in)
@@ -97,7 +138,7 @@ static uint64_t template(struct input *in, struct hypercall_args *args)
     args->a[1] = core_va(0);
     for (unsigned i = 0; i < 8; i++)
         word[i] = (uint32_t)number(in);
-    switch (byte(in) % 8) {
+    switch (byte(in) % 11) {
     case 0:
         args->a[0] = byte(in) % 16;
         if (byte(in) % 4 == 0)
@@ -127,6 +168,20 @@ static uint64_t template(struct input *in, struct hypercall_args *args)
     case 6:
         *args = (struct hypercall_args){{byte(in) % 3, number(in), core_va(byte(in))}};
         return byte(in) % 2 ? __HYPERVISOR_console_io : __HYPERVISOR_vm_assist;
+    case 7: /* reserved fields are mostly 0, numbers small */
+        for (unsigned i = 0; i < 8; i++)
+            word[16 + i] = word[i] < 20 ? 0 : word[i];
+        for (unsigned i = 1; i < 16; i += 2)
+            word[i] = 0;
+        args->a[0] = byte(in) % 10;
+        return LAGAN_HYPERVISOR_pressure_op;
+    case 8:
+        fill_exchange(in);
+        args->a[0] = XENMEM_exchange;
+        return __HYPERVISOR_memory_op;
+    case 9:
+        args->a[0] = memory_other(in);
+        return __HYPERVISOR_memory_op;
     default:
         for (unsigned i = 0; i < 6; i++)
             args->a[i] = number(in);

@@ -10,12 +10,15 @@
  *   validated: each present entry's references are held once (INV-TYPE-3),
  *   partial: those below the cursor, idle: none,
  *   general references: one for each use, for the pin, for the orphan, and for the allocation.
+ *   what an entry of a validated table refers to is whole; of a partial one only the last entry below the
+ *   cursor may refer to a table that is torn down in part.
  * At any time: nothing is given back that was not taken, and no two CPUs are at work on the frame.
  *
  * Wrong variants: UNDO_FORGETS (a failed validation beside a new holder leaves out PARTIAL), PARK_LEAKS (a
  * parked teardown keeps the orphan's reference though it has a count), ORPHAN_LEAKS (whoever takes up an orphan
  * leaves its reference), FROM_THE_TOP (a teardown that is taken up starts anew), BUSY_SHARED (a busy table is handed out), UPDATE_UNLOCKED (an entry is
- * exchanged outside of the bit lock), LOCK_BUSY (the bit lock is taken of a busy frame), PIN_LEFT (unpinning leaves the flag).
+ * exchanged outside of the bit lock), LOCK_BUSY (the bit lock is taken of a busy frame), PIN_LEFT (unpinning leaves the flag),
+ * HALF_LEFT (a teardown that is turned round leaves the last entry's table as it is).
  */
 #ifndef CPUS
 #define CPUS 2
@@ -34,6 +37,7 @@ byte count, cursor, refs = 1;
 bit error; /* PARTIAL_ERROR(stamp) */
 
 byte entry[ENTRIES], taken[ENTRIES];
+bit half[ENTRIES]; /* what the entry refers to is a table that is torn down in part */
 byte use[CPUS];   /* 1: CPU n holds a type reference */
 byte at_work;     /* CPUs that are in a call */
 byte workers;     /* CPUs that validate or tear down */
@@ -52,6 +56,15 @@ byte workers;     /* CPUs that validate or tear down */
 
 inline table_validate() {
     rc = OK;
+#ifndef HALF_LEFT
+    /* make_last_whole() */
+    if
+    :: atomic { cur > 0 && half[cur - 1] -> half[cur - 1] = 0 }
+    :: cur > 0 && half[cur - 1] -> rc = EINVAL
+    :: cur > 0 && half[cur - 1] -> rc = RESTART
+    :: !(cur > 0 && half[cur - 1])
+    fi;
+#endif
     do
     :: cur == ENTRIES || rc != OK -> break
     :: cur < ENTRIES && rc == OK ->
@@ -71,9 +84,10 @@ inline table_devalidate() {
     :: cur > 0 && rc == OK ->
         if
         :: atomic { entry[cur - 1] != ABSENT ->
-            assert(taken[cur - 1] > 0); taken[cur - 1]--; cur-- }
+            assert(taken[cur - 1] > 0); taken[cur - 1]--; half[cur - 1] = 0; cur-- }
         :: entry[cur - 1] == ABSENT -> cur--
         :: entry[cur - 1] != ABSENT -> rc = RESTART
+        :: atomic { entry[cur - 1] != ABSENT -> half[cur - 1] = 1; rc = RESTART }
         fi
     od
 }
@@ -321,7 +335,8 @@ endidle:
 }
 
 #define HELD(n) \
-    (taken[n] == ((entry[n] != ABSENT && \
+    (!(half[n] && (valid || n + 1 != cursor)) && \
+     taken[n] == ((entry[n] != ABSENT && \
                    ((type == TABLE && valid) || (partial && n < cursor))) -> 1 : 0))
 
 active proctype property() {
