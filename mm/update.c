@@ -15,17 +15,17 @@
  *
  * An entry that goes on mapping the same frame with the same right to write keeps its references:
  * nothing is counted, and nobody's leave is asked anew, for the entry gives nothing that it did not
- * give before. The memory type is a right too: with other than the usual one it is the long way.
+ * give before. (What of A and D is set then stays, if the frame is another's.) The memory type is a right too: with other than the usual one it is the long way.
  */
 #include <lagan/arch.h>
 #include <lagan/nospec.h>
 #include "mm/type_state.h"
 
 /* Exchanges an entry; *new becomes what was stored. The processors' page walks may set A and D in
- * it at any moment: those of the old entry are either kept (preserve_ad) or end with it, but never
- * come back after it was read. False: the old entry, now in *old, is not the expected one. */
-static LAGAN_INLINE bool exchange(uint64_t *entry, const struct table_change *c, uint64_t *new,
-                                  uint64_t *old)
+ * it at any moment: those of the old entry are either kept or end with it, but never come back after
+ * it was read. False: the old entry, now in *old, is not the expected one. */
+static LAGAN_INLINE bool exchange(uint64_t *entry, const struct table_change *c, bool keep_ad,
+                                  uint64_t *new, uint64_t *old)
 {
     uint64_t wanted;
 
@@ -33,7 +33,7 @@ static LAGAN_INLINE bool exchange(uint64_t *entry, const struct table_change *c,
     do {
         if (c->exact && *old != c->expected)
             return false;
-        wanted = c->preserve_ad && (*new &PTE_P) ? *new | (*old & (PTE_A | PTE_D)) : *new;
+        wanted = keep_ad && (*new &PTE_P) ? *new | (*old & (PTE_A | PTE_D)) : *new;
     } while (!__atomic_compare_exchange_n(entry, old, wanted, false, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
     *new = wanted;
@@ -77,7 +77,7 @@ static int update_table(struct account *a, mfn_t table, enum frame_type type, un
         return rc;
     /* Only now can the table not be taken out of use any more (INV-TYPE-4). */
     usable = frame_lock_valid(f, type, &word);
-    done = usable && exchange(entry, c, &new, &old);
+    done = usable && exchange(entry, c, c->preserve_ad, &new, &old);
     if (usable)
         frame_unlock(f, word);
     if (type > TYPE_L1 && done)
@@ -151,16 +151,20 @@ static bool make_usual(const struct account *a, uint64_t *e)
 static int change_locked(const struct account *a, uint64_t *entry, struct table_change *c,
                          uint64_t max_mfn, uint64_t new, uint64_t *left)
 {
-    bool same = held_by(pte_load(entry)) == held_by(new);
+    bool same = held_by(pte_load(entry)) == held_by(new), keep_ad = c->preserve_ad;
 
     *left = 0;
+    /* That a frame of somebody else's has been touched is not the guest's to forget: who takes such an
+     * entry back flushes only if A says that there is something to flush (shmem/grant_map.c). */
+    if (same && (new &PTE_P) && unlikely(!is_own_frame(frame_of(pte_frame(new)), a)))
+        keep_ad = true;
     if (!same && (new &PTE_P)) {
         if (c->from == a->id)
             *left = data_get_short(own_frames_key(a), max_mfn, new);
         if (*left != new)
             return LONG_WAY;
     }
-    if (!exchange(entry, c, &new, &c->old))
+    if (!exchange(entry, c, keep_ad, &new, &c->old))
         return -XEN_EAGAIN;
     *left = same ? 0 : c->old;
     return 0;

@@ -55,7 +55,7 @@ static void test_counts(void)
 }
 
 /* What goes on mapping the same with the same right needs no reference, not even where none is to
- * be had, and nobody's leave; more than that does. */
+ * be had, and nobody's leave; more than that does. That somebody else's frame was touched stays. */
 static void test_same(void)
 {
     mfn_t own, other;
@@ -73,6 +73,10 @@ static void test_same(void)
     CU_ASSERT_EQUAL(map(1, kit_pte(other, KIT_RO), 2), 0);
     CU_ASSERT_EQUAL(map(1, kit_pte(other, KIT_RO | PTE_A), 1), 0);
     CU_ASSERT_EQUAL(*kit_entry(l1, 1), kit_pte(other, KIT_RO | PTE_A));
+    CU_ASSERT_EQUAL(map(1, kit_pte(other, KIT_RO | PTE_NX), 1), 0);
+    CU_ASSERT_EQUAL(*kit_entry(l1, 1), kit_pte(other, KIT_RO | PTE_NX | PTE_A));
+    CU_ASSERT_EQUAL(map(0, kit_pte(own, KIT_RO), 1), 0);
+    CU_ASSERT_EQUAL(*kit_entry(l1, 0), kit_pte(own, KIT_RO));
     CU_ASSERT_EQUAL(map(1, kit_pte(other, KIT_RW), 1), -XEN_EINVAL);
     CU_ASSERT_EQUAL(map(2, kit_pte(other, KIT_RO), 1), -XEN_EINVAL);
     expect(other, 2, 0);
