@@ -67,6 +67,22 @@ static void restarted(void)
     end();
 }
 
+static int64_t in_the_way(const struct hypercall_args *args)
+{
+    CU_ASSERT_EQUAL(args->a[0], 7);
+    return ++calls < 3 ? -XEN_ERESTART : 42;
+}
+
+/* A decoder without a cursor is simply called again. */
+static void made_again(void)
+{
+    start();
+    core_stub = in_the_way;
+    CU_ASSERT_EQUAL(CORE_CALL(v, __HYPERVISOR_physdev_op, 7), 42);
+    CU_ASSERT(calls == 3 && core_restarts == 2);
+    end();
+}
+
 static struct multicall_entry *list(void)
 {
     return core_at(0);
@@ -185,6 +201,7 @@ static void blocks_inside(void)
 static const struct test_case cases[] = {
     {"numbers", numbers},
     {"restarted", restarted},
+    {"made again", made_again},
     {"multicall: results of each", results_of_each},
     {"multicall: an entry restarts", entry_restarts},
     {"multicall: preempted between", preempted_between},

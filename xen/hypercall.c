@@ -4,7 +4,8 @@
  *
  * A decoder that was preempted asks to be called again (hypercall_continue): the guest's RIP goes
  * back to the SYSCALL instruction and its argument registers take the new values, so that after
- * softirqs (and perhaps another vCPU) the same call is made again with its cursor. Inside a
+ * softirqs (and perhaps another vCPU) the same call is made again with its cursor. A decoder without a
+ * cursor that meets -XEN_ERESTART returns it, and is called again as it was. Inside a
  * multicall the entry itself takes the new arguments, and it is the multicall that is made again.
  */
 #include "xen/hypercall.h"
@@ -68,8 +69,10 @@ static hypercall_fn find_hypercall(uint64_t nr)
 int64_t hypercall_call(uint64_t nr, const struct hypercall_args *args)
 {
     hypercall_fn fn = find_hypercall(nr);
+    int64_t result = likely(fn != NULL) ? fn(args) : -XEN_ENOSYS;
 
-    return likely(fn != NULL) ? fn(args) : -XEN_ENOSYS;
+    /* Somebody else's unfinished work was in the way, and has been gone on with. */
+    return likely(result != -XEN_ERESTART) ? result : hypercall_continue(args);
 }
 
 int64_t hypercall_continue(const struct hypercall_args *args)
