@@ -147,6 +147,16 @@ int foreign_call(int (*function)(void *argument), void *argument)
     return function(argument);
 }
 
+bool foreign_pause(void)
+{
+    return false;
+}
+
+void foreign_resume(bool paused)
+{
+    (void)paused;
+}
+
 void machine_power_off(void)
 {
     longjmp(*core_power_off, 1);

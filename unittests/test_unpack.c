@@ -25,18 +25,48 @@ static struct {
     size_t bytes;
 } packed[PACK_KINDS];
 static bool inside; /* of foreign_call(): only there may a library be at work */
+static uint64_t pages_inside;
 
 /* ---- the machine ---- */
+
+/* With interrupts off the heap is not to be asked for anything: it may wait for other CPUs. */
+static void interrupts_go_off(void)
+{
+    CU_ASSERT_FALSE(inside);
+    inside = true;
+    pages_inside = heap_free_pages();
+}
+
+static void interrupts_come_on(void)
+{
+    CU_ASSERT_TRUE(inside);
+    inside = false;
+    CU_ASSERT_EQUAL(heap_free_pages(), pages_inside);
+}
 
 int foreign_call(int (*function)(void *argument), void *argument)
 {
     int result;
 
-    CU_ASSERT_FALSE(inside);
-    inside = true;
+    interrupts_go_off();
     result = function(argument);
-    inside = false;
+    interrupts_come_on();
     return result;
+}
+
+bool foreign_pause(void)
+{
+    bool paused = inside;
+
+    if (paused)
+        interrupts_come_on();
+    return paused;
+}
+
+void foreign_resume(bool paused)
+{
+    if (paused)
+        interrupts_go_off();
 }
 
 /* Something between code and text: compressible, of many symbols. */
