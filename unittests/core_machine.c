@@ -131,10 +131,16 @@ void machine_qemu_exit(uint32_t value)
 }
 
 uint64_t core_released;
+void (*core_during_release)(void);
 
 void hvmap_release(uint64_t start, uint64_t end)
 {
+    void (*other)(void) = core_during_release;
+
     core_released += end - start;
+    core_during_release = NULL;
+    if (other)
+        other();
 }
 
 void watchdog_touch(void)
