@@ -322,6 +322,30 @@ static void other_packers(void)
     all_is_back(LOW + HIGH);
 }
 
+/* Zstandard makes 128 KiB of four bytes, over and over: a step ends all the same. */
+static void short_steps(void)
+{
+    enum { BLOCKS = 60, BLOCK_BYTES = 128 << 10, HEADER = 6 };
+    static const uint8_t header[HEADER] = {0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3};
+    uint8_t payload[HEADER + 4 * BLOCKS + 4];
+    uint32_t length = BLOCKS * BLOCK_BYTES;
+    const char *why;
+    unsigned steps;
+    bool same;
+
+    memcpy(payload, header, HEADER);
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        uint32_t block = (i == BLOCKS - 1) | 1 << 1 | BLOCK_BYTES << 3;
+
+        memcpy(payload + HEADER + 4 * i, &block, sizeof(block)); /* of zeros */
+    }
+    memcpy(payload + HEADER + 4 * BLOCKS, &length, sizeof(length));
+    machine(HIGH);
+    CU_ASSERT_EQUAL(unpack_all(payload, sizeof(payload), &why, &same, &steps), 0);
+    CU_ASSERT(steps >= BLOCKS / 2 && steps <= BLOCKS + 2);
+    all_is_back(LOW + HIGH);
+}
+
 /* Nobody runs a decoder to its end before it is told to stop. */
 static void given_up(void)
 {
@@ -346,6 +370,7 @@ static const struct test_case cases[] = {
     {"something behind the end", behind_the_end},
     {"little memory", little_memory},
     {"other packers are named", other_packers},
+    {"steps are short", short_steps},
     {"given up half-way", given_up},
     {NULL, NULL},
 };
