@@ -131,10 +131,16 @@ void machine_qemu_exit(uint32_t value)
 }
 
 uint64_t core_released;
+void (*core_during_release)(void);
 
 void hvmap_release(uint64_t start, uint64_t end)
 {
+    void (*other)(void) = core_during_release;
+
     core_released += end - start;
+    core_during_release = NULL;
+    if (other)
+        other();
 }
 
 void watchdog_touch(void)
@@ -145,6 +151,16 @@ void watchdog_touch(void)
 int foreign_call(int (*function)(void *argument), void *argument)
 {
     return function(argument);
+}
+
+bool foreign_pause(void)
+{
+    return false;
+}
+
+void foreign_resume(bool paused)
+{
+    (void)paused;
 }
 
 void machine_power_off(void)

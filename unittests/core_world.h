@@ -88,6 +88,8 @@ extern struct pv_start core_started;
 
 /* Bytes of boot modules that were given to the heap. */
 extern uint64_t core_released;
+/* Called when memory is given back, once: what another CPU does just then. */
+extern void (*core_during_release)(void);
 
 /* The end of the host: bootdomains' statement ends here with a status, or with CORE_RUNNING. */
 #define CORE_RUNNING (-1)

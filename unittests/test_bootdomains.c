@@ -282,6 +282,40 @@ static void modules_are_freed(void)
     CU_ASSERT_EQUAL(core_released, 5 * ELF_KIT_BYTES);
 }
 
+static void end_first(void)
+{
+    end_domain(1, SHUTDOWN_poweroff);
+}
+
+/* A domain that ends after the reaper has looked at it does not have to wait for the next to come. */
+static void ended_meanwhile(void)
+{
+    static _Alignas(4096) uint8_t copies[3][ELF_KIT_BYTES];
+
+    start(6000);
+    module("domain name=a mem=5M");
+    module("domain name=b mem=5M");
+    module("domain name=c mem=5M delay=10000");
+    for (unsigned i = 0; i < info.module_count; i++) {
+        uint64_t at = (uint64_t)copies[i] - VA_DIRECT;
+
+        memcpy(copies[i], elf_kit_file, ELF_KIT_BYTES);
+        info.module[i].start = at;
+        info.module[i].end = at + ELF_KIT_BYTES;
+    }
+    info.map[info.map_count++] = (struct boot_range){0x100000, UINT64_MAX, BOOT_RAM};
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    core_during_release = end_first;
+    end_domain(2, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+    CU_ASSERT_PTR_NULL(core_during_release);
+    CU_ASSERT_EQUAL(domain_count(), 0);
+    CU_ASSERT_EQUAL(host_runs(10000000000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    end_domain(3, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), 0x10);
+}
+
 /* Modules at odd places stay for good. */
 static void odd_modules(void)
 {
@@ -562,6 +596,7 @@ static const struct test_case cases[] = {
     {"it cannot be built anew", no_second_time},
     {"a domain that comes later", later},
     {"modules are freed", modules_are_freed},
+    {"a domain ends while the reaper is at another", ended_meanwhile},
     {"modules at odd places", odd_modules},
     {"two domains", two_domains},
     {"verdicts", verdicts},

@@ -25,18 +25,48 @@ static struct {
     size_t bytes;
 } packed[PACK_KINDS];
 static bool inside; /* of foreign_call(): only there may a library be at work */
+static uint64_t pages_inside;
 
 /* ---- the machine ---- */
+
+/* With interrupts off the heap is not to be asked for anything: it may wait for other CPUs. */
+static void interrupts_go_off(void)
+{
+    CU_ASSERT_FALSE(inside);
+    inside = true;
+    pages_inside = heap_free_pages();
+}
+
+static void interrupts_come_on(void)
+{
+    CU_ASSERT_TRUE(inside);
+    inside = false;
+    CU_ASSERT_EQUAL(heap_free_pages(), pages_inside);
+}
 
 int foreign_call(int (*function)(void *argument), void *argument)
 {
     int result;
 
-    CU_ASSERT_FALSE(inside);
-    inside = true;
+    interrupts_go_off();
     result = function(argument);
-    inside = false;
+    interrupts_come_on();
     return result;
+}
+
+bool foreign_pause(void)
+{
+    bool paused = inside;
+
+    if (paused)
+        interrupts_come_on();
+    return paused;
+}
+
+void foreign_resume(bool paused)
+{
+    if (paused)
+        interrupts_go_off();
 }
 
 /* Something between code and text: compressible, of many symbols. */
@@ -292,6 +322,30 @@ static void other_packers(void)
     all_is_back(LOW + HIGH);
 }
 
+/* Zstandard makes 128 KiB of four bytes, over and over: a step ends all the same. */
+static void short_steps(void)
+{
+    enum { BLOCKS = 60, BLOCK_BYTES = 128 << 10, HEADER = 6 };
+    static const uint8_t header[HEADER] = {0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3};
+    uint8_t payload[HEADER + 4 * BLOCKS + 4];
+    uint32_t length = BLOCKS * BLOCK_BYTES;
+    const char *why;
+    unsigned steps;
+    bool same;
+
+    memcpy(payload, header, HEADER);
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        uint32_t block = (i == BLOCKS - 1) | 1 << 1 | BLOCK_BYTES << 3;
+
+        memcpy(payload + HEADER + 4 * i, &block, sizeof(block)); /* of zeros */
+    }
+    memcpy(payload + HEADER + 4 * BLOCKS, &length, sizeof(length));
+    machine(HIGH);
+    CU_ASSERT_EQUAL(unpack_all(payload, sizeof(payload), &why, &same, &steps), 0);
+    CU_ASSERT(steps >= BLOCKS / 2 && steps <= BLOCKS + 2);
+    all_is_back(LOW + HIGH);
+}
+
 /* Nobody runs a decoder to its end before it is told to stop. */
 static void given_up(void)
 {
@@ -316,6 +370,7 @@ static const struct test_case cases[] = {
     {"something behind the end", behind_the_end},
     {"little memory", little_memory},
     {"other packers are named", other_packers},
+    {"steps are short", short_steps},
     {"given up half-way", given_up},
     {NULL, NULL},
 };

@@ -252,6 +252,22 @@ static uint64_t reap_one(struct boot_domain *b, uint64_t soon)
     return b->waiting ? max_u64(soon, b->not_before) : UINT64_MAX;
 }
 
+static bool anyone_dying(void)
+{
+    for (unsigned i = 0; i < boot.count; i++)
+        if (boot.domain[i].d && boot.domain[i].dying)
+            return true;
+    return false;
+}
+
+/* Who has ended since we looked at it has set the timer before us, and would have to wait. */
+static void come_again(struct timer *t, uint64_t next, uint64_t soon, uint64_t not_before)
+{
+    timer_set(t, max_u64(next, not_before));
+    if (next > soon && anyone_dying())
+        timer_set(t, max_u64(soon, not_before));
+}
+
 /* One step for each that has ended or is to begin. */
 static void reap(struct timer *t)
 {
@@ -269,7 +285,7 @@ static void reap(struct timer *t)
     if (left && left == services)
         end_services();
     if (next != UINT64_MAX)
-        timer_set(t, max_u64(next, 2 * arch_time_ns() - began));
+        come_again(t, next, soon, 2 * arch_time_ns() - began);
     else if (!left)
         finish_host();
 }

@@ -44,6 +44,25 @@ STATIC_ASSERT(ARRAY_SIZE(methods) == 4 + ARRAY_SIZE(only_known));
 
 /* ---- memory ---- */
 
+/* The heap may have to wait for other CPUs, for a lock or for a flush that sets frames free. One that
+ * holds the lock may be waiting for this CPU to flush, so interrupts have to be on. */
+static void *alloc_run(uint64_t pages)
+{
+    bool paused = foreign_pause();
+    void *p = page_alloc_run(pages);
+
+    foreign_resume(paused);
+    return p;
+}
+
+static void free_run(void *p, uint64_t pages)
+{
+    bool paused = foreign_pause();
+
+    page_free_run(p, pages);
+    foreign_resume(paused);
+}
+
 void *unpack_alloc(struct unpack *u, size_t count, size_t size)
 {
     uint64_t bytes;
@@ -56,7 +75,7 @@ void *unpack_alloc(struct unpack *u, size_t count, size_t size)
         if (b->at)
             continue;
         b->pages = (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
-        b->at = page_alloc_run(b->pages);
+        b->at = alloc_run(b->pages);
         return b->at;
     }
     return NULL;
@@ -71,7 +90,7 @@ void unpack_free(struct unpack *u, void *p)
 
         if (b->at != p)
             continue;
-        page_free_run(b->at, b->pages);
+        free_run(b->at, b->pages);
         b->at = NULL;
         return;
     }

@@ -32,7 +32,7 @@ struct unpack {
     size_t out_room;  /* one more: a decoder that uses it has more than it should */
     size_t out_used;
     union { /* the decoder's own */
-        void *state;
+        uint64_t aligned;
         unsigned char storage[256];
     };
     struct unpack_block {

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
  * Zstandard, by libzstd. The decoder is told that the output stays where it is, so it needs no
- * window of its own: packers use windows of up to 128 MiB.
+ * window of its own: packers use windows of up to 128 MiB. For the same reason its output cannot be
+ * bounded; but input is given in pieces of the size that it asks for, each of them one block, of
+ * which four bytes may become 128 KiB.
  */
 #define ZSTD_STATIC_LINKING_ONLY /* for the allocator and the output that stays */
 #include <zstd.h>
 #include <zstd_errors.h>
 
 #include "xen/unpack_method.h"
+
+struct zstd {
+    ZSTD_DCtx *d;
+    size_t wants; /* bytes of input, to complete what it is at */
+};
+STATIC_ASSERT(sizeof(struct zstd) <= sizeof(((struct unpack *)0)->storage));
 
 static void *zstd_alloc(void *opaque, size_t size)
 {
@@ -48,7 +56,7 @@ static int zstd_open(void *unpack)
 
     if (!d)
         return UNPACK_NO_MEMORY;
-    u->state = d;
+    *(struct zstd *)u->storage = (struct zstd){d, ZSTD_FRAMEHEADERSIZE_MIN(ZSTD_f_zstd1)};
     ret = ZSTD_DCtx_setParameter(d, ZSTD_d_stableOutBuffer, 1);
     return ZSTD_isError(ret) ? UNPACK_UNSUPPORTED : UNPACK_MORE;
 }
@@ -56,14 +64,19 @@ static int zstd_open(void *unpack)
 static int zstd_step(void *unpack)
 {
     struct unpack *u = unpack;
-    size_t end = u->in_used + unpack_input(u);
-    ZSTD_inBuffer in = {u->in, end, u->in_used};
+    struct zstd *z = (struct zstd *)u->storage;
+    size_t end = u->in_used + unpack_input(u), enough = u->out_used + unpack_room(u);
+    ZSTD_inBuffer in = {u->in, u->in_used, u->in_used};
     ZSTD_outBuffer out = {u->out, u->out_room, u->out_used};
     size_t ret;
 
     if (u->in_used == end)
         return UNPACK_MORE; /* truncated; the library would guess at a next frame */
-    ret = ZSTD_decompressStream(u->state, &out, &in);
+    do {
+        in.size = in.pos + min_u64(z->wants, end - in.pos);
+        z->wants = ret = ZSTD_decompressStream(z->d, &out, &in);
+    } while (ret != 0 && !ZSTD_isError(ret) && in.pos == in.size && in.pos < end &&
+             out.pos < enough);
     u->in_used = in.pos;
     u->out_used = out.pos;
     return status_of(ret);

@@ -22,6 +22,16 @@ int foreign_call(int (*function)(void *argument), void *argument)
     return function(argument);
 }
 
+bool foreign_pause(void)
+{
+    return false;
+}
+
+void foreign_resume(bool paused)
+{
+    (void)paused;
+}
+
 static void repair_payload(uint8_t *payload, size_t size, unsigned kind)
 {
     static const char *const magic[] = {"\3757zXZ", "\x28\xb5\x2f\xfd", "\x1f\x8b\x08",

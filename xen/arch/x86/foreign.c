@@ -7,6 +7,9 @@
  * exceptions have stacks of their own. The vCPU that may be in the CPU has its FPU registers and FS
  * base there: both are put away. When none is (an idle CPU), fpu_save() has already been called.
  *
+ * Our own code that a library calls may let interrupts in (foreign_pause()): it has no red zone, the
+ * caller's cannot reach across a call, and handlers use no SSE and switch to nobody.
+ *
  * Some of the libraries' objects have constructors, which choose among variants for this CPU. They
  * run before the first use.
  */
@@ -35,6 +38,7 @@ STATIC_ASSERT(offsetof(__typeof__(control_block), guard) == 0x28);
 
 static struct {
     uint64_t fs_base[MAX_CPUS]; /* [cpu] during a call: the vCPU's */
+    bool inside[MAX_CPUS];      /* [cpu] the CPU executes such code */
     bool constructed;           /* the boot CPU calls first */
 } foreign;
 
@@ -73,10 +77,12 @@ static void begin(void)
     wrmsr(MSR_FS_BASE, (uintptr_t)&control_block);
     write_cr0(read_cr0() & ~(uint64_t)CR0_TS);
     __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr) : "memory");
+    foreign.inside[arch_cpu()] = true;
 }
 
 static void end(void)
 {
+    foreign.inside[arch_cpu()] = false;
     wrmsr(MSR_FS_BASE, foreign.fs_base[arch_cpu()]);
     if (current_vcpu())
         fpu_restore(current_vcpu());
@@ -95,6 +101,24 @@ int foreign_call(int (*function)(void *argument), void *argument)
     result = call_aligned(function, argument);
     end();
     return result;
+}
+
+bool foreign_pause(void)
+{
+    bool inside = foreign.inside[arch_cpu()];
+
+    foreign.inside[arch_cpu()] = false;
+    if (inside)
+        interrupts_on();
+    return inside;
+}
+
+void foreign_resume(bool paused)
+{
+    if (!paused)
+        return;
+    interrupts_off();
+    foreign.inside[arch_cpu()] = true;
 }
 
 /* ---- what the libraries' objects refer to ---- */
