@@ -48,6 +48,10 @@ static uint32_t take_block(enum heap_kind kind, unsigned *order)
     uint32_t n = 0;
     unsigned low;
 
+    /* Who waits for what scrubbing CPUs hold waits until none holds any: were others to begin
+     * meanwhile, that could take until nothing is dirty. */
+    if (atomic_load_explicit(&heap.wanted, memory_order_relaxed))
+        return 0;
     spin_lock(&heap.lock);
     for (low = 0; heap.zones[kind] && !n && low <= HEAP_MAX_ORDER; low++)
         for (uint32_t z = heap.zones[kind]; z && !n; z &= ~(1U << zone_of(z)))
@@ -99,7 +103,8 @@ void scrub_step(void)
     enum heap_kind kind;
 
     waiting_flush();
-    heap_drain_dirty();
+    if (heap_caches_dirty())
+        heap_drain_dirty();
     if (wanted_kind(&kind))
         scrub_kind(kind);
 }

@@ -134,6 +134,20 @@ static void test_interrupted(void)
     heap_audit();
 }
 
+/* Nobody begins to clear while a request waits for all that are at it to end: on a machine with many
+ * idle CPUs some one of them would always be at it, until nothing is dirty. */
+static void test_not_begun_while_wanted(void)
+{
+    used_heap(0, 512);
+    atomic_fetch_add(&heap.wanted, 1);
+    scrub_step();
+    CU_ASSERT_EQUAL(heap_dirty_pages(), 512);
+    atomic_fetch_sub(&heap.wanted, 1);
+    scrub_step();
+    CU_ASSERT_EQUAL(heap_dirty_pages(), 0);
+    heap_audit();
+}
+
 /* A large block is finished before another is begun. */
 static void test_large_ones_merge(void)
 {
@@ -352,6 +366,7 @@ static const struct test_case cases[] = {
     {"who gets clean memory", test_choice},
     {"memory as it was at boot", test_virgin},
     {"a step is interrupted", test_interrupted},
+    {"none is begun while somebody waits", test_not_begun_while_wanted},
     {"large blocks merge", test_large_ones_merge},
     {"clean and dirty unite", test_unite},
     {"address bits", test_address_bits},

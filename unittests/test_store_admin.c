@@ -120,6 +120,24 @@ static void test_death(void)
     CU_ASSERT_EQUAL(kit_store->pool.free_count, free);
 }
 
+/* Who was given the root does not take it along. */
+static void test_death_of_the_root_s_owner(void)
+{
+    struct client *client;
+
+    store_kit_reset();
+    client = store_introduce(kit_store, 9, NULL);
+    CU_ASSERT_EQUAL(birth_of_domain(kit_store, &facts), 0);
+    CU_ASSERT_EQUAL(admin_write(kit_store, "/kept", "x"), 0);
+    CU_ASSERT_EQUAL(admin_set_perms(kit_store, "/kept", "n0", 3), 0);
+    CU_ASSERT_EQUAL(admin_set_perms(kit_store, "/", "b9\0r9\0r8", 9), 0);
+    death_of_domain(kit_store, 9);
+    store_release(kit_store, client);
+    CU_ASSERT_STRING_EQUAL(perms("/"), "n0 r8");
+    CU_ASSERT_STRING_EQUAL(value("/kept"), "x");
+    CU_ASSERT(store_audit(kit_store));
+}
+
 /* As many domains as there can be, each with as many vCPUs as there can be. */
 static void test_full_house(void)
 {
@@ -232,7 +250,12 @@ static void test_odd_values(void)
 }
 
 static const struct test_case cases[] = {
-    {"birth", test_birth},       {"death", test_death},           {"a full house", test_full_house},
-    {"commands", test_commands}, {"odd values", test_odd_values}, {NULL, NULL}};
+    {"birth", test_birth},
+    {"death", test_death},
+    {"death of the root's owner", test_death_of_the_root_s_owner},
+    {"a full house", test_full_house},
+    {"commands", test_commands},
+    {"odd values", test_odd_values},
+    {NULL, NULL}};
 
 const struct suite suite_store_admin = {.name = "store: the administrator", .cases = cases};

@@ -153,8 +153,20 @@ static void hand_over_value(struct store *store, struct client *client, struct n
     tree_set_value(store, node, value);
 }
 
+/* The root stays, whomever the administrator has given it to. */
+static void take_root_back(struct store *store, const struct client *client)
+{
+    struct perms perms = store->root->perms;
+
+    if (perms.entry[0].domid == client->domid) {
+        perms.entry[0] = (struct perm){.domid = ADMIN(store)->domid};
+        tree_set_perms(store, store->root, &perms);
+    }
+}
+
 static void forget_in_tree(struct store *store, struct client *client)
 {
+    take_root_back(store, client);
     for (struct node *node = store->root, *next; node != NULL; node = next) {
         bool own = node->payer == client || node->perms.entry[0].domid == client->domid;
 
