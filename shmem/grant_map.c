@@ -389,12 +389,15 @@ bool grant_is_mapped(const struct grant_table *t, mfn_t m, uint32_t *cursor)
 static void relinquish(struct grant_table *t, uint32_t handle)
 {
     struct grant_handle *h = maptrack_of(&t->maptrack, handle);
-    uint32_t state = h->state;
     struct grant_table *granter;
+    uint32_t state;
 
-    if (!(state & HANDLE_USED))
+    /* Its granter may be taking the frame back just now: then one of us gives up the pin. */
+    if (!grant_handle_claim(h)) {
+        ASSERT(!(h->state & HANDLE_USED));
         return;
-    ASSERT(!(state & HANDLE_BUSY));
+    }
+    state = h->state;
     granter = grant_find(h->granter);
     BUG_ON(!granter && !(state & HANDLE_REVOKED));
     if (state & HANDLE_REVOKED)
