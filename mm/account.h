@@ -30,6 +30,9 @@ struct account {
     uint64_t claim;         /* [heap lock] free frames that are promised to it: claim.h */
     bool maps_io;           /* [c] may map frames that are not RAM, and RAM in any memory type */
     _Atomic uint64_t tlb_cpus; /* cpumask bits */
+    /* Translations of frames of others that were used and replaced, each counted before its table can
+     * change again; and so many of them that are in no TLB any more (shmem/grant_map.c). */
+    _Atomic uint64_t foreign_gone, foreign_flushed;
     bool l4_copied; /* [c] CPUs walk copies of its L4 tables: each change is told to all of them */
     _Atomic uint64_t l4_changes; /* moves on after a change of any of its L4 tables */
 };

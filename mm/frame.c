@@ -19,12 +19,12 @@
 #include "mm/frame.h"
 #include "mm/waiting.h"
 
-static bool is_usable(uint64_t use)
+static bool is_usable(uint64_t use, uint32_t refs_max)
 {
     enum frame_state state = (enum frame_state)(use >> 48 & 0xff);
     uint32_t refs = (uint32_t)use;
 
-    return (state == FRAME_OWNED || state == FRAME_SHARED) && refs > 0 && refs < FRAME_REFS_MAX;
+    return (state == FRAME_OWNED || state == FRAME_SHARED) && refs > 0 && refs < refs_max;
 }
 
 bool frame_get(mfn_t m, domid_t owner)
@@ -37,7 +37,7 @@ bool frame_get(mfn_t m, domid_t owner)
     f = frame_of(mfn(index_nospec(m.n, arch_max_mfn())));
     use = atomic_load_explicit(&f->use, memory_order_relaxed);
     do
-        if ((domid_t)(use >> 32) != owner || !is_usable(use))
+        if ((domid_t)(use >> 32) != owner || !is_usable(use, FRAME_REFS_MAX))
             return false;
     while (!atomic_compare_exchange_weak(&f->use, &use, use + 1));
     return true;
@@ -50,7 +50,7 @@ bool frame_get_again(mfn_t m)
 
     ASSERT((uint32_t)use > 0);
     do
-        if (!is_usable(use))
+        if (!is_usable(use, FRAME_REFS_MAX + FRAME_REFS_SPARE))
             return false;
     while (!atomic_compare_exchange_weak(&f->use, &use, use + 1));
     return true;

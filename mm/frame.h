@@ -48,7 +48,9 @@ enum frame_state {
 #define FRAME_ABROAD    (UINT64_C(1) << 57) /* was mapped by another account: any CPU may hold it */
 #define FRAME_UNCACHED  (UINT64_C(1) << 58) /* was writable past the caches: they may be stale */
 
-#define FRAME_REFS_MAX UINT32_C(0x7fffffff)
+/* A guest with 16 GiB of page tables can have all of them; some are left for frame_get_again(). */
+#define FRAME_REFS_MAX   UINT32_C(0x7fffffff)
+#define FRAME_REFS_SPARE UINT32_C(0x10000)
 
 #include "arch_inline.h"
 
@@ -92,7 +94,8 @@ static inline uint64_t frame_use(enum frame_state state, unsigned order, domid_t
 /* Takes a reference if the frame is RAM in use (owned or shared) whose owner is `owner`. False (and
  * nothing changed) otherwise, or when the count would overflow. Any lock may be held. */
 bool frame_get(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
-/* As frame_get(), by a holder of a reference, whoever the owner: only the count can be full. */
+/* As frame_get(), by a holder of a reference, whoever the owner, for what no guest can do often: there
+ * are references that only this gives, so that the count is not full. */
 bool frame_get_again(mfn_t m) LAGAN_MUST_CHECK;
 /* Notes that an account other than the owner maps the frame (the caller holds a reference): when it
  * is given back, the TLBs of all CPUs are flushed, not only those that run its owner. */

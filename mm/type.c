@@ -133,7 +133,7 @@ static void park(struct frame *f, unsigned cursor, int error)
     bool ours;
 
     f->stamp = (uint32_t)(-error) << 16 | cursor;
-    /* For the orphan; the caller has a reference, and 2^31 of them are not to be had. */
+    /* For the orphan; the caller has a reference, and there is one to spare. */
     ours = frame_get_again(frame_mfn(f));
     BUG_ON(!ours);
     do

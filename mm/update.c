@@ -40,6 +40,25 @@ static LAGAN_INLINE bool exchange(uint64_t *entry, const struct table_change *c,
     return true;
 }
 
+/* What an L1 entry holds references for. */
+static uint64_t held_by(uint64_t e)
+{
+    return e & (PTE_FRAME | PTE_P | PTE_RW);
+}
+
+/* With the table locked, after an exchange in it. Who takes a grant back sees of the entry that he
+ * finds whether it was used, but not whether there was another before it. */
+static void note_foreign(struct account *a, uint64_t old, uint64_t new)
+{
+    mfn_t m = pte_frame(old);
+
+    if ((old & (PTE_P | PTE_A)) != (PTE_P | PTE_A) ||
+        (held_by(old) == held_by(new) && (new &PTE_A)))
+        return;
+    if (arch_mfn_valid(m) && unlikely(frame_owner(frame_of(m)) != a->id))
+        atomic_fetch_add(&a->foreign_gone, 1);
+}
+
 /* Gives back what an entry held; what would take long is left to the caller. */
 static void release(struct account *a, struct table_change *c, unsigned level, uint64_t e)
 {
@@ -78,6 +97,8 @@ static int update_table(struct account *a, mfn_t table, enum frame_type type, un
     /* Only now can the table not be taken out of use any more (INV-TYPE-4). */
     usable = frame_lock_valid(f, type, &word);
     done = usable && exchange(entry, c, c->preserve_ad, &new, &old);
+    if (done && type == TYPE_L1)
+        note_foreign(a, old, new);
     if (usable)
         frame_unlock(f, word);
     if (type > TYPE_L1 && done)
@@ -123,12 +144,6 @@ static LAGAN_NOINLINE int update_long(struct account *a, mfn_t table, unsigned i
 
 enum { LONG_WAY = 1 }; /* internal result: nothing has changed */
 
-/* What an L1 entry holds references for. */
-static uint64_t held_by(uint64_t e)
-{
-    return e & (PTE_FRAME | PTE_P | PTE_RW);
-}
-
 static bool is_own_frame(const struct frame *f, const struct account *a)
 {
     return use_is_own(atomic_load_explicit(&((struct frame *)f)->use, memory_order_relaxed),
@@ -148,7 +163,7 @@ static bool make_usual(const struct account *a, uint64_t *e)
 }
 
 /* With the table locked. *left: an entry of which what it holds is to be given back afterwards. */
-static int change_locked(const struct account *a, uint64_t *entry, struct table_change *c,
+static int change_locked(struct account *a, uint64_t *entry, struct table_change *c,
                          uint64_t max_mfn, uint64_t new, uint64_t *left)
 {
     bool same = held_by(pte_load(entry)) == held_by(new), keep_ad = c->preserve_ad;
@@ -166,6 +181,7 @@ static int change_locked(const struct account *a, uint64_t *entry, struct table_
     }
     if (!exchange(entry, c, keep_ad, &new, &c->old))
         return -XEN_EAGAIN;
+    note_foreign(a, c->old, new);
     *left = same ? 0 : c->old;
     return 0;
 }

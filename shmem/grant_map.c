@@ -17,7 +17,10 @@
  *   3  the pin is given up: now the granter may think itself alone
  *
  * Nobody but us can take the bit back: that needs a change of the entry, which only the control
- * domain can make. We make entries without it for the sake of 2.
+ * domain can make. We make entries without it for the sake of 2. But a guest can write something
+ * else over the entry, which nobody flushes, and have the same slot filled by another grant of the
+ * same frame: then 1 finds an entry that nobody has used. So translations that end in such a way
+ * are counted (account.foreign_gone), and 2 is done if there are any since it was done last.
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
@@ -337,9 +340,14 @@ void grant_flush(const struct grant_table *t)
 void grant_unmap_finish(struct grant_unmap_batch *b)
 {
     struct grant_table *t = b->user->table;
+    struct account *a = t->account;
+    uint64_t gone = atomic_load(&a->foreign_gone);
 
-    if (b->accessed)
+    if (b->accessed || gone != atomic_load(&a->foreign_flushed)) {
         grant_flush(t);
+        /* Two at a time may leave the lower number: then somebody flushes once too often. */
+        atomic_store(&a->foreign_flushed, gone);
+    }
     for (unsigned i = 0; i < b->count; i++) {
         const struct grant_unmapped *d = &b->done[i];
         struct grant_handle *h = maptrack_of(&t->maptrack, d->handle);
@@ -389,12 +397,15 @@ bool grant_is_mapped(const struct grant_table *t, mfn_t m, uint32_t *cursor)
 static void relinquish(struct grant_table *t, uint32_t handle)
 {
     struct grant_handle *h = maptrack_of(&t->maptrack, handle);
-    uint32_t state = h->state;
     struct grant_table *granter;
+    uint32_t state;
 
-    if (!(state & HANDLE_USED))
+    /* Its granter may be taking the frame back just now: then one of us gives up the pin. */
+    if (!grant_handle_claim(h)) {
+        ASSERT(!(h->state & HANDLE_USED));
         return;
-    ASSERT(!(state & HANDLE_BUSY));
+    }
+    state = h->state;
     granter = grant_find(h->granter);
     BUG_ON(!granter && !(state & HANDLE_REVOKED));
     if (state & HANDLE_REVOKED)

@@ -103,6 +103,23 @@ static int to_version_1(struct grant_table *t) LAGAN_REQUIRES(t->lock)
     return 0;
 }
 
+/* Nobody pins while the table is frozen, but who has pinned a reserved entry may let go of it at any
+ * time: he must find either version, not the way from one to the other. */
+static void lock_reserved(struct grant_table *t) LAGAN_REQUIRES(t->lock)
+{
+    if (!t->frame_count)
+        return;
+    grant_entry_lock(grant_pins_of(t, 0));
+    for (grant_ref_t ref = 1; ref < GNTTAB_NR_RESERVED_ENTRIES; ref++)
+        grant_entry_lock_second(grant_pins_of(t, ref));
+}
+
+static void unlock_reserved(struct grant_table *t) LAGAN_REQUIRES(t->lock)
+{
+    for (grant_ref_t ref = GNTTAB_NR_RESERVED_ENTRIES; t->frame_count && ref > 0; ref--)
+        grant_entry_unlock(grant_pins_of(t, ref - 1));
+}
+
 int grant_set_version(struct grant_table *t, unsigned version)
 {
     int rc;
@@ -118,10 +135,13 @@ int grant_set_version(struct grant_table *t, unsigned version)
     /* Without the lock: those inside may want it, for more handles. */
     grant_wait_for_all();
     spin_lock(&t->lock);
-    if (t->dying || !is_idle(t))
+    if (t->dying || !is_idle(t)) {
         rc = -XEN_EBUSY;
-    else
+    } else {
+        lock_reserved(t);
         rc = version == 2 ? to_version_2(t) : to_version_1(t);
+        unlock_reserved(t);
+    }
     spin_unlock(&t->lock);
     atomic_store(&t->frozen, false);
     return rc;

@@ -402,6 +402,36 @@ static void handles_grow(void)
     grant_end();
 }
 
+/* The entry that was used is written over, and its place taken by a mapping that nobody has used. */
+static void written_over(void)
+{
+    struct table_change c = {.from = 2};
+    grant_handle_t h[2];
+    unsigned before;
+    mfn_t hit, m;
+
+    grant_start();
+    m = gd[GA].space.data[2];
+    grant_write(GA, 9, GB, m, GTF_permit_access);
+    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), GNTMAP_host_map, &h[0]), GNTST_okay);
+    CU_ASSERT_TRUE(host_touch(GB, grant_va(0), true, &hit));
+    CU_ASSERT_EQUAL(table_update(gd[GB].account, gd[GB].space.l1[0], KIT_DATA, &c), 0);
+    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), GNTMAP_host_map | GNTMAP_readonly, &h[1]),
+                    GNTST_okay);
+    before = host_tlb_flush_count();
+    CU_ASSERT_EQUAL(do_unmap(GB, h[0], grant_va(0)), GNTST_okay);
+    CU_ASSERT_EQUAL(host_tlb_flush_count(), before + 1);
+    CU_ASSERT_EQUAL(grant_flags(GA, 9), GTF_permit_access | GTF_reading);
+    CU_ASSERT_FALSE(host_touch(GB, grant_va(0), true, &hit));
+    /* Once is enough. */
+    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(1), GNTMAP_host_map, &h[0]), GNTST_okay);
+    before = host_tlb_flush_count();
+    CU_ASSERT_EQUAL(do_unmap(GB, h[0], grant_va(1)), GNTST_okay);
+    CU_ASSERT_EQUAL(host_tlb_flush_count(), before);
+    grant_check();
+    grant_end();
+}
+
 static const struct test_case cases[] = {
     {"map and unmap", map_and_unmap},
     {"read-only", map_readonly},
@@ -411,6 +441,7 @@ static const struct test_case cases[] = {
     {"unmap refused", unmap_refused},
     {"no entry without a grant", no_entry_without_grant},
     {"flushes", flushes},
+    {"an entry written over", written_over},
     {"copies", copies},
     {"copies refused", copies_refused},
     {"either dies first", ends},

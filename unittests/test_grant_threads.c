@@ -178,7 +178,95 @@ static void test_waits(void)
     kit_end();
 }
 
+/* Another CPU does something that must not be done before we let it. */
+static void *change_version(void *argument)
+{
+    host_enter_cpu(1);
+    stage = 1;
+    CU_ASSERT_EQUAL(grant_set_version(gd[GA].table, *(unsigned *)argument), 0);
+    stage = 2;
+    return NULL;
+}
+
+static void *relinquish(void *argument)
+{
+    (void)argument;
+    host_enter_cpu(1);
+    stage = 1;
+    while (grant_table_relinquish(gd[GB].table) == -XEN_ERESTART)
+        ;
+    stage = 2;
+    return NULL;
+}
+
+static void begin_other(pthread_t *other, void *(*what)(void *), void *argument)
+{
+    stage = 0;
+    pthread_create(other, NULL, what, argument);
+    while (stage == 0)
+        arch_relax();
+    for (unsigned i = 0; i < 100000; i++)
+        arch_relax();
+    CU_ASSERT_EQUAL(stage, 1);
+}
+
+/* A reserved entry may be let go of while the version changes, but not half-way. */
+static void test_reserved(void)
+{
+    unsigned version[] = {2, 1};
+    grant_handle_t h;
+    pthread_t other;
+
+    grant_start();
+    grant_write(GA, 1, GB, gd[GA].space.data[2], GTF_permit_access);
+    CU_ASSERT_EQUAL(do_map(GB, GA, 1, grant_va(0), GNTMAP_host_map, &h), GNTST_okay);
+    for (unsigned i = 0; i < 2; i++) {
+        struct grant_pins *p = grant_pins_of(gd[GA].table, 1);
+
+        grant_entry_lock(p); /* as grant_unpin() has it */
+        begin_other(&other, change_version, &version[i]);
+        CU_ASSERT_EQUAL(grant_version(gd[GA].table), 3 - version[i]);
+        CU_ASSERT_EQUAL(grant_status_count(gd[GA].table) > 0, i == 1);
+        grant_entry_unlock(p);
+        pthread_join(other, NULL);
+        CU_ASSERT_EQUAL(stage, 2);
+        CU_ASSERT_EQUAL(grant_version(gd[GA].table), version[i]);
+    }
+    CU_ASSERT_EQUAL(do_unmap(GB, h, grant_va(0)), GNTST_okay);
+    CU_ASSERT_EQUAL(grant_flags(GA, 1), GTF_permit_access);
+    grant_check();
+    grant_end();
+}
+
+/* The mapper ends while a granter takes its frame back: the pin is given up once. */
+static void test_taken_at_the_end(void)
+{
+    struct grant_handle *h;
+    grant_handle_t handle;
+    pthread_t other;
+    uint64_t old;
+
+    grant_start();
+    grant_write(GA, 9, GB, gd[GA].space.data[2], GTF_permit_access);
+    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), GNTMAP_host_map, &handle), GNTST_okay);
+    h = maptrack_of(&gd[GB].table->maptrack, handle);
+    atomic_fetch_or(&h->state, HANDLE_BUSY | HANDLE_TAKING);
+    begin_other(&other, relinquish, NULL);
+    /* What grant_revoke.c does when there is no copy to be had. */
+    CU_ASSERT_EQUAL(grant_handle_exchange(gd[GB].table, h, gd[GA].space.data[2], 0, &old), 0);
+    grant_unpin(gd[GA].table, 9, true);
+    h->ref = 0;
+    atomic_store(&h->state, (h->state & ~(HANDLE_BUSY | HANDLE_TAKING)) | HANDLE_REVOKED);
+    pthread_join(other, NULL);
+    CU_ASSERT_EQUAL(stage, 2);
+    CU_ASSERT_EQUAL(h->state, 0);
+    CU_ASSERT_EQUAL(grant_flags(GA, 9), GTF_permit_access);
+    grant_end();
+}
+
 static const struct test_case cases[] = {
+    {"a reserved entry and a change of version", test_reserved},
+    {"taken back from who ends", test_taken_at_the_end},
     {"a table goes when nobody is at it", test_waits},
     {"four CPUs", test_threads},
     {NULL, NULL},

@@ -289,6 +289,27 @@ static void test_preempted_pin(void)
     }
 }
 
+/* A guest with memory enough maps the table so often that the pin takes the last reference. */
+static void test_preempted_when_full(void)
+{
+    struct kit_space s;
+    struct frame *f;
+
+    kit_start(128);
+    kit_space_build(&kit_a, &s);
+    f = frame_of(s.l2);
+    f->use += FRAME_REFS_MAX - 2;
+    host_preempt_every(1);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l2, 2), -XEN_ERESTART);
+    CU_ASSERT_EQUAL(frame_refs(f), FRAME_REFS_MAX);
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l2, 2), -XEN_EINVAL); /* the count is full */
+    host_preempt_every(0);
+    f->use -= FRAME_REFS_MAX - 2;
+    CU_ASSERT_EQUAL(table_pin(&kit_a, s.l2, 2), 0);
+    kit_check(0);
+    kit_end();
+}
+
 /* Both the failing validation and its undoing are preempted; the error still arrives. */
 static void test_preempted_undo(void)
 {
@@ -433,6 +454,7 @@ static const struct test_case cases[] = {
     {"updates", test_update},
     {"unlink, then write", test_unlink_then_write},
     {"preempted pin and unpin", test_preempted_pin},
+    {"preempted when the count is full", test_preempted_when_full},
     {"preempted undo", test_preempted_undo},
     {"abandoned validation", test_abandoned},
     {"teardown turned round", test_teardown_turned_round},
