@@ -41,8 +41,9 @@ static void stop(void)
 static void put(const char *text, size_t bytes)
 {
     uint32_t produced = page->out_prod;
+    uint32_t consumed = __atomic_load_n(&page->out_cons, __ATOMIC_ACQUIRE);
 
-    CU_ASSERT_FATAL(produced - page->out_cons + bytes <= sizeof(page->out));
+    CU_ASSERT_FATAL(produced - consumed + bytes <= sizeof(page->out));
     for (size_t i = 0; i < bytes; i++)
         page->out[MASK_XENCONS_IDX(produced++, page->out)] = text[i];
     __atomic_store_n(&page->out_prod, produced, __ATOMIC_RELEASE);
