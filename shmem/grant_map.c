@@ -16,9 +16,9 @@
  *      entries without the accessed bit, since a processor sets it before it keeps a translation
  *   3  the pin is given up: now the granter may think itself alone
  *
- * Nobody but us can take the bit back: that needs a change of the entry, which only the control
- * domain can make. We make entries without it for the sake of 2. But a guest can write something
- * else over the entry, which nobody flushes, and have the same slot filled by another grant of the
+ * Nobody but us can take the bit back: a guest can change an entry's flags, but of another's frame
+ * this bit stays (mm/update.c). We make entries without it for the sake of 2. But a guest can write
+ * something else over the entry, which nobody flushes, and have the same slot filled by another grant of the
  * same frame: then 1 finds an entry that nobody has used. So translations that end in such a way
  * are counted (account.foreign_gone), and 2 is done if there are any since it was done last.
  */

@@ -13,25 +13,13 @@
 #include "unittests/event_world.h"
 #include "unittests/ring_world.h"
 #include "xen/hypercall.h"
+#include "unittests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define FRAMES 3
 
 static mfn_t frame[WORLD_DOMAINS][FRAMES];
-
-struct input {
-    const uint8_t *next;
-    size_t left;
-};
-
-static unsigned byte(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->next++;
-}
 
 /* Mostly small numbers, as ports, vCPUs and VIRQs are; sometimes wild ones. */
 static uint32_t number(struct input *in)

@@ -17,25 +17,13 @@
 #include "include/public/lagan/pressure.h"
 #include "mm/frame.h"
 #include "unittests/core_world.h"
+#include "unittests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { PAGES = 700, DOMAINS = 2, LIST = 512, CALLS_MAX = 60 };
 
-struct input {
-    const uint8_t *next;
-    size_t left;
-};
-
 static struct domain *dom[DOMAINS];
-
-static unsigned byte(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->next++;
-}
 
 /* Mostly small, sometimes the address of something, sometimes wild. */
 static uint64_t number(struct input *in)

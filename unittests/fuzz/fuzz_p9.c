@@ -10,6 +10,7 @@
 #include "fileserver/p9_server.h"
 #include "transport/pfs.h"
 #include "unittests/cpio_kit.h"
+#include "unittests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,19 +23,6 @@ static struct archive archive;
 static struct node node[32], odd[32];
 static struct tree tree;
 static struct p9_session session;
-
-struct input {
-    const uint8_t *next;
-    size_t left;
-};
-
-static unsigned byte(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->next++;
-}
 
 static void serve(void)
 {

@@ -7,23 +7,11 @@
 #include <stdlib.h>
 
 #include "unittests/sim_balloon.h"
+#include "unittests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { PAGES = 30000, KEEP = 300, STEPS_MAX = 300 };
-
-struct input {
-    const uint8_t *next;
-    size_t left;
-};
-
-static unsigned byte(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->next++;
-}
 
 /* Mostly like an amount of pages, sometimes wild. */
 static uint64_t number(struct input *in)

@@ -11,6 +11,7 @@
 #include "store/birth.h"
 #include "store/ring.h"
 #include "store/store.h"
+#include "unittests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,19 +22,6 @@ static _Alignas(4096) uint8_t memory[STORE_PAGES * POOL_PAGE];
 static struct pool_page pages[STORE_PAGES];
 static _Alignas(4096) uint8_t page[DOMAINS][4096];
 static struct client *client[DOMAINS];
-
-struct input {
-    const uint8_t *next;
-    size_t left;
-};
-
-static unsigned byte(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->next++;
-}
 
 static struct xenstore_domain_interface *ring(unsigned d)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "transport/message.h"
+#include "unittests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,19 +15,6 @@ static _Alignas(4096) uint8_t page[4096];
 static struct stream stream;
 static struct messages messages;
 static struct message message;
-
-struct input {
-    const uint8_t *next;
-    size_t left;
-};
-
-static unsigned byte(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->next++;
-}
 
 /* A record as an honest end would write it, but for what the input changes. */
 static void put_record(struct input *in, uint8_t *bytes, uint32_t ring)
