@@ -178,7 +178,7 @@ static long watchdog(uint32_t id, uint32_t seconds)
 static void check_watchdogs(void)
 {
     const uint32_t long_time = 3600;
-    long first, second;
+    long first, second, third;
 
     check_begin("watchdogs");
     check_part(watchdog(1, long_time) == -XEN_EINVAL, "one that nobody has");
@@ -186,7 +186,8 @@ static void check_watchdogs(void)
     first = watchdog(0, long_time);
     second = watchdog(0, long_time);
     check_part(first > 0 && second > 0 && first != second, "ids %ld and %ld", first, second);
-    check_part(watchdog(0, long_time) == -XEN_ENOSPC, "a third one");
+    third = watchdog(0, long_time);
+    check_part((int)third == -XEN_ENOSPC, "a third one: %ld", third); /* Xen cuts it to 32 bits */
     check_part(watchdog((uint32_t)second, 0) == 0, "not given back");
     check_part(watchdog((uint32_t)second, 0) == -XEN_EINVAL, "given back twice");
     check_part(watchdog((uint32_t)first, long_time) == 0, "not set anew");
