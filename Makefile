@@ -382,7 +382,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
 # Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
-LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads
 LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
 
 $(B)/linux/obj/%.o: guests/linux/%.c Makefile
@@ -390,7 +390,11 @@ $(B)/linux/obj/%.o: guests/linux/%.c Makefile
 	$(CC) $(LINUX_CFLAGS) -fno-pie -MMD -MP -c $< -o $@
 -include $(LINUX_PROBES:%=$(B)/linux/obj/%.d)
 
-$(B)/linux/bin/probe: $(LINUX_PROBES:%=$(B)/linux/obj/%.o)
+$(B)/linux/obj/%.o: guests/linux/%.S Makefile
+	mkdir -p $(@D)
+	$(CC) -fno-pie -MMD -MP -c $< -o $@
+
+$(B)/linux/bin/probe: $(addprefix $(B)/linux/obj/,$(LINUX_PROBES:%=%.o) hold.o)
 	mkdir -p $(@D)
 	$(CC) -static -no-pie -pthread -s $^ -o $@
 
