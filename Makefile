@@ -61,7 +61,7 @@ HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
-             hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
+             hvmap_frames.o hvmap_audit.o initmem.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
              feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o pti.o pti_audit.o pti_policy.o pti_entry.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
@@ -122,7 +122,7 @@ $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
 	mkdir -p $(@D)
 	$(CC) -E -P -D__ASSEMBLY__ $(INC) -x assembler-with-cpp $< -o $@
 
-$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
+$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/check-init
 	echo | tools/make-symbols >$(B)/hv/symbols0.S
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols0.S -o $(B)/hv/symbols0.o
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols0.o $(HV_A) -o $(B)/hv/pass1
@@ -131,6 +131,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols1.o $(HV_A) -o $(B)/hv/lagan-syms
 	objcopy --strip-debug $(B)/hv/lagan-syms $@
 	tools/check-image $@
+	tools/check-init $(HV_O)
 
 -include $(HV_O:.o=.d)
 
@@ -469,7 +470,7 @@ ifdef THREAD_SAFETY
 HV_CFLAGS += -Wthread-safety
 endif
 
-LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined \
+LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined lint-init \
          lint-shell lint-docs
 
 .PHONY: lint $(LINTS) objects format
@@ -503,6 +504,10 @@ lint-clang:
 # mm/ and the services need nothing but the contract with the machine.
 lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS) $(BALLOON_OBJS))
 	$(if $^,tools/check-undefined $^)
+
+# What stays refers to nothing that goes after the boot, whichever compiler decides what is inlined.
+lint-init: lint-gcc lint-release lint-clang
+	for b in gcc release clang; do tools/check-init $(HV_OBJS:%=$(B)/lint-$$b/hv/%); done
 
 lint-shell:
 	shellcheck --severity=warning --exclude=SC1007 $$($(SCRIPTS))

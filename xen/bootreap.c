@@ -320,7 +320,7 @@ void bootdomains_ended(struct domain *d)
         }
 }
 
-void bootreap_start(void)
+LAGAN_INIT void bootreap_start(void)
 {
     boot.count = boot.failed = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(boot.ended); i++)
@@ -338,7 +338,7 @@ static void hold_modules(struct boot_domain *b)
     bootmodule_get(b->recipe->ramdisk);
 }
 
-void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
+LAGAN_INIT void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
 {
     struct boot_domain *b = &boot.domain[boot.count++];
 
@@ -348,7 +348,7 @@ void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
         hold_modules(b);
 }
 
-void bootreap_later(const struct boot_recipe *recipe)
+LAGAN_INIT void bootreap_later(const struct boot_recipe *recipe)
 {
     struct boot_domain *b = &boot.domain[boot.count++];
 
