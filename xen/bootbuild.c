@@ -21,6 +21,7 @@
 #include "xen/dom0.h"
 #include "xen/kernel_image.h"
 #include "xen/options.h"
+#include "xen/store_service.h"
 
 struct boot_build {
     const struct boot_recipe *recipe;
@@ -153,7 +154,10 @@ static int bury(struct boot_build *b)
 {
     int rc = domain_kill(b->d);
 
-    if (rc == -XEN_ERESTART)
+    /* The store's server may have mapped its page, and is to hear that it is over. */
+    if (rc == -XEN_EAGAIN)
+        store_service_tell();
+    if (rc == -XEN_ERESTART || rc == -XEN_EAGAIN)
         return rc;
     BUG_ON(rc);
     domain_put(b->d);

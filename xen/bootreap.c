@@ -35,9 +35,10 @@
 #include "xen/timer.h"
 
 #define REAP_INTERVAL_NS UINT64_C(50000)
-#define ROOM_INTERVAL_NS UINT64_C(20000000) /* while a domain waits for others to make room */
-#define QUICK_NS         UINT64_C(10000000000)
-#define QUICK_ENDS_MAX   5
+/* While a domain waits for others: to make room, or to let go of its frames (which is told as well). */
+#define PATIENT_INTERVAL_NS UINT64_C(20000000)
+#define QUICK_NS            UINT64_C(10000000000)
+#define QUICK_ENDS_MAX      5
 
 /* How the machine's power-off tells a test runner what happened (through QEMU's exit port). */
 enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_LOST = 0x13 };
@@ -48,6 +49,7 @@ enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_
 struct boot_domain {
     struct domain *_Atomic d; /* with a reference; NULL while there is none */
     _Atomic bool dying;       /* it has ended: the reaper takes it apart */
+    bool held;                /* ... which waits for others to let go of its frames */
     /* The reaper's, and before the first domain runs the boot's. */
     const struct boot_recipe *recipe;
     bool waiting;             /* to be built: one at a time is */
@@ -66,6 +68,7 @@ static struct {
     unsigned failed;                          /* lines or images that were no good */
     _Atomic unsigned ended[REASON_OTHER + 1]; /* by reason: several CPUs may count at a time */
     uint64_t used_before;                     /* pages in use before the first was built */
+    _Atomic bool let_go; /* somebody has let go of a dying domain's last frame */
     struct timer reaper;
 } boot;
 
@@ -170,6 +173,7 @@ static int take_apart(struct boot_domain *b)
 
     b->end_pages = max_u64(b->end_pages, d->account.pages);
     rc = domain_kill(d);
+    b->held = rc == -XEN_EAGAIN;
     b->end_ns += arch_time_ns() - began;
     if (rc)
         return rc;
@@ -248,14 +252,14 @@ static uint64_t reap_one(struct boot_domain *b, uint64_t soon)
     if (rc == -XEN_ERESTART)
         return soon;
     if (rc == -XEN_EAGAIN)
-        return soon + ROOM_INTERVAL_NS;
+        return soon + PATIENT_INTERVAL_NS;
     return b->waiting ? max_u64(soon, b->not_before) : UINT64_MAX;
 }
 
 static bool anyone_dying(void)
 {
     for (unsigned i = 0; i < boot.count; i++)
-        if (boot.domain[i].d && boot.domain[i].dying)
+        if (boot.domain[i].d && boot.domain[i].dying && !boot.domain[i].held)
             return true;
     return false;
 }
@@ -264,8 +268,15 @@ static bool anyone_dying(void)
 static void come_again(struct timer *t, uint64_t next, uint64_t soon, uint64_t not_before)
 {
     timer_set(t, max_u64(next, not_before));
-    if (next > soon && anyone_dying())
+    if (next > soon && (anyone_dying() || boot.let_go))
         timer_set(t, max_u64(soon, not_before));
+}
+
+/* As bootdomains_ended(): the reaper may be about to set its timer, and sees the flag then. */
+static void somebody_let_go(void)
+{
+    boot.let_go = true;
+    timer_set(&boot.reaper, 0);
 }
 
 /* One step for each that has ended or is to begin. */
@@ -274,6 +285,7 @@ static void reap(struct timer *t)
     uint64_t began = arch_time_ns(), soon = began + REAP_INTERVAL_NS, next = UINT64_MAX;
     unsigned left = 0, services = 0;
 
+    boot.let_go = false;
     begin_next();
     for (unsigned i = 0; i < boot.count; i++) {
         struct boot_domain *b = &boot.domain[i];
@@ -328,6 +340,8 @@ LAGAN_INIT void bootreap_start(void)
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
         boot.domain[i] = (struct boot_domain){.d = NULL};
     timer_init(&boot.reaper, reap, 0);
+    boot.let_go = false;
+    accounts_watch(somebody_let_go);
     boot.used_before = used_pages();
 }
 
