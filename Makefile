@@ -194,8 +194,8 @@ CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_mac
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
 LIBS_core := $(UNPACK_LIBS)
-TEST_core := $(CORE_WORLD) unittests/elf_kit.o unittests/boot_world.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o)
+TEST_core := $(CORE_WORLD) unittests/mm_kit.o unittests/elf_kit.o unittests/boot_world.o \
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
@@ -310,7 +310,7 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # The long forms of the tests that have one. SOAK_MINUTES are divided among them.
 SOAK_MINUTES ?= 60
 .PHONY: soak
-soak: $(B)/host-plain/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
+soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
       $(B)/host-tsan/test_sched $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) $(B)/lagan guests linux-guests ## random tests, fuzzers, threads and guests, over and over for SOAK_MINUTES (60)
 	tools/install-packages test qemu linux
 	nice tools/soak $(SOAK_MINUTES) $(FUZZERS)
@@ -319,7 +319,7 @@ soak: $(B)/host-plain/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient transport streambench
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure store storetest fileserver fileclient transport streambench
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -333,6 +333,7 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
             evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
 
 GUEST_balloon := kit/balloon.o
+GUEST_pressure := kit/balloon.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
 GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o

@@ -387,6 +387,7 @@ static void control_domain(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(d);
     CU_ASSERT(d->privileged && strcmp(d->name, "dom0") == 0 && d->vcpu_count == HOST_CPUS);
     CU_ASSERT(said(host_log(), "its name is taken") && domain_count() == 1);
+    CU_ASSERT_EQUAL(d->pressure.member.floor, d->account.pages);
     domain_put(d);
     end_domain(0, SHUTDOWN_poweroff);
     CU_ASSERT_EQUAL(host_runs(1000000), 0x11);

@@ -77,6 +77,7 @@ static int create(struct boot_build *b)
     if (!b->pages) {
         b->pages = dom0_pages(&options, heap_free_pages());
         config.max_pages = dom0_max_pages(&options, heap_free_pages());
+        config.pages = config.min_pages = b->pages; /* as a module's line without minmem= */
     }
     rc = domain_create(&config, &b->d);
     if (rc) {
