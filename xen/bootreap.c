@@ -7,8 +7,8 @@
  *      ^                                                      | a restart is wanted
  *      +---------(bootbuild_step says 0)---- in building <----+
  *
- * A step takes a few milliseconds at most; between two, as much time is left to the guests of CPU 0
- * as the last took.
+ * A step takes STEP_NS, or, while a kernel is unpacked, a millisecond; between two, as much time is left
+ * to the guests of CPU 0 as the last took.
  *
  * A domain that comes to grief at each start would otherwise do nothing but start: after
  * QUICK_ENDS_MAX ends in a row, each within QUICK_NS of the start, it is not built any more, and
@@ -35,6 +35,7 @@
 #include "xen/timer.h"
 
 #define REAP_INTERVAL_NS UINT64_C(50000)
+#define STEP_NS          UINT64_C(50000) /* then a domain's end makes way for guests, as for events */
 /* While a domain waits for others: to make room, or to let go of its frames (which is told as well). */
 #define PATIENT_INTERVAL_NS UINT64_C(20000000)
 #define QUICK_NS            UINT64_C(10000000000)
@@ -70,6 +71,7 @@ static struct {
     uint64_t used_before;                     /* pages in use before the first was built */
     _Atomic bool let_go; /* somebody has let go of a dying domain's last frame */
     struct timer reaper;
+    struct timer limit; /* goes off when a step has lasted long enough */
 } boot;
 
 static bool may_restart(const struct boot_recipe *r)
@@ -279,18 +281,29 @@ static void somebody_let_go(void)
     timer_set(&boot.reaper, 0);
 }
 
+/* That it has interrupted the step is all there is to do (arch_preempt_pending()). */
+static void enough(struct timer *t)
+{
+    (void)t;
+}
+
 /* One step for each that has ended or is to begin. */
 static void reap(struct timer *t)
 {
     uint64_t began = arch_time_ns(), soon = began + REAP_INTERVAL_NS, next = UINT64_MAX;
     unsigned left = 0, services = 0;
 
+    timer_set(&boot.limit, began + STEP_NS);
+    timer_let_interrupt();
     boot.let_go = false;
     begin_next();
     for (unsigned i = 0; i < boot.count; i++) {
         struct boot_domain *b = &boot.domain[i];
 
-        next = min_u64(next, reap_one(b, soon));
+        if (next != UINT64_MAX && b->d && b->dying && arch_preempt_pending())
+            next = min_u64(next, soon); /* somebody has had a step */
+        else
+            next = min_u64(next, reap_one(b, soon));
         left += b->d || b->build || b->waiting;
         services += b->d && b->recipe->service;
     }
@@ -340,6 +353,7 @@ LAGAN_INIT void bootreap_start(void)
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
         boot.domain[i] = (struct boot_domain){.d = NULL};
     timer_init(&boot.reaper, reap, 0);
+    timer_init(&boot.limit, enough, 0);
     boot.let_go = false;
     accounts_watch(somebody_let_go);
     boot.used_before = used_pages();
