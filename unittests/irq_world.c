@@ -195,7 +195,7 @@ bool world_masked(unsigned gsi)
 #define CAPABILITY 0x50
 
 static uint8_t config[WORLD_FUNCTIONS][PCI_CONFIG_BYTES];
-static uint32_t msix_table[64];
+static uint32_t msix_table[128]; /* twice as large as the function says */
 
 struct pci_function world_function(unsigned n)
 {

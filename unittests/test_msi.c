@@ -70,11 +70,12 @@ static void test_write(void)
     CU_ASSERT_EQUAL(config32(1, CAPABILITY + 12) & 0xffff, 0x48);
     CU_ASSERT_EQUAL(config32(1, CAPABILITY) >> 16,
                     0x01b6); /* eight are enabled, nothing else changed */
+    pci_config_write(world_function(1), CAPABILITY + 16, 4, 0x41);
     s.index = 3;
     msi_mask(&s, true);
-    CU_ASSERT_EQUAL(config32(1, CAPABILITY + 16), 8);
+    CU_ASSERT_EQUAL(config32(1, CAPABILITY + 16), 0x49);
     msi_mask(&s, false);
-    CU_ASSERT_EQUAL(config32(1, CAPABILITY + 16), 0);
+    CU_ASSERT_EQUAL(config32(1, CAPABILITY + 16), 0x41);
     CU_ASSERT_EQUAL(msi_find(world_function(2), true, 2, 0, &s), 0);
     msi_write(&s, msi_message(2, 0x77), 1);
     CU_ASSERT_TRUE(world_table()[8] == 0xfee02000 && world_table()[9] == 0 &&

@@ -351,6 +351,27 @@ static void test_unmaskable(void)
     irq_world_end();
 }
 
+/* It was sent to the former place before it moved, and has not arrived yet. */
+static void test_on_its_way(void)
+{
+    struct pirq *p;
+    int number, port;
+
+    irq_world();
+    number = map(2, 0, 1);
+    port = event_bind_pirq(control, (unsigned)number, false);
+    p = &pirqs[number];
+    CU_ASSERT_TRUE(world_send(world_function(2), 0));
+    spin_lock(&p->lock);
+    pirq_move(p, 2);
+    spin_unlock(&p->lock);
+    CU_ASSERT_EQUAL(p->at.cpu, 2);
+    pirq_audit();
+    world_settle_all();
+    CU_ASSERT_TRUE(world_take(control, port));
+    irq_world_end();
+}
+
 static bool eoi_bit(const uint64_t *page, unsigned number)
 {
     return page[number / 64] >> number % 64 & 1;
@@ -412,6 +433,7 @@ static const struct test_case cases[] = {{"edge", test_edge},
                                          {"messages restored", test_restore},
                                          {"following the vCPU", test_follow},
                                          {"a message that cannot be masked", test_unmaskable},
+                                         {"sent before it moved", test_on_its_way},
                                          {"the page of bits", test_eoi_page},
                                          {"numbers run out", test_exhaustion},
                                          {NULL, NULL}};
