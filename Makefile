@@ -36,7 +36,7 @@ LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse
 BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o books.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
+CORE_OBJS := $(addprefix xen/,main.o books.o wallclock.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
              option_value.o modline.o)
 
 # Kernel files. UNPACK_LIBS: Debian's libraries, of which the decoders are linked into the image.
@@ -66,14 +66,16 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o machine_map.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
-               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o)
+               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o pci_config.o msi.o device_page.o vectors.o \
+               pirq.o pirq_map.o pirq_route.o port_rights.o machine_io.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
            pv_decode.o pv_emul.o pv_emul_io.o pv_ptwr.o pv_ptwr_decode.o pv_ptwr_alu.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
            pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
-           hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o)
+           hcall_cpu.o hcall_desc.o hcall_debug.o hcall_physdev.o hcall_physdev_apic.o hcall_platform.o hcall_mca.o \
+           platform.o foreign.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
            $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
@@ -139,7 +141,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem balloon core store transport
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem balloon core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -170,9 +172,15 @@ TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o pv_e
 TEST_sched := $(SCHED_OBJS) $(HOST_ARCH) unittests/sim_sched.o \
             $(addprefix unittests/test_,timer.o softirq.o stop.o sched_policy.o sched.o hcall_sched.o sched_smp.o)
 
-TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
+TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/arch/host_pirq.o unittests/event_world.o \
             xen/console_ring.o unittests/ring_world.o \
             $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o console_ring.o)
+
+# Device interrupts, on modelled interrupt controllers
+PIRQ_OBJS := $(addprefix xen/arch/x86/,vectors.o msi.o pirq.o pirq_map.o pirq_route.o)
+TEST_irq := $(PIRQ_OBJS) $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/irq_world.o \
+            xen/arch/x86/port_rights.o \
+            $(addprefix unittests/test_,vectors.o msi.o pirq.o pirq_model.o port_rights.o physdev.o platform.o)
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o scrub.o slab.o frame.o account.o tlbclock.o \
             type.o table.o table_change.o update.o segdesc.o relinquish.o giveback.o mm_model.o mm_threads.o mm_races.o)
@@ -187,9 +195,9 @@ TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(addprefix unittests/test_,policy.o balloon.o balloon_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,books.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
+            $(addprefix xen/,books.o wallclock.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
             hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 

@@ -157,6 +157,8 @@ int arch_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c) LAG
 void arch_dump_vcpu(struct vcpu *v);
 /* Writes the time record of v and the wall clock of d for the guest to see. */
 void arch_update_wallclock(struct domain *d);
+/* UTC in ns since 1970 when system time was 0. */
+void arch_set_wallclock(uint64_t utc_ns_at_zero);
 
 /* True if v may run as far as its own conditions go. */
 static inline bool vcpu_runnable(const struct vcpu *v)

@@ -5,7 +5,7 @@
  * valid, only poorer.
  *
  *   stop      every vCPU is off its CPU and stays off
- *   events    ports are closed, peers see theirs unbound
+ *   events    ports are closed, peers see theirs unbound; physical interrupts are given up
  *   vcpus     the console ring's frame, timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
  *             long of these is left to the next step)
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
@@ -76,8 +76,13 @@ static int run_step(struct domain *d)
     switch ((enum teardown_step)d->teardown_step) {
     case STEP_STOP:
         return stop_vcpus(d);
-    case STEP_EVENTS:
-        return event_domain_destroy(d);
+    case STEP_EVENTS: {
+        int rc = event_domain_destroy(d);
+
+        if (!rc)
+            arch_pirqs_release(d);
+        return rc;
+    }
     case STEP_VCPUS:
         console_ring_detach(d);
         for_each_vcpu (d, v, i)

@@ -268,6 +268,26 @@ void *map_device(uint64_t phys, size_t bytes)
     return (void *)map_for_good(phys, bytes, PTE_HV_UC);
 }
 
+char *map_device_window(unsigned pages)
+{
+    uint64_t va = map.device_next, span = pages * PAGE_SIZE;
+
+    if (span > VA_DEVICES + DEVICES_SIZE - va)
+        arch_panic("No address space for a window of %u pages\n", pages);
+    for (uint64_t at = 0; at < span; at += PAGE_SIZE)
+        (void)entry_for(va + at, 1);
+    map.device_next += span + PAGE_SIZE;
+    return (char *)va;
+}
+
+void map_device_window_page(char *at, mfn_t m)
+{
+    uint64_t *entry = entry_for((uint64_t)at, 1);
+
+    ASSERT(!(*entry & PTE_P));
+    *(volatile uint64_t *)entry = m.n << PAGE_SHIFT | PTE_HV_UC;
+}
+
 const void *map_firmware(uint64_t phys, size_t bytes)
 {
     uint64_t end;

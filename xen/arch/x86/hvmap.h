@@ -33,6 +33,10 @@ int hvmap_stack(unsigned cpu) LAGAN_MUST_CHECK;
 /* Maps device registers, uncached, for good. Panics if the address space or memory for it is used
  * up. */
 void *map_device(uint64_t phys, size_t bytes);
+/* Address space for `pages` pages of device registers that are found later. Boot only. */
+char *map_device_window(unsigned pages);
+/* Maps a page there, uncached, where none has been mapped so far. One caller at a time. */
+void map_device_window_page(char *at, mfn_t m);
 /* Maps tables that firmware left in memory: cached, read-only, for good. NULL: not a sensible
  * range. */
 const void *map_firmware(uint64_t phys, size_t bytes);

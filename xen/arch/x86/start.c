@@ -25,6 +25,7 @@
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/crash.h"
 #include "xen/arch/x86/desc.h"
+#include "xen/arch/x86/device_page.h"
 #include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/idt.h"
@@ -34,6 +35,7 @@
 #include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
+#include "xen/arch/x86/pirq.h"
 #include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/sections.h"
@@ -153,6 +155,8 @@ static LAGAN_INIT LAGAN_NORETURN void start_on_own_stack(void)
     accounts_init();
     grants_init();
     ioapic_init();
+    pirq_init();
+    device_page_init();
     machine_map_init();
     set_interrupt_handlers();
     topology_cpu_init(0);

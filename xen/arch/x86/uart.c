@@ -27,6 +27,8 @@
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/io.h"
 #include "xen/arch/x86/ioapic.h"
+#include "xen/arch/x86/pirq.h"
+#include "xen/arch/x86/port_rights.h"
 #include "xen/arch/x86/uart.h"
 #include "xen/log.h"
 #include "xen/softirq.h"
@@ -42,6 +44,8 @@ enum uart_register {
     UART_LSR = 5,
     UART_MSR = 6,
 };
+
+#define UART_PORTS 8
 
 #define IER_RECEIVE   0x01
 #define IER_TRANSMIT  0x02
@@ -308,6 +312,7 @@ LAGAN_INIT int uart_init(enum uart_port which, const struct option_uart *config)
     u->irq = config->irq == UINT_MAX ? usual_irq[which] : config->irq;
     if (!is_there(u))
         return -XEN_ENODEV;
+    port_rights_hide(u->base, UART_PORTS);
     set_up_chip(u, config->baud ? BASE_BAUD / config->baud : 0, (unsigned)lcr);
     u->present = true;
     return 0;
@@ -322,6 +327,7 @@ static LAGAN_INIT bool start_interrupts(struct uart *u)
     pin = ioapic_isa(u->irq);
     if (ioapic_route(pin.gsi, VECTOR_UART, pin.level, pin.low, 0) != 0)
         return false;
+    pirq_keep_gsi(pin.gsi);
     u->by_interrupt = true;
     reg_write(u, UART_IER, IER_RECEIVE);
     ioapic_unmask(pin.gsi);
