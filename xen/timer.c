@@ -230,17 +230,12 @@ void timer_cpu_init(unsigned cpu)
     heaps[cpu].first = NULL;
 }
 
-static void program_first(const struct timer_heap *h)
-{
-    arch_timer_program(h->first ? h->first->expires : UINT64_MAX);
-}
-
-void timer_watch(void)
+void timer_let_interrupt(void)
 {
     struct timer_heap *h = &heaps[arch_cpu()];
 
     spin_lock(&h->lock);
-    program_first(h);
+    arch_timer_program(h->first ? h->first->expires : UINT64_MAX);
     spin_unlock(&h->lock);
 }
 
@@ -261,7 +256,7 @@ void timer_softirq(void)
         atomic_fetch_sub_explicit(&t->handlers, 1, memory_order_release); /* t may be gone now */
         spin_lock(&h->lock);
     }
-    program_first(h);
+    arch_timer_program(h->first ? h->first->expires : UINT64_MAX);
     spin_unlock(&h->lock);
 }
 

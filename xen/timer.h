@@ -35,11 +35,11 @@ void timer_kill(struct timer *t);
 /* Moves to another CPU's heap, armed or not. */
 void timer_move(struct timer *t, unsigned cpu);
 bool timer_is_armed(const struct timer *t);
-/* For a handler that works for long: from here on what falls due on this CPU interrupts it, so that
- * arch_preempt_pending() tells (the hardware is programmed after the handlers otherwise). */
-void timer_watch(void);
 /* Makes ready the heap of a CPU, before any timer uses it. */
 void timer_cpu_init(unsigned cpu);
+/* For a handler that takes long and looks for preemption: what is due meanwhile on this CPU interrupts
+ * it, which is otherwise arranged for only when all handlers are through. */
+void timer_let_interrupt(void);
 /* SOFTIRQ_TIMER: runs expired timers and programs the hardware for the next one. */
 void timer_softirq(void);
 /* Recounts one CPU's heap: INV-TIMER-1 and -2. Debug and tests. */
