@@ -57,9 +57,10 @@ void guest_main(void)
 {
     uint64_t port = args_number("stays", 0);
     uint64_t rounds = args_number("rounds", 3), delay = args_number("delay", 50) * MS;
-    uint64_t short_sleeps = 0;
+    uint64_t short_sleeps = 0, begun = read_tsc();
 
     say_hello();
+    kit_printf("BENCH begun %lu\n", begun); /* time stamps since the machine's start: tools/bench */
     if (port != 0) {
         offer_port(port);
     }

@@ -10,10 +10,12 @@
 #include "mm/type.h"
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/ctx.h"
+#include "xen/arch/x86/initmem.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/stuck.h"
 #include "xen/bootdomains.h"
+#include "xen/bootreap.h"
 #include "xen/books.h"
 #include "xen/console.h"
 #include "xen/domain.h"
@@ -131,11 +133,19 @@ void ap_main(void)
     idle_loop();
 }
 
-void xen_main(void)
+/* Not part of the code that goes here. */
+static LAGAN_NORETURN LAGAN_NOINLINE void end_of_boot(void)
+{
+    initmem_release();
+    bootreap_run();
+    books_print();
+    idle_loop();
+}
+
+LAGAN_INIT void xen_main(void)
 {
     log_info("%u CPUs, %lu MiB free of %lu MiB in the heap\n", cpumask_count(arch_online_cpus()),
              heap_free_pages() >> (20 - PAGE_SHIFT), heap_total_pages() >> (20 - PAGE_SHIFT));
     bootdomains_start(&boot_info);
-    books_print();
-    idle_loop();
+    end_of_boot();
 }
