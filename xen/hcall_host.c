@@ -64,6 +64,8 @@ int64_t hcall_host_op(const struct hypercall_args *args)
 {
     if ((unsigned)args->a[0] == LAGAN_HOST_OP_store_next)
         return host_op_store_next(guest_ptr(args->a[1]));
+    if ((unsigned)args->a[0] == LAGAN_HOST_OP_store_follow)
+        return host_op_store_follow(guest_ptr(args->a[1]));
     if (!current_vcpu()->domain->privileged)
         return -XEN_EPERM;
     switch ((unsigned)args->a[0]) {
