@@ -12,6 +12,7 @@
 /* References of the first guest in a second of the replay's time. */
 #define REFS_A_MS 4
 #define WINDOW_MS 4000
+#define ROOM_PUTS 32
 
 void rig_init(struct rig *r, enum rig_manner manner, uint32_t frames)
 {
@@ -104,7 +105,8 @@ static void put(struct rig *r, struct rig_guest *g, uint64_t page)
     bool keep;
 
     g->puts++;
-    pcache_ghost_set_room(&g->g, g->c.pages + (r->frames - r->used));
+    if (g->puts % ROOM_PUTS == 0)
+        pcache_ghost_set_room(&g->g, pcache_quota_room(&r->q, &g->c, r->frames - r->used, r->now));
     keep = pcache_ghost_put(&g->g, page, page, r->now, &mark);
     pcache_quota_remember(&g->c, g->g.gone);
     if (!keep && r->manner == RIG_OURS)
