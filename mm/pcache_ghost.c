@@ -251,8 +251,9 @@ static void decide(struct pcache_ghost *g)
     was_all = g->rule == GHOST_ALL && g->thin == 0;
     g->rule = best.rule;
     g->thin = best.thin;
-    g->saves = pcache_curve_hits(&g->curve[best.rule], g->room << best.thin) >> best.thin <
-               pcache_curve_hits(all, g->room) + (all->gets >> 5);
+    g->saves = (best.rule != GHOST_ALL || best.thin != 0) &&
+               pcache_curve_hits(&g->curve[best.rule], g->room << best.thin) >> best.thin <
+                   pcache_curve_hits(all, g->room) + (all->gets >> 5);
     if (was_all && !g->saves && g->credit < GHOST_CREDIT * g->room / STAKE)
         keep_all(g);
 }
