@@ -35,7 +35,9 @@ enum heap_cause {
     HEAP_OBJECTS, /* small objects */
     HEAP_SHARED,  /* lent to accounts: shared_info, ... */
     HEAP_EVENTS,
-    HEAP_VCPUS, /* and other parts of domains */
+    HEAP_VCPUS,  /* and other parts of domains */
+    HEAP_PCACHE, /* records of the page cache */
+    HEAP_FLOORS, /* kept for floors of caches: no frames, but a part of those that are free or lent */
     HEAP_CAUSES
 };
 #define HEAP_FOR(cause) ((unsigned)(cause) << 8)

@@ -15,7 +15,9 @@ static const char *const cause_name[HEAP_CAUSES] = {[HEAP_OTHER] = "other",
                                                     [HEAP_OBJECTS] = "small objects",
                                                     [HEAP_SHARED] = "shared with domains",
                                                     [HEAP_EVENTS] = "events",
-                                                    [HEAP_VCPUS] = "vcpus"};
+                                                    [HEAP_VCPUS] = "vcpus",
+                                                    [HEAP_PCACHE] = "the page cache",
+                                                    [HEAP_FLOORS] = "floors of caches"};
 
 bool books_add_up(struct books *b)
 {
