@@ -84,7 +84,8 @@ void slab_free(void *p);
 /* Gives back the pages that are kept although no object on them is in use. */
 void slab_trim(void);
 
-/* All that is free: lists, caches, being cleared, waiting for a flush. */
+/* All that is free: lists, caches, being cleared, waiting for a flush, lent to caches but for their
+ * floors. */
 uint64_t heap_free_pages(void);
 uint64_t heap_total_pages(void);
 /* Pages that the hypervisor holds for `cause`. */

@@ -26,7 +26,7 @@ struct lagan_pcache_curve;
 /* Pages of one client, at most: so many bits of an id say where its record is. */
 #define PCACHE_SLOT_BITS 24
 #define PCACHE_POOLS     16
-#define PCACHE_CLIENTS   512
+#define PCACHE_CLIENTS   256
 
 /* Boot only (tests: a new machine): no clients; registers with spare.h. */
 void pcache_init(void);
@@ -64,13 +64,12 @@ bool pcache_get(struct pcache *pc, const struct pcache_name *n, bool stays,
                 struct pcache_held *h) LAGAN_MUST_CHECK;
 void pcache_get_end(struct pcache *pc, struct pcache_held *h, bool copied);
 
-/* Makes room for a page: true: the caller fills the frame and calls pcache_put_end(), which returns the id (keyed: 1)
- * or, if it was not `filled` or the client dies, 0. False: it is refused. In any case what was in the pool under this
+/* Makes room for a page: true: the caller fills the frame and calls pcache_put_end(), which returns true if
+ * it was `filled` and is kept. False: it is refused. In any case what was in the pool under this
  * key is gone. *rc: 0, or -XEN_ENOENT (pool), -XEN_ENOMEM (persistent: the account cannot have more). */
 bool pcache_put(struct pcache *pc, const struct pcache_name *n, struct pcache_held *h,
                 int *rc) LAGAN_MUST_CHECK;
-uint64_t pcache_put_end(struct pcache *pc, const struct pcache_name *n, struct pcache_held *h,
-                        bool filled);
+bool pcache_put_end(struct pcache *pc, struct pcache_held *h, bool filled);
 
 /* ---- the exchanging form ---- */
 

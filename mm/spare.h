@@ -40,23 +40,25 @@ struct spare_lender {
     bool (*drop_frame)(mfn_t m, const struct account *a);
 };
 
-/* Boot only (tests: a new machine): nobody holds anything; memory for the runs' counters. False: there
- * is none; then nothing is ever lent. */
+/* For heap_init(): nothing is lent, and nothing can be. */
+void spare_reset(void);
+/* Boot only, when the heap has its memory: takes pages for the runs' counters. False: there are none;
+ * then nothing is ever lent. */
 bool spare_init(void);
 void spare_register(enum spare_user user, const struct spare_lender *lender);
 
-/* Lends one free frame to `user`: its word says so, with 32 bits of the user's own; of the frame table's
- * entry, `next` and `prev` are the user's, 0 at first; type and stamp are 0. Its content is anybody's unless
- * `clear`. False: there is none on the lists, or somebody is waiting for memory. Nothing is taken from
- * anybody. */
-bool spare_borrow(enum spare_user user, uint32_t tag, bool clear, mfn_t *m) LAGAN_MUST_CHECK;
+/* Lends one free frame to `user`: its word is spare_word(user, tag); of the frame table's entry, `next` and
+ * `prev` are the user's, 0 at first; type and stamp are 0. Its content is anybody's unless `clear`.
+ * False: the lists have hardly any, or somebody is waiting for memory. Nothing is taken from anybody. */
+bool spare_borrow(enum spare_user user, uint16_t tag, bool clear, mfn_t *m) LAGAN_MUST_CHECK;
 /* Gives lent frames to the heap, which nobody has in a TLB; the content needs not be cleared. */
 void spare_return(const mfn_t *list, unsigned count);
 
-/* For a frame that an account and the cache exchange (exchange.h): counts one more and one less frame
- * in the runs they are in. `lent` gets the word of a lent frame. */
+/* A lent frame and one of an account's change places (account_swap()): the run of the one has a lent frame
+ * less, that of the other one more. */
 void spare_swap(mfn_t taken, mfn_t given);
-/* A frame of an account's becomes a lent one in place of one that was taken from the heap for it. */
+/* False if the frame is in a run that is lent altogether, of which there are few: better not swapped. */
+bool spare_may_swap(mfn_t taken);
 
 /* The word of a lent frame, and the user's 16 bits in it. */
 static inline uint64_t spare_word(enum spare_user user, uint16_t tag)
@@ -66,8 +68,8 @@ static inline uint64_t spare_word(enum spare_user user, uint16_t tag)
 
 /* ---- for the heap ---- */
 
-/* Asks lenders for frames in zones (heap_lists.h), such that a block of 2^order may come about. Returns
- * false when none was given. */
+/* Asks lenders for frames in zones (heap_lists.h), of which a block of 2^order is then on the lists unless
+ * somebody is quicker. False when they have none to give. */
 bool spare_reclaim(uint32_t zones, unsigned order, const struct account *a);
 
 /* ---- floors ---- */

@@ -125,7 +125,8 @@ struct lagan_pcache_query {
     uint16_t pool;  /* IN: 1..15 with KEYED; otherwise 0 */
     int32_t status; /* OUT */
     uint64_t old;   /* IN with GET: an id, or a key */
-    uint64_t new;   /* IN with PUT and KEYED: a key. OUT with PUT, not KEYED: the id; 0: none */
+    uint64_t new;   /* IN with PUT and KEYED: a key. OUT with PUT, not KEYED: the id, also of what was
+                           * refused (getting that is a miss from which the cache learns); 0: none */
     uint64_t page;  /* IN; OUT with EXCHANGE: the frame that is the domain's now */
     /* IN, not KEYED: what names the content of `new` and `old` each time that it is put and wanted (such as
      * its block's number), so that the cache learns what comes back; 0: nothing. */
