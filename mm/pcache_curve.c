@@ -48,6 +48,11 @@ static bool is_live(const struct pcache_curve *c, uint32_t place)
     return c->live[place / 64] >> place % 64 & 1;
 }
 
+static bool is_watched(const struct pcache_curve *c, uint32_t tag)
+{
+    return (tag & ((UINT32_C(1) << c->shift) - 1)) == 0;
+}
+
 /* Tags come with 31 bits or 32: the chain is found by bits that shift does not use. */
 static uint16_t *chain_of(struct pcache_curve *c, uint32_t tag)
 {
@@ -117,17 +122,14 @@ static uint32_t newer_than(const struct pcache_curve *c, uint32_t place)
  * present shift any more. */
 static void press(struct pcache_curve *c)
 {
-    uint32_t to = c->place, watched = (UINT32_C(1) << c->shift) - 1;
-    bool held[CURVE_SAMPLES / 64 * 64];
+    uint32_t to = c->place, from = c->place;
+    uint64_t held[CURVE_SAMPLES / 64];
 
-    for (uint32_t p = 0; p < CURVE_SAMPLES; p++)
-        held[p] = is_live(c, p);
-    memset(c->live, 0, sizeof(c->live));
-    memset(c->chain, 0, sizeof(c->chain));
-    c->live_count = 0;
-    for (uint32_t n = 0, from = c->place; n < CURVE_SAMPLES; n++) {
+    memcpy(held, c->live, sizeof(held));
+    pcache_curve_forget_all(c);
+    for (uint32_t n = 0; n < CURVE_SAMPLES; n++) {
         from = (from - 1) % CURVE_SAMPLES;
-        if (!held[from] || (c->tag[from] & watched) != 0)
+        if (!(held[from / 64] >> from % 64 & 1) || !is_watched(c, c->tag[from]))
             continue;
         to = (to - 1) % CURVE_SAMPLES;
         c->tag[to] = c->tag[from];
@@ -171,11 +173,6 @@ static void pass_time(struct pcache_curve *c, uint64_t now)
     }
     if (unlikely(c->events >= AGE_EVENTS || c->time >= 2 * AGE_MS))
         halve(c);
-}
-
-static bool is_watched(const struct pcache_curve *c, uint32_t tag)
-{
-    return (tag & ((UINT32_C(1) << c->shift) - 1)) == 0;
 }
 
 void pcache_curve_put(struct pcache_curve *c, uint32_t tag, uint64_t now)

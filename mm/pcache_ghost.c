@@ -42,7 +42,7 @@ STATIC_ASSERT(sizeof(struct ghost_entry) == GHOST_ENTRY_BYTES);
 
 #define PUTS_A_HIT 256U /* so many puts cost as much as one hit saves */
 #define NEIGHBOURS 2U   /* names that differ in so many low bits only share a set */
-#define REACH      8U   /* curves go to so many times the room */
+#define REACH      16U  /* curves go to so many times the room */
 /* Samples, of gets and puts, below which all is kept; reads in 1/256 a sample as the curves have them. */
 #define SEEN_LEAST (UINT64_C(512) * 256)
 
@@ -181,8 +181,8 @@ static uint64_t value_of(const struct pcache_ghost *g, enum ghost_rule rule, uin
 static void decide(struct pcache_ghost *g)
 {
     const struct pcache_curve *all = &g->curve[GHOST_ALL];
-    uint64_t margin = (all->gets >> 7) + (all->puts >> 11);
     struct choice best;
+    uint64_t margin;
 
     g->undecided = 0;
     if (g->entries == 0 || (all->gets + all->puts) >> all->shift < SEEN_LEAST) {
@@ -191,6 +191,7 @@ static void decide(struct pcache_ghost *g)
         return;
     }
     best = (struct choice){GHOST_ALL, 0, value_of(g, GHOST_ALL, 0, g->room + g->room / 8)};
+    margin = pcache_curve_hits(all, g->room) / 32 + all->puts / PUTS_A_HIT / 8;
     if (g->rule == GHOST_ALL && g->thin == 0)
         best.value += margin;
     for (uint32_t thin = 0; thin <= GHOST_THIN_MAX; thin++) {
