@@ -6,7 +6,8 @@
  * fall below 0, or below what others have claimed, the request is refused at once. Frames are only
  * counted as available while they can be found, so whoever has been counted in will find frames, if
  * only singly: on the lists, in some CPU's cache, waiting for a flush, or, for the length of a step
- * of clearing, with a CPU that scrubs (scrub.c), which is asked to hurry.
+ * of clearing, with a CPU that scrubs (scrub.c), which is asked to hurry. Frames that are lent to
+ * caches (spare.c) are available as well: those that have them are asked when the lists are empty.
  *
  * A CPU's cache takes single frames without the common lock. It is filled by one block of
  * CACHE_BATCH frames, and gives CACHE_BATCH back when it holds CACHE_MAX. Each cache has its own
@@ -21,6 +22,7 @@
 #include "mm/account.h"
 #include "mm/claim.h"
 #include "mm/heap_lists.h"
+#include "mm/spare.h"
 #include "mm/waiting.h"
 
 #define CACHE_ORDER 4
@@ -172,7 +174,7 @@ bool heap_caches_dirty(void)
     return caches[arch_cpu()].head[DIRTY] != 0; /* a wrong answer does no harm */
 }
 
-static void drain_all(void)
+void heap_call_in(void)
 {
     for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
         waiting_flush_cpu(cpu);
@@ -194,16 +196,21 @@ static uint32_t zones_of(unsigned flags)
     return bits <= PAGE_SHIFT ? 0 : ~(ZONES_ALL << (bits - PAGE_SHIFT));
 }
 
+/* How often lenders are asked for a block that somebody else may take away again. */
+#define BLOCK_TRIES 4
+
 /* When the usual places have nothing: what is elsewhere is called in. */
-static struct found search(uint32_t zones, unsigned order, bool clear)
+static struct found search(const struct account *a, uint32_t zones, unsigned order, bool clear)
 {
+    unsigned tries = 0;
     struct found f;
 
     atomic_fetch_add(&heap.wanted, 1);
     do {
         bool late = atomic_load(&heap.scrubbing) == 0;
 
-        drain_all();
+        heap_call_in();
+        late &= tries++ >= BLOCK_TRIES || !spare_reclaim(zones, order, a);
         spin_lock(&heap.lock);
         if (order)
             blocks_unite(zones, order);
@@ -218,7 +225,7 @@ static struct found search(uint32_t zones, unsigned order, bool clear)
     return f;
 }
 
-static struct found take(unsigned order, unsigned flags)
+static struct found take(const struct account *a, unsigned order, unsigned flags)
 {
     bool clear = flags & HEAP_CLEAR;
     uint32_t zones = zones_of(flags);
@@ -230,7 +237,9 @@ static struct found take(unsigned order, unsigned flags)
         f = cache_alloc(clear);
     if (!f.n)
         f = lists_alloc(zones, order, clear, KINDS);
-    return f.n ? f : search(zones, order, clear);
+    if (!f.n && order == 0 && spare_reclaim(zones, order, a))
+        f = lists_alloc(zones, order, clear, KINDS);
+    return f.n ? f : search(a, zones, order, clear);
 }
 
 static void make_ready(struct found f, unsigned order, unsigned flags)
@@ -255,7 +264,7 @@ bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m)
 
     if (order > HEAP_MAX_ORDER || arch_fail_allocation() || !claim_reserve(a, count, &from_claim))
         return false;
-    f = take(order, flags);
+    f = take(a, order, flags);
     if (!f.n) {
         claim_unreserve(a, count, from_claim);
         return false;
@@ -345,6 +354,40 @@ void heap_take_back(uint32_t first)
     spin_unlock(&heap.lock);
 }
 
+bool heap_lend(bool clear, mfn_t *m)
+{
+    struct found f = cache_alloc(clear);
+
+    if (!f.n)
+        f = lists_alloc(ZONES_ALL, 0, clear, KINDS);
+    if (!f.n)
+        return false;
+    *m = mfn(f.n);
+    make_ready(f, 0, clear ? HEAP_CLEAR : HEAP_ANY);
+    return true;
+}
+
+/* A batch goes to the lists at once, where neighbours merge. */
+void heap_end_loan(const mfn_t *list, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct frame *f = frame_of(list[i]);
+
+        f->next = f->prev = 0;
+        if (count == 1) {
+            put(list[i], 0);
+            return;
+        }
+        forget(f);
+        arch_poison(arch_map_frame(list[i]), PAGE_SIZE);
+        set_use(f, FRAME_FREE, 0, 0, 0);
+    }
+    spin_lock(&heap.lock);
+    for (unsigned i = 0; i < count; i++)
+        block_free((uint32_t)list[i].n, 0, DIRTY);
+    spin_unlock(&heap.lock);
+}
+
 void heap_hand_over(uint64_t frames)
 {
     atomic_fetch_sub_explicit(&heap.used[HEAP_OTHER], frames, memory_order_relaxed);
@@ -386,6 +429,7 @@ void heap_init(void)
     }
     waiting_init();
     slab_init();
+    spare_reset();
 }
 
 void heap_add(mfn_t start, mfn_t end)
