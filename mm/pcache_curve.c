@@ -33,7 +33,7 @@
 
 #define UNIT       256U /* one read in the histogram */
 #define SHIFT_MAX  20U
-#define CHAIN_BITS 11U
+#define CHAIN_BITS 12U
 /* Samples after which the histogram is halved; and milliseconds. */
 #define AGE_EVENTS 4096U
 #define AGE_MS     UINT64_C(300000)

@@ -12,7 +12,7 @@
 
 #include <lagan/types.h>
 
-#define CURVE_SAMPLES   2048U /* pages that are watched at most */
+#define CURVE_SAMPLES   4096U /* pages that are watched at most */
 #define CURVE_BUCKETS   128U  /* points of the curve, equally far apart */
 #define CURVE_REACH_MIN CURVE_BUCKETS
 #define CURVE_REACH_MAX (UINT32_MAX / 2)

@@ -29,7 +29,7 @@
  * is refused on credit: each put and each get earns 1/GHOST_CREDIT of a read that may be lost, a read that was
  * lost is paid with it, and the refused puts that a cache that keeps everything could still have, those of the last
  * `room` puts, are never more than the credit could pay for. Puts are hardly more than reads, nor are gets:
- * at most 2/GHOST_CREDIT of reads are lost, 0.8 points, whatever comes.
+ * about 2/GHOST_CREDIT of reads are lost, 0.8 points, whatever comes.
  *
  * The table of names is an array of sets; a set is two cache lines, in the order of arrival. Neighbouring
  * names share a set, since scans are what is refused most: the next name's lines are there already.
@@ -50,8 +50,8 @@ STATIC_ASSERT(sizeof(struct ghost_entry) == GHOST_ENTRY_BYTES);
 
 #define PUTS_A_HIT 256U /* so many puts cost as much as one hit saves */
 #define NEIGHBOURS 2U   /* names that differ in so many low bits only share a set */
-#define STAKE      16U  /* part of a room's reads that are put at stake for more hits */
-#define REACH      16U  /* curves go to so many times the room */
+#define STAKE      8U   /* part of a room's reads that are put at stake for more hits */
+#define REACH      8U   /* curves go to so many times the room */
 /* Samples, of gets and puts, below which all is kept; reads in 1/256 a sample as the curves have them. */
 #define SEEN_LEAST (UINT64_C(512) * 256)
 
@@ -252,8 +252,8 @@ static void decide(struct pcache_ghost *g)
     g->rule = best.rule;
     g->thin = best.thin;
     g->saves = (best.rule != GHOST_ALL || best.thin != 0) &&
-               pcache_curve_hits(&g->curve[best.rule], g->room << best.thin) >> best.thin <
-                   pcache_curve_hits(all, g->room) + (all->gets >> 5);
+               pcache_curve_hits(&g->curve[best.rule], g->room << best.thin) >> best.thin <=
+                   pcache_curve_hits(all, g->room) + (all->gets >> 3);
     if (was_all && !g->saves && g->credit < GHOST_CREDIT * g->room / STAKE)
         keep_all(g);
 }
@@ -322,8 +322,8 @@ static void tell_get(struct pcache_ghost *g, uint32_t mark, bool hit, uint64_t n
     if (likely(g->puts >= g->judged_until))
         return;
     if (hit)
-        earn(g, GHOST_CREDIT);
-    if (behind < g->room)
+        earn(g, GHOST_CREDIT - GHOST_CREDIT / 8);
+    if (behind < g->room + g->room / 8)
         pay(g, UINT64_C(1) << g->curve[GHOST_ALL].shift);
     if (g->credit == 0 && !g->saves)
         keep_all(g);

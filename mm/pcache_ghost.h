@@ -25,7 +25,7 @@
 #define GHOST_ENTRIES_MIN GHOST_WAYS
 #define GHOST_ENTRIES_MAX (1U << 26)
 #define GHOST_DECIDE      512U /* puts after which the rule is thought over */
-#define GHOST_THIN_MAX    4U
+#define GHOST_THIN_MAX    3U
 #define GHOST_CREDIT      256U /* so many puts and gets allow for one read to be lost */
 
 struct ghost_entry {

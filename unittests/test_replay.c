@@ -87,7 +87,8 @@ static void scanner(void)
             }
         }
     }
-    CU_ASSERT(rig_beside_scanner(&made[MADE_ZIPF], RIG_GLOBAL, PAGES / 20, PAGES / 2, 100, NULL) * 2 >
+    CU_ASSERT(rig_beside_scanner(&made[MADE_ZIPF], RIG_GLOBAL, PAGES / 20, PAGES / 2, 100, NULL) *
+                  2 >
               rig_alone(&made[MADE_ZIPF], RIG_GLOBAL, PAGES / 20, PAGES / 2, NULL) * 3);
 }
 
@@ -110,8 +111,7 @@ static void lines(void)
     CU_ASSERT_FALSE(trace_line(&t, "12", TRACE_CSV));
     CU_ASSERT_TRUE(trace_line(&t, "12, 77,4096", TRACE_CSV));
     CU_ASSERT_TRUE(trace_line(&t, "12,78,4096,\"Write\"", TRACE_CSV));
-    CU_ASSERT_TRUE(
-        trace_line(&t, "128166372003061629,hm,1,Read,383496192,32768,413", TRACE_MSR));
+    CU_ASSERT_TRUE(trace_line(&t, "128166372003061629,hm,1,Read,383496192,32768,413", TRACE_MSR));
     CU_ASSERT_TRUE(trace_line(&t, "3,W,4095,2,1577808000000046", TRACE_ALIBABA));
     CU_ASSERT_TRUE(trace_line(&t, "1538323200,16,8,1,2", TRACE_TENCENT));
     CU_ASSERT_FALSE(trace_line(&t, "1538323200,x,8,1,2", TRACE_TENCENT));

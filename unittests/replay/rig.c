@@ -51,12 +51,15 @@ static struct rig_guest *guest_of(struct pcache_client *c)
     return container_of(c, struct rig_guest, c);
 }
 
+/* `cause` NULL: the host. */
 static void drop(struct rig *r, struct rig_guest *g, const struct rig_guest *cause)
 {
     struct lru_node *n = lru_oldest(&g->cache);
+    uint16_t id = cause ? cause->c.id : DOMID_XEN;
 
-    pcache_quota_dropped(&g->c, cause->c.id, false, pcache_quota_worth(&r->q, &g->c, r->now));
-    pcache_ghost_dropped(&g->g, n->page, n->mark, cause->c.id);
+    BUG_ON(r->manner != RIG_GLOBAL && !pcache_quota_may_give(&g->c, cause ? &cause->c : NULL));
+    pcache_quota_dropped(&g->c, id, !cause, pcache_quota_worth(&r->q, &g->c, r->now));
+    pcache_ghost_dropped(&g->g, n->page, n->mark, id);
     pcache_quota_remember(&g->c, g->g.gone);
     lru_remove(&g->cache, n);
     r->used--;
@@ -93,7 +96,6 @@ static bool make_room(struct rig *r, struct rig_guest *g)
     }
     if (!who)
         return false;
-    BUG_ON(!pcache_quota_may_give(&who->c, &g->c) && r->manner != RIG_GLOBAL);
     drop(r, who, g);
     return true;
 }
@@ -179,6 +181,25 @@ void rig_ref(struct rig *r, struct rig_guest *g, uint64_t page, bool write)
         put(r, g, n->page);
         lru_remove(&g->own, n);
     }
+}
+
+void rig_reclaim(struct rig *r, unsigned count)
+{
+    struct pcache_client *victim;
+    uint64_t worth;
+
+    while (count-- > 0 && (victim = pcache_quota_reclaim(&r->q, r->now, &worth)))
+        drop(r, guest_of(victim), NULL);
+}
+
+void rig_forget_all(struct rig *r, struct rig_guest *g)
+{
+    while (g->cache.count > 0) {
+        lru_remove(&g->cache, lru_oldest(&g->cache));
+        pcache_quota_out(&g->c);
+        r->used--;
+    }
+    pcache_ghost_forget_all(&g->g);
 }
 
 void rig_audit(struct rig *r)
