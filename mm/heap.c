@@ -33,7 +33,10 @@ static struct LAGAN_ALIGNED(64) cache {
     struct spinlock lock; /* LK_HEAP_CACHE */
     uint32_t head[KINDS]; /* linked through `next` */
     uint32_t count[KINDS];
-    _Atomic uint32_t all; /* both counts: read without the lock */
+    /* Frames of a block that are lent one after the other, so that what is lent lies together. */
+    uint32_t lend, lend_end;
+    enum heap_kind lend_kind;
+    _Atomic uint32_t all; /* of all these: read without the lock */
 } caches[MAX_CPUS];
 
 /* What came to hand. */
@@ -114,9 +117,24 @@ static void cache_spill(struct cache *c, unsigned count, enum heap_kind kind)
     spin_unlock(&heap.lock);
 }
 
+/* What is left of the block for lending goes back to the lists. */
+static void lend_drain(struct cache *c)
+{
+    uint32_t left = c->lend_end - c->lend;
+
+    if (!left)
+        return;
+    spin_lock(&heap.lock);
+    range_free(c->lend, c->lend_end, c->lend_kind);
+    spin_unlock(&heap.lock);
+    c->lend = c->lend_end = 0;
+    atomic_fetch_sub_explicit(&c->all, left, memory_order_relaxed);
+}
+
 static void cache_drain(struct cache *c)
 {
     spin_lock(&c->lock);
+    lend_drain(c);
     cache_spill(c, UINT_MAX, DIRTY);
     cache_spill(c, UINT_MAX, CLEAN);
     spin_unlock(&c->lock);
@@ -354,12 +372,41 @@ void heap_take_back(uint32_t first)
     spin_unlock(&heap.lock);
 }
 
+/* The largest block that is there, up to a run; the cache is locked. */
+static bool lend_fetch(struct cache *c)
+{
+    struct found f = {0, CLEAN};
+    unsigned order = SPARE_RUN_ORDER + 1;
+
+    while (!f.n && order-- > 0)
+        f = lists_alloc(ZONES_ALL, order, false, KINDS);
+    if (!f.n)
+        return false;
+    c->lend = f.n;
+    c->lend_end = f.n + (UINT32_C(1) << order);
+    c->lend_kind = f.kind;
+    atomic_fetch_add_explicit(&c->all, UINT32_C(1) << order, memory_order_relaxed);
+    return true;
+}
+
+bool heap_lends(void)
+{
+    return atomic_load_explicit(&caches[arch_cpu()].all, memory_order_relaxed) != 0;
+}
+
 bool heap_lend(bool clear, mfn_t *m)
 {
-    struct found f = cache_alloc(clear);
+    struct cache *c = &caches[arch_cpu()];
+    struct found f = {0, CLEAN};
 
+    spin_lock(&c->lock);
+    if (c->lend < c->lend_end || lend_fetch(c)) {
+        f = (struct found){c->lend++, c->lend_kind};
+        atomic_fetch_sub_explicit(&c->all, 1, memory_order_relaxed);
+    }
+    spin_unlock(&c->lock);
     if (!f.n)
-        f = lists_alloc(ZONES_ALL, 0, clear, KINDS);
+        f = cache_alloc(clear);
     if (!f.n)
         return false;
     *m = mfn(f.n);
@@ -491,7 +538,10 @@ uint64_t caches_audit(void)
         AUDIT(count == c->count[i % KINDS], "INV-HEAP-3: cache count", i);
         AUDIT(count < CACHE_MAX, "a cache holds too much", count);
         sum += count;
-        AUDIT(c->all == c->count[DIRTY] + c->count[CLEAN], "INV-HEAP-3: cache sum", i);
+        if (i % KINDS == 0)
+            sum += c->lend_end - c->lend;
+        AUDIT(c->all == c->count[DIRTY] + c->count[CLEAN] + c->lend_end - c->lend,
+              "INV-HEAP-3: cache sum", i);
     }
     return sum;
 }

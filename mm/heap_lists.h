@@ -82,6 +82,8 @@ uint64_t caches_audit(void);
 /* For spare.c, without the lock. A single free frame, of what is counted as available and stays so: from this
  * CPU's cache or the lists, or false. Its word is all zero. */
 bool heap_lend(bool clear, mfn_t *m);
+/* This CPU has some at hand. */
+bool heap_lends(void);
 /* The way back: the frames are free, and still counted as they were. */
 void heap_end_loan(const mfn_t *list, unsigned count);
 /* What waits or is cached on any CPU goes to the lists. */

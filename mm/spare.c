@@ -97,7 +97,7 @@ static bool lists_are_short(void)
 
     for (enum heap_kind kind = DIRTY; kind < KINDS; kind++)
         listed += atomic_load_explicit(&heap.count[kind], memory_order_relaxed);
-    return listed <= min_u64(MARGIN, heap.total / MARGIN);
+    return listed <= min_u64(MARGIN, heap.total / MARGIN) && !heap_lends();
 }
 
 bool spare_borrow(enum spare_user user, uint16_t tag, unsigned flags, mfn_t *m)

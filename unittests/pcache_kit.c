@@ -96,7 +96,8 @@ void pckit_fill(mfn_t m, unsigned d, uint64_t what, uint64_t generation)
 {
     uint64_t *p = arch_map_frame(m);
 
-    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*p); i++)
+    p[0] = (uint64_t)(d + 1) << 56 ^ what << 24 ^ generation;
+    for (unsigned i = 1; i < PAGE_SIZE / sizeof(*p); i++)
         p[i] = word_of(d, what, generation, i);
 }
 
@@ -104,8 +105,22 @@ bool pckit_holds(mfn_t m, unsigned d, uint64_t what, uint64_t generation)
 {
     const uint64_t *p = arch_map_frame(m);
 
-    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*p); i++)
+    if (p[0] != ((uint64_t)(d + 1) << 56 ^ what << 24 ^ generation))
+        return false;
+    for (unsigned i = 1; i < PAGE_SIZE / sizeof(*p); i++)
         if (p[i] != word_of(d, what, generation, i))
+            return false;
+    return true;
+}
+
+bool pckit_is_blank(mfn_t m, unsigned d)
+{
+    const uint64_t *p = arch_map_frame(m);
+
+    if (p[0])
+        return p[0] >> 56 == d + 1;
+    for (unsigned i = 1; i < PAGE_SIZE / sizeof(*p); i++)
+        if (p[i])
             return false;
     return true;
 }

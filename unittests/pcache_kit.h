@@ -42,6 +42,9 @@ void pckit_check(void);
 void pckit_fill(mfn_t m, unsigned d, uint64_t what, uint64_t generation);
 bool pckit_holds(mfn_t m, unsigned d, uint64_t what, uint64_t generation);
 
+/* It holds zeroes, or something of the domain's own. */
+bool pckit_is_blank(mfn_t m, unsigned d);
+
 /* A new frame of the domain's, named as guest frame `gfn`. */
 mfn_t pckit_frame(unsigned d, uint64_t gfn);
 

@@ -4,6 +4,6 @@
  */
 #include "suite.h"
 
-extern const struct suite suite_pcache;
+extern const struct suite suite_pcache, suite_pcache_swap, suite_pcache_model;
 
-const struct suite *const suites[] = {&suite_pcache, NULL};
+const struct suite *const suites[] = {&suite_pcache, &suite_pcache_swap, &suite_pcache_model, NULL};
