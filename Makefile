@@ -223,6 +223,26 @@ TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stre
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
 
+# What is timed on the host: optimized, without assertions, with the machine's own locks
+BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2
+
+$(B)/host-bench/%.o: %.c Makefile
+	mkdir -p $(@D)
+	$(HOSTCC) $(BENCH_CFLAGS) -MMD -MP -c $< -o $@
+
+PCACHEBENCH_OBJS := unittests/bench/pcache.o xen/lib/strlcpy.o $(HOST_MM)
+REPLAY_PROGRAM_OBJS := unittests/replay/main.o $(PCPOLICY_OBJS) $(REPLAY_OBJS) xen/lib/strlcpy.o $(HOST_ARCH)
+$(B)/host-bench/pcache: $(PCACHEBENCH_OBJS:%=$(B)/host-bench/%)
+	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
+$(B)/host-bench/replay: $(REPLAY_PROGRAM_OBJS:%=$(B)/host-bench/%)
+	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
+-include $(patsubst %.o,$(B)/host-bench/%.d,$(PCACHEBENCH_OBJS) $(REPLAY_PROGRAM_OBJS))
+
+.PHONY: bench-host
+bench-host: $(B)/host-bench/pcache $(B)/host-bench/replay ## what the page cache costs on this machine, and what it serves of traces
+	$(B)/host-bench/pcache
+	nice $(B)/host-bench/replay -n 200000 -p 10000 zipf loop scan vm
+
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
 VARIANT_tsan  := -fsanitize=thread
@@ -469,6 +489,7 @@ bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent s
 	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
 	tools/bench $(B)/release/lagan
 	tools/bench-linux $(B)/release/lagan
+	$(MAKE) --no-print-directory bench-host
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.

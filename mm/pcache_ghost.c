@@ -178,7 +178,7 @@ struct choice {
 
 static void earn(struct pcache_ghost *g, uint64_t amount)
 {
-    g->credit = min_u64(g->credit + amount, GHOST_CREDIT * (g->room + GHOST_DECIDE));
+    g->credit = min_u64(g->credit + amount, 2 * GHOST_CREDIT * (g->room + GHOST_DECIDE));
 }
 
 static void pay(struct pcache_ghost *g, uint64_t reads)
