@@ -151,14 +151,12 @@ static void set_cause(struct pcache_ghost *g, struct ghost_entry *e, uint16_t ca
     count(g, e, true);
 }
 
-static void remember(struct pcache_ghost *g, uint64_t name, uint32_t mark, uint16_t cause)
+/* As the newest of its set, in place of the entry `at`, or of the oldest. */
+static void place(struct pcache_ghost *g, struct ghost_entry *at, uint64_t name, uint32_t mark,
+                  uint16_t cause)
 {
-    struct ghost_entry *set, *at;
+    struct ghost_entry *set = set_of(g, name);
 
-    if (g->entries == 0)
-        return;
-    set = set_of(g, name);
-    at = find(g, name);
     if (at == NULL)
         at = &set[GHOST_WAYS - 1];
     count(g, at, false);
@@ -166,6 +164,12 @@ static void remember(struct pcache_ghost *g, uint64_t name, uint32_t mark, uint1
         at[0] = at[-1];
     *at = (struct ghost_entry){.name = stored(g, name), .mark = mark, .cause = cause};
     count(g, at, true);
+}
+
+static void remember(struct pcache_ghost *g, uint64_t name, uint32_t mark, uint16_t cause)
+{
+    if (g->entries != 0)
+        place(g, find(g, name), name, mark, cause);
 }
 
 /* ---- the rule ---- */
@@ -306,7 +310,11 @@ bool pcache_ghost_put(struct pcache_ghost *g, uint64_t name, uint64_t hint, uint
     if (!g->saves)
         g->judged_until = g->puts + g->room;
     g->refused++;
-    if (!is_out || g->saves)
+    if (is_out && !g->saves)
+        return false;
+    if (hint == name) /* it is known not to be there */
+        place(g, NULL, name, *mark, GHOST_REFUSED);
+    else
         remember(g, name, *mark, GHOST_REFUSED);
     return false;
 }

@@ -91,6 +91,11 @@ static void ties(void)
     }
     CU_ASSERT(c[0].pages >= 749 && c[0].pages <= 751);
     CU_ASSERT_EQUAL(c[0].pages + c[1].pages, 1000);
+    /* A page more is no reason to take it back and forth. */
+    world(2);
+    fill(&c[0], 500);
+    fill(&c[1], 501);
+    CU_ASSERT_PTR_EQUAL(pcache_quota_victim(&q, &c[0], 0), &c[0]);
 }
 
 static void floors(void)
