@@ -23,12 +23,15 @@ $(V).SILENT:
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
 MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o
+           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o \
+           mm/spare.o mm/pcache.o mm/pcache_slot.o mm/pcache_index.o mm/pcache_room.o mm/pcache_page.o mm/pcache_swap.o \
+           mm/pcache_persist.o mm/pcache_flush.o mm/pcache_admin.o mm/pcache_audit.o \
+           mm/pcache_quota.o mm/pcache_ghost.o mm/pcache_curve.o
 
 GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
               grant_map.o grant_copy.o grant_transfer.o grant_revoke.o grant_audit.o)
 
-BALLOON_OBJS := balloon/policy.o balloon/balloon.o balloon/balloon_audit.o
+BALLOON_OBJS := balloon/policy.o balloon/policy_cache.o balloon/balloon.o balloon/balloon_audit.o
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
@@ -57,7 +60,7 @@ MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_r
 PRESSURE_OBJS := xen/pressure.o xen/hcall_pressure.o $(BALLOON_OBJS)
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o hcall_version.o \
-             hcall_misc.o hcall_store.o) $(MEMORY_OBJS)
+             hcall_misc.o hcall_store.o hcall_pcache.o hcall_pcache_ctl.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
@@ -141,7 +144,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem balloon core store transport
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem balloon pcache pcpolicy core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -191,14 +194,22 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
             $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_revoke.o grant_model.o grant_threads.o)
 
+TEST_pcache := $(HOST_MM) unittests/pcache_kit.o $(addprefix unittests/test_,pcache.o pcache_swap.o pcache_model.o)
+
+# The page cache's policies by themselves, and traces over them
+PCPOLICY_OBJS := $(addprefix mm/pcache_,quota.o ghost.o curve.o)
+REPLAY_OBJS := $(addprefix unittests/replay/,lru.o trace.o made.o rig.o)
+TEST_pcpolicy := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) \
+            $(addprefix unittests/test_,pcache_curve.o pcache_ghost.o pcache_quota.o replay.o)
+
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
-            $(addprefix unittests/test_,policy.o balloon.o balloon_model.o)
+            $(HOST_ARCH) mm/pcache_curve.o $(addprefix unittests/test_,policy.o policy_cache.o balloon.o balloon_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
 CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
             $(addprefix xen/,books.o wallclock.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
-            hcall_version.o hcall_misc.o options.o modline.o) \
+            hcall_version.o hcall_misc.o hcall_pcache.o hcall_pcache_ctl.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
 LIBS_core := $(UNPACK_LIBS)
@@ -220,6 +231,26 @@ FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
 TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
+
+# What is timed on the host: optimized, without assertions, with the machine's own locks
+BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2
+
+$(B)/host-bench/%.o: %.c Makefile
+	mkdir -p $(@D)
+	$(HOSTCC) $(BENCH_CFLAGS) -MMD -MP -c $< -o $@
+
+PCACHEBENCH_OBJS := unittests/bench/pcache.o xen/lib/strlcpy.o $(HOST_MM)
+REPLAY_PROGRAM_OBJS := unittests/replay/main.o $(PCPOLICY_OBJS) $(REPLAY_OBJS) xen/lib/strlcpy.o $(HOST_ARCH)
+$(B)/host-bench/pcache: $(PCACHEBENCH_OBJS:%=$(B)/host-bench/%)
+	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
+$(B)/host-bench/replay: $(REPLAY_PROGRAM_OBJS:%=$(B)/host-bench/%)
+	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
+-include $(patsubst %.o,$(B)/host-bench/%.d,$(PCACHEBENCH_OBJS) $(REPLAY_PROGRAM_OBJS))
+
+.PHONY: bench-host
+bench-host: $(B)/host-bench/pcache $(B)/host-bench/replay ## what the page cache costs on this machine, and what it serves of traces
+	$(B)/host-bench/pcache
+	nice $(B)/host-bench/replay -n 200000 -p 10000 zipf loop scan vm
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -268,7 +299,7 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9
+FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9 pcpolicy
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
@@ -283,7 +314,8 @@ FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_pv_decode := xen/arch/x86/pv_decode.o
 FUZZ_ptwr_decode := $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
-FUZZ_pressure  := $(BALLOON_OBJS) unittests/sim_balloon.o
+FUZZ_pressure  := $(BALLOON_OBJS) $(HOST_ARCH) mm/pcache_curve.o unittests/sim_balloon.o
+FUZZ_pcpolicy  := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH)
 FUZZ_LIBS_pressure := cunit
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
 FUZZ_stream    := $(TRANSPORT_OBJS)
@@ -471,6 +503,7 @@ bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent s
 	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
 	tools/bench $(B)/release/lagan
 	tools/bench-linux $(B)/release/lagan
+	$(MAKE) --no-print-directory bench-host
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.

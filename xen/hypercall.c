@@ -15,6 +15,7 @@
 #include <xen/arch-x86/xen-mca.h>
 
 #include "include/public/lagan/host.h"
+#include "include/public/lagan/pcache.h"
 #include "include/public/lagan/pressure.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
@@ -55,6 +56,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
     [__HYPERVISOR_mca] = hcall_mca,
     [LAGAN_HYPERVISOR_host_op] = hcall_host_op,
+    [LAGAN_HYPERVISOR_pcache_op] = hcall_pcache_op,
     [LAGAN_HYPERVISOR_pressure_op] = hcall_pressure_op,
 };
 

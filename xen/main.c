@@ -7,6 +7,7 @@
 
 #include "arch_inline.h"
 #include "mm/heap.h"
+#include "mm/pcache.h"
 #include "mm/type.h"
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/ctx.h"
@@ -88,7 +89,7 @@ static unsigned audit_faults;
 /* Its messages go to the log. */
 static void run_audit(void)
 {
-    audit_faults = mm_audit();
+    audit_faults = mm_audit() + pcache_audit();
 }
 
 static void tell_audit(void)

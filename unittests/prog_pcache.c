@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of the page cache.
+ */
+#include "suite.h"
+
+extern const struct suite suite_pcache, suite_pcache_swap, suite_pcache_model;
+
+const struct suite *const suites[] = {&suite_pcache, &suite_pcache_swap, &suite_pcache_model, NULL};
