@@ -33,7 +33,7 @@
 
 #define UNIT       256U /* one read in the histogram */
 #define SHIFT_MAX  20U
-#define CHAIN_BITS 11U
+#define CHAIN_BITS 12U
 /* Samples after which the histogram is halved; and milliseconds. */
 #define AGE_EVENTS 4096U
 #define AGE_MS     UINT64_C(300000)
@@ -203,23 +203,24 @@ void pcache_curve_get_unknown(struct pcache_curve *c, uint64_t now)
     c->gets += UNIT;
 }
 
-void pcache_curve_get(struct pcache_curve *c, uint32_t tag, uint64_t now)
+uint64_t pcache_curve_get(struct pcache_curve *c, uint32_t tag, uint64_t now)
 {
     uint64_t pages;
     uint32_t place;
 
     pcache_curve_get_unknown(c, now);
     if (likely(!is_watched(c, tag)))
-        return;
+        return CURVE_UNKNOWN;
     c->events++;
     place = place_of(c, tag);
     if (place == CURVE_SAMPLES)
-        return;
+        return CURVE_UNKNOWN;
     /* Of the pages that stand between two samples, half. */
     pages = ((uint64_t)newer_than(c, place) << c->shift) + (UINT64_C(1) << c->shift) / 2;
     unlink_place(c, place);
     if (pages / c->bucket_pages < CURVE_BUCKETS)
         c->served[pages / c->bucket_pages] += (uint64_t)UNIT << c->shift;
+    return pages;
 }
 
 void pcache_curve_forget(struct pcache_curve *c, uint32_t tag)

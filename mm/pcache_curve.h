@@ -12,7 +12,7 @@
 
 #include <lagan/types.h>
 
-#define CURVE_SAMPLES   2048U /* pages that are watched at most */
+#define CURVE_SAMPLES   4096U /* pages that are watched at most */
 #define CURVE_BUCKETS   128U  /* points of the curve, equally far apart */
 #define CURVE_REACH_MIN CURVE_BUCKETS
 #define CURVE_REACH_MAX (UINT32_MAX / 2)
@@ -40,11 +40,13 @@ void pcache_curve_init(struct pcache_curve *c, uint64_t reach, uint64_t now);
 /* The same for another reach, from now on: what was learned is kept as far as it has a place. */
 void pcache_curve_set_reach(struct pcache_curve *c, uint64_t reach);
 
-/* The domain put the page, got it back (or would have, whether or not it was kept), or made it
- * worthless. At most a few hundred steps, but for one call in some hundred samples that moves all
- * samples together: CURVE_SAMPLES steps. */
+/* The domain put the page; got it, or wanted it, whether or not it was kept; made it worthless. At most a
+ * few hundred steps, but for one call in some hundred samples that moves all samples together:
+ * CURVE_SAMPLES steps. _get() returns how many other pages were put later and are still there, if it has watched
+ * the page, in which case it stands for 2^shift gets; otherwise CURVE_UNKNOWN. */
+#define CURVE_UNKNOWN UINT64_MAX
 void pcache_curve_put(struct pcache_curve *c, uint32_t tag, uint64_t now);
-void pcache_curve_get(struct pcache_curve *c, uint32_t tag, uint64_t now);
+uint64_t pcache_curve_get(struct pcache_curve *c, uint32_t tag, uint64_t now);
 /* A get of a page that was never put or is long forgotten: it counts, and nothing else. */
 void pcache_curve_get_unknown(struct pcache_curve *c, uint64_t now);
 void pcache_curve_forget(struct pcache_curve *c, uint32_t tag);

@@ -20,17 +20,25 @@
  *
  *     hits - kept puts / PUTS_A_HIT
  *
- * since a kept put costs a copy, and a hit saves a disk's time. That is also the bound on what a rule may
- * lose: puts are hardly more than gets, so less than half a point of reads. Estimates have errors, so
- * keeping everything is credited with the hits of a cache that is somewhat larger, any other rule has to win
- * by a margin, and as long as little is known everything is kept.
+ * since a kept put costs a copy, and a hit saves a disk's time. Estimates have errors, so keeping
+ * everything is credited with the hits of a cache that is somewhat larger, any other rule has to win by a
+ * margin, and as long as little is known everything is kept.
+ *
+ * No estimate knows the future: the first round of a loop looks like a scan. If all of it is refused, the
+ * second round is lost, which keeping everything would have served. So what is refused only to save copies
+ * is refused on credit: each put and each get earns 1/GHOST_CREDIT of a read that may be lost, a read that was
+ * lost is paid with it, and the refused puts that a cache that keeps everything could still have, those of the last
+ * `room` puts, are never more than the credit could pay for. Puts are hardly more than reads, nor are gets:
+ * about 2/GHOST_CREDIT of reads are lost, 0.8 points, whatever comes.
  *
  * The table of names is an array of sets; a set is two cache lines, in the order of arrival. Neighbouring
  * names share a set, since scans are what is refused most: the next name's lines are there already.
- * What thinning refuses would be refused again, so it is not remembered.
+ * What thinning refuses for more hits would be refused again, so it is not remembered.
  *
  * INV-GHOST-1: `used` and `gone` count the table's entries. No name is there twice.
  * INV-GHOST-2: a page that is kept has no entry (but one which its guest puts under a name in use).
+ * INV-GHOST-4: when a put is refused to save a copy, the sum of `exposed` times GHOST_CREDIT is at most the
+ * credit.
  * INV-GHOST-3: without a table, or with too little seen, every put is kept.
  */
 #include "mm/pcache_ghost.h"
@@ -42,7 +50,8 @@ STATIC_ASSERT(sizeof(struct ghost_entry) == GHOST_ENTRY_BYTES);
 
 #define PUTS_A_HIT 256U /* so many puts cost as much as one hit saves */
 #define NEIGHBOURS 2U   /* names that differ in so many low bits only share a set */
-#define REACH      16U  /* curves go to so many times the room */
+#define STAKE      8U   /* part of a room's reads that are put at stake for more hits */
+#define REACH      8U   /* curves go to so many times the room */
 /* Samples, of gets and puts, below which all is kept; reads in 1/256 a sample as the curves have them. */
 #define SEEN_LEAST (UINT64_C(512) * 256)
 
@@ -167,6 +176,36 @@ struct choice {
     uint64_t value;
 };
 
+static void earn(struct pcache_ghost *g, uint64_t amount)
+{
+    g->credit = min_u64(g->credit + amount, GHOST_CREDIT * (g->room + GHOST_DECIDE));
+}
+
+static void pay(struct pcache_ghost *g, uint64_t reads)
+{
+    g->credit -= min_u64(g->credit, GHOST_CREDIT * reads);
+}
+
+/* The last `room` puts are in the halves before the present one. */
+static void pass_put(struct pcache_ghost *g)
+{
+    if (likely(g->puts < g->exposed_until))
+        return;
+    g->exposed[2] = g->exposed[1];
+    g->exposed[1] = g->exposed[0];
+    g->exposed[0] = 0;
+    g->exposed_until = g->puts + g->room / 2 + 1;
+}
+
+/* May one more be refused? */
+static bool expose(struct pcache_ghost *g)
+{
+    if ((g->exposed[0] + g->exposed[1] + g->exposed[2] + 1) * GHOST_CREDIT > g->credit)
+        return false;
+    g->exposed[0]++;
+    return true;
+}
+
 /* In 1/256 hits. The puts of the window are in the same unit. */
 static uint64_t value_of(const struct pcache_ghost *g, enum ghost_rule rule, uint32_t thin,
                          uint64_t room)
@@ -178,16 +217,23 @@ static uint64_t value_of(const struct pcache_ghost *g, enum ghost_rule rule, uin
     return hits + (g->curve[GHOST_ALL].puts / PUTS_A_HIT) - cost;
 }
 
+static void keep_all(struct pcache_ghost *g)
+{
+    g->rule = GHOST_ALL;
+    g->thin = 0;
+    g->saves = false;
+}
+
 static void decide(struct pcache_ghost *g)
 {
     const struct pcache_curve *all = &g->curve[GHOST_ALL];
     struct choice best;
     uint64_t margin;
+    bool was_all;
 
     g->undecided = 0;
     if (g->entries == 0 || (all->gets + all->puts) >> all->shift < SEEN_LEAST) {
-        g->rule = GHOST_ALL;
-        g->thin = 0;
+        keep_all(g);
         return;
     }
     best = (struct choice){GHOST_ALL, 0, value_of(g, GHOST_ALL, 0, g->room + g->room / 8)};
@@ -202,8 +248,14 @@ static void decide(struct pcache_ghost *g)
                 best = (struct choice){(enum ghost_rule)r, thin, value};
         }
     }
+    was_all = g->rule == GHOST_ALL && g->thin == 0;
     g->rule = best.rule;
     g->thin = best.thin;
+    g->saves = (best.rule != GHOST_ALL || best.thin != 0) &&
+               pcache_curve_hits(&g->curve[best.rule], g->room << best.thin) >> best.thin <=
+                   pcache_curve_hits(all, g->room) + (all->gets >> 3);
+    if (was_all && !g->saves && g->credit < GHOST_CREDIT * g->room / STAKE)
+        keep_all(g);
 }
 
 static bool is_thinned_out(uint32_t mark, uint32_t thin)
@@ -229,6 +281,7 @@ bool pcache_ghost_put(struct pcache_ghost *g, uint64_t name, uint64_t hint, uint
                       uint32_t *mark)
 {
     struct ghost_entry *e = hint != 0 ? find(g, hint) : NULL;
+    bool known, is_out;
 
     if (e != NULL) {
         *mark = e->mark;
@@ -237,31 +290,48 @@ bool pcache_ghost_put(struct pcache_ghost *g, uint64_t name, uint64_t hint, uint
         *mark = (uint32_t)(mix(name ^ g->seed) >> 32) & ~MARK_KNOWN;
     }
     g->puts++;
+    earn(g, 1);
+    pass_put(g);
     pcache_curve_put(&g->curve[GHOST_ALL], tag_of(*mark), now);
     if (*mark & MARK_KNOWN)
         pcache_curve_put(&g->curve[GHOST_KNOWN], tag_of(*mark), now);
     if (unlikely(++g->undecided >= GHOST_DECIDE))
         decide(g);
-    if (is_thinned_out(*mark, g->thin)) {
-        g->refused++;
-        return false;
-    }
-    if (g->rule == GHOST_ALL || (*mark & MARK_KNOWN))
+    known = *mark & MARK_KNOWN;
+    is_out = is_thinned_out(*mark, g->thin);
+    if (!is_out && (g->rule == GHOST_ALL || known))
         return true;
+    if (g->saves && !expose(g))
+        return true;
+    if (!g->saves)
+        g->judged_until = g->puts + g->room;
     g->refused++;
-    remember(g, name, *mark, GHOST_REFUSED);
+    if (!is_out || g->saves)
+        remember(g, name, *mark, GHOST_REFUSED);
     return false;
 }
 
-static void tell_get(struct pcache_ghost *g, uint32_t mark, uint64_t now)
+/* While a rule that promised more hits is in force, and as long after as its refusals may be felt, its
+ * hits are earned, and those that keeping everything would have had are paid for. */
+static void tell_get(struct pcache_ghost *g, uint32_t mark, bool hit, uint64_t now)
 {
-    for (unsigned r = 0; r < GHOST_RULES; r++)
-        pcache_curve_get(&g->curve[r], tag_of(mark), now);
+    uint64_t behind = pcache_curve_get(&g->curve[GHOST_ALL], tag_of(mark), now);
+
+    (void)pcache_curve_get(&g->curve[GHOST_KNOWN], tag_of(mark), now);
+    earn(g, 1);
+    if (likely(g->puts >= g->judged_until))
+        return;
+    if (hit)
+        earn(g, GHOST_CREDIT - GHOST_CREDIT / 8);
+    if (behind < g->room + g->room / 8)
+        pay(g, UINT64_C(1) << g->curve[GHOST_ALL].shift);
+    if (g->credit == 0 && !g->saves)
+        keep_all(g);
 }
 
 void pcache_ghost_hit(struct pcache_ghost *g, uint64_t name, uint32_t mark, uint64_t now)
 {
-    tell_get(g, mark, now);
+    tell_get(g, mark, true, now);
     remember(g, name, mark | MARK_KNOWN, GHOST_BACK);
     g->back++;
 }
@@ -271,10 +341,12 @@ bool pcache_ghost_miss(struct pcache_ghost *g, uint64_t name, uint64_t now, uint
     struct ghost_entry *e = find(g, name);
 
     /* A page whose name is stable is told from others by it, remembered or not. */
-    tell_get(g, e ? e->mark : (uint32_t)(mix(name ^ g->seed) >> 32), now);
+    tell_get(g, e ? e->mark : (uint32_t)(mix(name ^ g->seed) >> 32), false, now);
     if (e == NULL || e->cause == GHOST_BACK)
         return false;
     *cause = e->cause;
+    if (e->cause == GHOST_REFUSED && g->puts >= g->judged_until)
+        pay(g, 1);
     e->mark |= MARK_KNOWN;
     set_cause(g, e, GHOST_BACK);
     g->would_hit++;

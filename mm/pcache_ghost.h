@@ -25,7 +25,8 @@
 #define GHOST_ENTRIES_MIN GHOST_WAYS
 #define GHOST_ENTRIES_MAX (1U << 26)
 #define GHOST_DECIDE      512U /* puts after which the rule is thought over */
-#define GHOST_THIN_MAX    5U
+#define GHOST_THIN_MAX    3U
+#define GHOST_CREDIT      256U /* so many puts and gets allow for one read to be lost */
 
 struct ghost_entry {
     uint64_t name; /* as stored; 0: empty */
@@ -51,8 +52,13 @@ struct pcache_ghost {
 
     enum ghost_rule rule; /* what is kept now, and of that one page in 2^thin */
     uint32_t thin;
+    bool saves;         /* it is in force to save copies, not as it would serve more */
     uint32_t undecided; /* puts since the rule was thought over */
     uint64_t room;
+    uint64_t credit;        /* of reads that may be lost, in 1/GHOST_CREDIT */
+    uint64_t judged_until;  /* `puts` until which the rule's hits are compared with those of all */
+    uint64_t exposed[3];    /* refused in the last halves of a room's puts, the present one first */
+    uint64_t exposed_until; /* `puts` at which the present half ends */
 
     uint64_t puts, refused, back, would_hit; /* ever: put; refused; hits; misses that a kept page
                                                 would have served */

@@ -41,6 +41,7 @@
 /* A client with fewer pages counts as if it had so many: one hit makes no fortune. */
 #define PAGES_LEAST UINT64_C(64)
 #define HITS_MOST   (UINT64_C(1) << 44)
+#define LITTLE      8U   /* one part in so many */
 #define FADED       128U /* windows after which nothing is left */
 
 static uint64_t get(const _Atomic uint64_t *v)
@@ -295,6 +296,21 @@ struct pcache_client *pcache_quota_victim(const struct pcache_quota *q, struct p
     /* With this page the asker has one more: so two who are worth the same do not rob each other. */
     own.pages++;
     return gives_before(&other, &own) ? other.c : self;
+}
+
+uint64_t pcache_quota_room(const struct pcache_quota *q, const struct pcache_client *c,
+                           uint64_t free, uint64_t now)
+{
+    uint64_t room = get(&c->pages) + free, worth = pcache_quota_worth(q, c, now);
+
+    for (unsigned i = 0; i < q->client_count; i++) {
+        const struct pcache_client *o = q->client[i];
+        uint64_t pages = get(&o->pages), floor = get(&o->floor);
+
+        if (o != c && pages > floor && pcache_quota_worth(q, o, now) <= worth / LITTLE)
+            room += pages - floor;
+    }
+    return max_u64(get(&c->floor), min_u64(room, get(&c->ceiling)));
 }
 
 struct pcache_client *pcache_quota_reclaim(const struct pcache_quota *q, uint64_t now,

@@ -88,6 +88,11 @@ bool pcache_quota_may_grow(const struct pcache_client *asker);
  * itself, whose oldest page makes way. NULL: nobody, the put is refused. O(clients). */
 struct pcache_client *pcache_quota_victim(const struct pcache_quota *q, struct pcache_client *asker,
                                           uint64_t now);
+/* So many pages the client could have without much harm to anybody: those it has, `free` ones, and those of
+ * others above their floors that are worth nothing, or little beside its own. For
+ * pcache_ghost_set_room(), each some dozen puts. O(clients). */
+uint64_t pcache_quota_room(const struct pcache_quota *q, const struct pcache_client *c,
+                           uint64_t free, uint64_t now);
 /* The allocator wants a page: who gives? NULL when nobody has more than its floor. O(clients). */
 struct pcache_client *pcache_quota_reclaim(const struct pcache_quota *q, uint64_t now,
                                            uint64_t *worth);

@@ -12,6 +12,7 @@
 /* References of the first guest in a second of the replay's time. */
 #define REFS_A_MS 4
 #define WINDOW_MS 4000
+#define ROOM_PUTS 32
 
 void rig_init(struct rig *r, enum rig_manner manner, uint32_t frames)
 {
@@ -50,12 +51,15 @@ static struct rig_guest *guest_of(struct pcache_client *c)
     return container_of(c, struct rig_guest, c);
 }
 
+/* `cause` NULL: the host. */
 static void drop(struct rig *r, struct rig_guest *g, const struct rig_guest *cause)
 {
     struct lru_node *n = lru_oldest(&g->cache);
+    uint16_t id = cause ? cause->c.id : DOMID_XEN;
 
-    pcache_quota_dropped(&g->c, cause->c.id, false, pcache_quota_worth(&r->q, &g->c, r->now));
-    pcache_ghost_dropped(&g->g, n->page, n->mark, cause->c.id);
+    BUG_ON(r->manner != RIG_GLOBAL && !pcache_quota_may_give(&g->c, cause ? &cause->c : NULL));
+    pcache_quota_dropped(&g->c, id, !cause, pcache_quota_worth(&r->q, &g->c, r->now));
+    pcache_ghost_dropped(&g->g, n->page, n->mark, id);
     pcache_quota_remember(&g->c, g->g.gone);
     lru_remove(&g->cache, n);
     r->used--;
@@ -92,7 +96,6 @@ static bool make_room(struct rig *r, struct rig_guest *g)
     }
     if (!who)
         return false;
-    BUG_ON(!pcache_quota_may_give(&who->c, &g->c) && r->manner != RIG_GLOBAL);
     drop(r, who, g);
     return true;
 }
@@ -104,7 +107,8 @@ static void put(struct rig *r, struct rig_guest *g, uint64_t page)
     bool keep;
 
     g->puts++;
-    pcache_ghost_set_room(&g->g, g->c.pages + (r->frames - r->used));
+    if (g->puts % ROOM_PUTS == 0)
+        pcache_ghost_set_room(&g->g, pcache_quota_room(&r->q, &g->c, r->frames - r->used, r->now));
     keep = pcache_ghost_put(&g->g, page, page, r->now, &mark);
     pcache_quota_remember(&g->c, g->g.gone);
     if (!keep && r->manner == RIG_OURS)
@@ -177,6 +181,25 @@ void rig_ref(struct rig *r, struct rig_guest *g, uint64_t page, bool write)
         put(r, g, n->page);
         lru_remove(&g->own, n);
     }
+}
+
+void rig_reclaim(struct rig *r, unsigned count)
+{
+    struct pcache_client *victim;
+    uint64_t worth;
+
+    while (count-- > 0 && (victim = pcache_quota_reclaim(&r->q, r->now, &worth)))
+        drop(r, guest_of(victim), NULL);
+}
+
+void rig_forget_all(struct rig *r, struct rig_guest *g)
+{
+    while (g->cache.count > 0) {
+        lru_remove(&g->cache, lru_oldest(&g->cache));
+        pcache_quota_out(&g->c);
+        r->used--;
+    }
+    pcache_ghost_forget_all(&g->g);
 }
 
 void rig_audit(struct rig *r)

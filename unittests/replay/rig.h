@@ -45,6 +45,9 @@ void rig_init(struct rig *r, enum rig_manner manner, uint32_t frames);
 struct rig_guest *rig_add(struct rig *r, uint32_t own_size, uint32_t ghosts);
 void rig_fini(struct rig *r);
 void rig_ref(struct rig *r, struct rig_guest *g, uint64_t page, bool write);
+/* Memory is wanted elsewhere: up to `count` pages go, none of a floor. */
+void rig_reclaim(struct rig *r, unsigned count);
+void rig_forget_all(struct rig *r, struct rig_guest *g);
 void rig_audit(struct rig *r);
 
 /* Read misses of one list of `size` pages. */
