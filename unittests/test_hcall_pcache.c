@@ -7,6 +7,7 @@
 
 #include <lagan/arch.h>
 #include "include/public/lagan/pcache.h"
+#include "mm/frame.h"
 #include "unittests/core_world.h"
 #include "xen/books.h"
 
