@@ -68,6 +68,19 @@ static void test_floor(void)
     pckit_end();
 }
 
+/* Pages above it go one batch after the other, the last of which is smaller. */
+static void test_floor_to_the_page(void)
+{
+    start();
+    CU_ASSERT_EQUAL(pcache_set_quota(kit_domain[0].pc, 0, UINT32_MAX, 65535), 0);
+    CU_ASSERT_EQUAL(pcache_set_quota(kit_domain[1].pc, 500, 505, 1), 0);
+    fill(1, 505);
+    fill(0, 3 * PAGES);
+    CU_ASSERT_EQUAL(pckit_stats(1).pages, 500);
+    CU_ASSERT_EQUAL(pckit_stats(1).dropped_cache, 5);
+    pckit_end();
+}
+
 static void test_ceiling(void)
 {
     start();
@@ -271,6 +284,7 @@ static void test_no_memory(void)
 }
 
 static const struct test_case cases[] = {{"floor", test_floor},
+                                         {"floor, to the page", test_floor_to_the_page},
                                          {"ceiling", test_ceiling},
                                          {"use decides", test_use},
                                          {"weights", test_weight},
