@@ -376,6 +376,7 @@ static bool give_frame(struct pcache *pc, mfn_t m, const struct account *a)
         return true;
     }
     s = slot_at(pc, f->prev);
+    ASSERT(s && s->frame == m.n);
     if (s->state != SLOT_KEPT || !pcache_quota_may_give(&pc->quota, NULL))
         return false;
     worth = pcache_quota_worth(&pcache.quota, &pc->quota, pcache_now_ms());

@@ -12,6 +12,12 @@
 #include "mm/pcache.h"
 #include "mm/pcache_ghost.h"
 #include "mm/pcache_quota.h"
+#include "mm/spare.h"
+
+/* The word of a frame that a call is about to give to the account: whoever comes from the frame table leaves it
+ * alone, as its links may be the account's already. */
+#define IN_HAND spare_word(SPARE_PCACHE, UINT16_MAX)
+STATIC_ASSERT(PCACHE_CLIENTS < UINT16_MAX);
 
 /* ---- slots: the records of pages ---- */
 

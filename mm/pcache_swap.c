@@ -112,12 +112,19 @@ static void copy_instead(struct swap *w)
         arch_copy_page(arch_map_frame(w->taken), arch_map_frame(w->given));
 }
 
+static uint64_t client_word(const struct pcache *pc)
+{
+    return spare_word(SPARE_PCACHE, (uint16_t)pc->index);
+}
+
 /* The frame in the cache's hands, `m`, becomes the page that was put, or an empty one. */
 static void settle(struct pcache *pc, struct swap *w, mfn_t m, struct pcache_answer *r)
 {
     bool done = m.n != MFN_INVALID.n;
 
     pcache_lock(pc);
+    if (!r->exchanged)
+        atomic_store(&frame_of(w->taken)->use, client_word(pc));
     if (done) {
         *(r->exchanged ? &pc->count.exchanged : &pc->count.copied) += 1;
         if (w->s && put_publish(pc, w->s, m)) {
@@ -140,8 +147,6 @@ static void settle(struct pcache *pc, struct swap *w, mfn_t m, struct pcache_ans
 
 static void commit(struct pcache *pc, struct swap *w, struct pcache_answer *r)
 {
-    uint64_t word = spare_word(SPARE_PCACHE, (uint16_t)pc->index);
-
     if (!spare_may_swap(w->taken)) {
         copy_instead(w);
         settle(pc, w, w->taken, r);
@@ -149,7 +154,7 @@ static void commit(struct pcache *pc, struct swap *w, struct pcache_answer *r)
         r->hit = w->hit;
         return;
     }
-    r->exchanged = account_swap(pc->account, w->given, w->taken, word);
+    r->exchanged = account_swap(pc->account, w->given, w->taken, client_word(pc));
     if (r->exchanged) {
         r->frame = w->taken;
         r->hit = w->hit;
@@ -182,6 +187,8 @@ int pcache_exchange(struct pcache *pc, mfn_t given, const struct pcache_query *q
         take_wanted(pc, &q->get_name, &w);
     if (q->put)
         make_room(pc, &q->put_name, &w);
+    if (w.taken.n != MFN_INVALID.n)
+        atomic_store(&frame_of(w.taken)->use, IN_HAND);
     pcache_unlock(pc);
     r->id = w.h.id;
     if (w.taken.n != MFN_INVALID.n)

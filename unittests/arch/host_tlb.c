@@ -296,7 +296,8 @@ static bool gone(const struct translation *t)
 
     /* What the page cache keeps in it is the content that the same guest gave. */
     if (frame_state(f) == FRAME_LENT && frame_order(f) == SPARE_PCACHE) {
-        const struct pcache *pc = pcache.seat[frame_owner(f)].pc;
+        unsigned seat = frame_owner(f);
+        const struct pcache *pc = seat < PCACHE_CLIENTS ? pcache.seat[seat].pc : NULL;
 
         return !pc || pc->account->id != t->owner;
     }
