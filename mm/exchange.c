@@ -15,6 +15,7 @@
 #include "mm/heap.h"
 #include "mm/spare.h"
 #include "mm/tlbclock.h"
+#include "mm/type.h"
 #include "mm/waiting.h"
 
 /* What the word keeps while the frame is withdrawn. */
@@ -99,6 +100,18 @@ static void end_strange_uses(mfn_t m, uint64_t use)
         tlb_flush_stale(TLB_FREE, 1, tlb_clock_now(), arch_online_cpus());
     if (use & FRAME_UNCACHED)
         arch_cache_flush_frame(m);
+}
+
+void account_make_plain(struct account *a, mfn_t m)
+{
+    struct frame *f = frame_of(m);
+    enum frame_type type = type_of(m);
+
+    if (likely(type == TYPE_NONE || type == TYPE_WRITABLE))
+        return;
+    tlb_flush_stale(TLB_TYPE_CHANGE, 1, f->stamp,
+                    cpumask_and((cpumask_t){atomic_load(&a->tlb_cpus)}, arch_online_cpus()));
+    atomic_store(&f->type, 0);
 }
 
 bool account_swap(struct account *a, mfn_t given, mfn_t taken, uint64_t word)

@@ -51,9 +51,9 @@ struct pcache_name {
  * gave it, soon, and holds no lock of LK_PCACHE or above meanwhile. */
 struct pcache_held {
     mfn_t frame;   /* its content may be read (get), must be written altogether (put) */
+    uint64_t id;   /* put by id: what is issued, also when it is refused */
     uint32_t slot; /* private, as all below */
-    uint8_t how;   /* enum pcache_how */
-    bool stays;
+    bool stays, persistent;
 };
 
 /* ---- the copying form; each function takes bounded time ---- */
@@ -92,8 +92,9 @@ int pcache_exchange(struct pcache *pc, mfn_t given, const struct pcache_query *q
 
 /* Returns the number, 1..15, or -XEN_ENOSPC, -XEN_ENOMEM. */
 int pcache_pool_new(struct pcache *pc, bool persistent) LAGAN_MUST_CHECK;
-/* -XEN_ENOENT; -XEN_ERESTART: preempted, call again. */
-int pcache_pool_destroy(struct pcache *pc, unsigned pool) LAGAN_MUST_CHECK;
+/* -XEN_ENOENT; -XEN_ERESTART: preempted, call again with the cursor as it is; 0 at first. No page can be put
+ * there meanwhile. */
+int pcache_pool_destroy(struct pcache *pc, unsigned pool, uint32_t *cursor) LAGAN_MUST_CHECK;
 /* True if there was such a page. */
 bool pcache_flush(struct pcache *pc, const struct pcache_name *n);
 /* Of one pool (0: put by id), or, PCACHE_POOLS, of all, from slot *cursor on; the pages are added to *flushed.
@@ -120,5 +121,6 @@ void pcache_get_host(struct lagan_pcache_host *h);
 unsigned pcache_get_ledger(struct pcache *pc, struct lagan_pcache_ledger *l, unsigned max);
 void pcache_get_curve(struct pcache *pc, struct lagan_pcache_curve *c);
 
-/* Recounts a machine on which nothing else is at work; panics at a broken invariant. */
-void pcache_audit(void);
+/* Recounts everything, while nothing else is at work; names the first broken invariants in the log and returns
+ * how many there are. */
+unsigned pcache_audit(void);

@@ -97,13 +97,13 @@ static bool lists_are_short(void)
 
     for (enum heap_kind kind = DIRTY; kind < KINDS; kind++)
         listed += atomic_load_explicit(&heap.count[kind], memory_order_relaxed);
-    return listed <= MARGIN;
+    return listed <= min_u64(MARGIN, heap.total / MARGIN);
 }
 
-bool spare_borrow(enum spare_user user, uint16_t tag, bool clear, mfn_t *m)
+bool spare_borrow(enum spare_user user, uint16_t tag, unsigned flags, mfn_t *m)
 {
-    if (!spare.run || lists_are_short() || atomic_load(&heap.wanted) || arch_fail_allocation() ||
-        !heap_lend(clear, m))
+    if (!spare.run || (!(flags & SPARE_LAST) && lists_are_short()) || atomic_load(&heap.wanted) ||
+        arch_fail_allocation() || !heap_lend(flags & SPARE_CLEAR, m))
         return false;
     atomic_store_explicit(&frame_of(*m)->use, spare_word(user, tag), memory_order_release);
     run_add(*m);
@@ -142,14 +142,14 @@ bool spare_may_swap(mfn_t taken)
 /* ---- asking back single frames ---- */
 
 /* The lender whose worst page is worth least; `not`: one that had none to give. */
-static const struct spare_lender *cheapest(const struct spare_lender *not)
+static const struct spare_lender *cheapest(const struct spare_lender * not )
 {
     const struct spare_lender *best = NULL;
     uint64_t least = UINT64_MAX;
 
     for (unsigned i = 0; i < SPARE_USERS; i++) {
         const struct spare_lender *l = spare.lender[i];
-        uint64_t worth = l && l != not? l->worst() : UINT64_MAX;
+        uint64_t worth = l && l != not ? l->worst() : UINT64_MAX;
 
         if (worth < least) {
             least = worth;
@@ -341,6 +341,16 @@ uint64_t spare_whole_runs(void)
 struct spare_counts spare_counts(void)
 {
     return (struct spare_counts){spare.recalled, spare.calls, spare.looks};
+}
+
+uint64_t spare_held(enum spare_user user)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t n = 0; spare.run && n < spare.run_count << SPARE_RUN_ORDER; n++)
+        sum += arch_mfn_valid(mfn(n)) && frame_state(frame_of(mfn(n))) == FRAME_LENT &&
+               frame_order(frame_of(mfn(n))) == (unsigned)user;
+    return sum;
 }
 
 uint64_t spare_audit(void)

@@ -48,9 +48,11 @@ bool spare_init(void);
 void spare_register(enum spare_user user, const struct spare_lender *lender);
 
 /* Lends one free frame to `user`: its word is spare_word(user, tag); of the frame table's entry, `next` and
- * `prev` are the user's, 0 at first; type and stamp are 0. Its content is anybody's unless `clear`.
- * False: the lists have hardly any, or somebody is waiting for memory. Nothing is taken from anybody. */
-bool spare_borrow(enum spare_user user, uint16_t tag, bool clear, mfn_t *m) LAGAN_MUST_CHECK;
+ * `prev` are the user's, 0 at first; type and stamp are 0. Its content is anybody's unless SPARE_CLEAR.
+ * False: the lists have hardly any (SPARE_LAST: none, for frames that were just asked back from another), or
+ * somebody is waiting for memory. Nothing is taken from anybody. */
+enum spare_flags { SPARE_ANY = 0, SPARE_CLEAR = 1, SPARE_LAST = 2 };
+bool spare_borrow(enum spare_user user, uint16_t tag, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
 /* Gives lent frames to the heap, which nobody has in a TLB; the content needs not be cleared. */
 void spare_return(const mfn_t *list, unsigned count);
 
@@ -88,5 +90,7 @@ struct spare_counts {
 };
 struct spare_counts spare_counts(void);
 
+/* For auditors, who have the host to themselves: frames that a user has. */
+uint64_t spare_held(enum spare_user user);
 /* For heap_audit(): recounts; returns the lent frames. Panics at a broken invariant. */
 uint64_t spare_audit(void);

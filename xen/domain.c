@@ -22,6 +22,7 @@
 #include <lagan/vsnprintf.h>
 
 #include "mm/heap.h"
+#include "mm/pcache.h"
 #include "xen/bootdomains.h"
 #include "xen/memory_map.h"
 #include "xen/vcpu_timer.h"
@@ -437,6 +438,32 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     finish_shutdown(d);
 }
 
+int domain_pcache(struct domain *d, struct pcache **pc)
+{
+    struct pcache *fresh;
+    int rc;
+
+    *pc = atomic_load_explicit(&d->pcache, memory_order_acquire);
+    if (likely(*pc))
+        return 0;
+    rc = pcache_create(&d->account, &fresh);
+    if (rc)
+        return rc;
+    spin_lock(&d->lock);
+    if (!d->pcache && d->state == DOMAIN_ALIVE) {
+        atomic_store(&d->pcache, fresh);
+        fresh = NULL;
+    }
+    *pc = d->pcache;
+    spin_unlock(&d->lock);
+    if (fresh) { /* somebody was quicker */
+        while (pcache_relinquish(fresh) == -XEN_ERESTART)
+            ;
+        pcache_destroy(fresh);
+    }
+    return *pc ? 0 : -XEN_EINVAL;
+}
+
 /* ---- the last reference ---- */
 
 void domain_put(struct domain *d)
@@ -453,6 +480,7 @@ void domain_put(struct domain *d)
     free_vcpus(d);
     remove_shared_info(d);
     grant_table_destroy(d->grants);
+    pcache_destroy(d->pcache);
     pressure_remove(d);
     account_destroy(&d->account);
     release_id(d);

@@ -73,6 +73,7 @@ struct domain {
     struct account account; /* its memory */
     struct pressure_domain pressure;
     struct grant_table *grants;    /* [c] */
+    struct pcache *_Atomic pcache; /* NULL until it is first wanted: domain_pcache() */
     struct memory_map *memory_map; /* [d] as the control domain set it, or NULL */
     shared_info_t *shared_info;    /* [c] */
     unsigned vcpu_count;           /* [c] */
@@ -137,6 +138,8 @@ void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
  * caller at a time, who has a reference; afterwards it is 0 again and does nothing. The struct
  * lives on until the last reference and the last frame are gone. */
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
+/* The domain's page cache, which is made when it is first wanted. -XEN_EINVAL: the domain dies; -XEN_ENOMEM. */
+int domain_pcache(struct domain *d, struct pcache **pc) LAGAN_MUST_CHECK;
 /* Number of domains in the list. */
 unsigned domain_count(void);
 /* Debug key: one line a domain, and what a dying one waits for. */

@@ -7,6 +7,8 @@
 #include "include/public/lagan/host.h"
 #include "include/public/lagan/store.h"
 #include "mm/account.h"
+#include "mm/pcache.h"
+#include "mm/spare.h"
 #include "mm/heap.h"
 #include "mm/tlbclock.h"
 #include "mm/type.h"
@@ -34,7 +36,7 @@ static int64_t audit(const struct hypercall_args *args)
 
     if (!stop_begin())
         return hypercall_continue(args);
-    result.faults = mm_audit();
+    result.faults = mm_audit() + pcache_audit();
     result.held = mm_audit_held();
     result.free_pages = heap_free_pages();
     result.domain_count = count_accounts();

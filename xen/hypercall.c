@@ -13,6 +13,7 @@
 #include <lagan/arch.h>
 
 #include "include/public/lagan/host.h"
+#include "include/public/lagan/pcache.h"
 #include "include/public/lagan/pressure.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
@@ -51,6 +52,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
     [LAGAN_HYPERVISOR_host_op] = hcall_host_op,
+    [LAGAN_HYPERVISOR_pcache_op] = hcall_pcache_op,
     [LAGAN_HYPERVISOR_pressure_op] = hcall_pressure_op,
 };
 

@@ -125,9 +125,9 @@ struct lagan_pcache_query {
     uint16_t pool;  /* IN: 1..15 with KEYED; otherwise 0 */
     int32_t status; /* OUT */
     uint64_t old;   /* IN with GET: an id, or a key */
-    uint64_t new;   /* IN with PUT and KEYED: a key. OUT with PUT, not KEYED: the id, also of what was
+    uint64_t new; /* IN with PUT and KEYED: a key. OUT with PUT, not KEYED: the id, also of what was
                            * refused (getting that is a miss from which the cache learns); 0: none */
-    uint64_t page;  /* IN; OUT with EXCHANGE: the frame that is the domain's now */
+    uint64_t page; /* IN; OUT with EXCHANGE: the frame that is the domain's now */
     /* IN, not KEYED: what names the content of `new` and `old` each time that it is put and wanted (such as
      * its block's number), so that the cache learns what comes back; 0: nothing. */
     uint64_t name, old_name;
@@ -137,15 +137,16 @@ struct lagan_pcache_flush {
     uint16_t what;     /* IN: LAGAN_PCACHE_FLUSH_* */
     uint16_t pool;     /* IN */
     uint32_t reserved; /* IN: 0 */
-    uint64_t first;    /* IN; changes while the call is under way */
-    uint64_t keys;     /* IN: at least 1 with FLUSH_KEYS; changes likewise */
-    uint64_t flushed;  /* IN: 0; OUT: so many pages */
+    uint64_t first;   /* IN: 0 with FLUSH_ALL and FLUSH_POOL; changes while the call is under way */
+    uint64_t keys;    /* IN: at least 1 with FLUSH_KEYS; changes likewise */
+    uint64_t flushed; /* IN: 0; OUT: so many pages */
 };
 
 struct lagan_pcache_pool {
-    uint16_t kind;        /* IN of pool_new */
-    uint16_t pool;        /* IN of pool_destroy */
-    uint32_t reserved[3]; /* IN: 0 */
+    uint16_t kind;        /* IN of pool_new; of pool_destroy: 0 */
+    uint16_t pool;        /* IN of pool_destroy; of pool_new: 0 */
+    uint32_t cursor;      /* IN: 0; changes while pool_destroy is under way */
+    uint32_t reserved[2]; /* IN: 0 */
 };
 
 /* Counters start when the domain does. */
@@ -193,8 +194,8 @@ struct lagan_pcache_ledger {
     uint32_t reserved;  /* OUT: 0 */
     uint64_t for_cache; /* OUT: pages dropped for the other's pages in the cache */
     uint64_t for_host;  /* OUT: pages dropped for the other's memory */
-    uint64_t
-        worth; /* OUT: the sum of the worths of the pages dropped when they were (as in stats) */
+    uint64_t missed;    /* OUT: of them those that the domain then asked for */
+    uint64_t worth;     /* OUT: of the pages dropped, as in stats, when they were: the sum */
 };
 
 struct lagan_pcache_freeze {

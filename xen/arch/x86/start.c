@@ -15,6 +15,8 @@
 #include <lagan/string.h>
 
 #include "mm/account.h"
+#include "mm/pcache.h"
+#include "mm/spare.h"
 #include "mm/heap.h"
 #include "shmem/grant.h"
 #include "xen/arch/x86/acpi.h"
@@ -152,6 +154,9 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     apic_init();
     accounts_init();
     grants_init();
+    if (!spare_init())
+        log_warn("no memory to lend memory: the page cache is off\n");
+    pcache_init();
     ioapic_init();
     machine_map_init();
     set_interrupt_handlers();
