@@ -200,20 +200,28 @@ static void replay_once(void)
     run.ticks += read_tsc() - start;
 }
 
-static void report(uint64_t before)
+static void print_result(void)
 {
-    uint64_t misses = run.requests - run.own_hits;
-
     kit_printf("replay %s: %lu requests, %lu served by its own %lu pages, %lu by the host's cache, "
                "%lu reads of the disk; %lu thousand ticks\n",
                form_name[run.form], run.requests, run.own_hits, args_number("pages", 1024),
                run.hits, run.reads, run.ticks / 1000);
-    check_part(run.wrong == 0, "%lu pages wrong", run.wrong);
-    if (run.form == OFF) {
-        return;
-    }
-    check_part(pcache_info().hits - before == run.hits, "%lu hits by the host's count, %lu by ours",
-               pcache_info().hits - before, run.hits);
+}
+
+/* Its own count and the host's, of what it asked for and what came. */
+static void check_counts(const struct lagan_pcache_stats *before)
+{
+    struct lagan_pcache_stats now = pcache_info();
+    uint64_t misses = run.requests - run.own_hits;
+
+    kit_printf(
+        "cache: %lu pages there; %lu put, %lu kept, %lu refused, no room for %lu; dropped: %lu "
+        "for its own, %lu for other caches, %lu for the host\n",
+        now.pages, now.puts - before->puts, now.kept - before->kept, now.refused - before->refused,
+        now.no_room - before->no_room, now.dropped_self - before->dropped_self,
+        now.dropped_cache - before->dropped_cache, now.dropped_host - before->dropped_host);
+    check_part(now.hits - before->hits == run.hits, "%lu hits by the host's count, %lu by ours",
+               now.hits - before->hits, run.hits);
     check_part(run.hits * 100 >= misses * args_number("need", 0), "%lu of %lu misses served",
                run.hits, misses);
 }
@@ -239,15 +247,22 @@ static void start_form(enum form form)
 
 static void replay_form(enum form form)
 {
-    uint64_t end = args_number("until", 0) * MS, before;
+    uint64_t end = args_number("until", 0) * MS;
+    struct lagan_pcache_stats before;
 
     check_begin(form_name[form]);
     start_form(form);
-    before = form == OFF ? 0 : pcache_info().hits;
+    if (form != OFF) {
+        before = pcache_info();
+    }
     do {
         replay_once();
     } while (time_now() < end);
-    report(before);
+    print_result();
+    check_part(run.wrong == 0, "%lu pages wrong", run.wrong);
+    if (form != OFF) {
+        check_counts(&before);
+    }
     if (form == KEYED) {
         check_part(pcache_pool_destroy(run.pool) == 0, "pool_destroy");
     }
