@@ -155,7 +155,7 @@ int pcache_relinquish(struct pcache *pc)
         pcache_lock(pc);
         given = pages_give(pc, UINT32_MAX, 0, pc->account->id, false);
         pcache_unlock(pc);
-        if (arch_preempt_pending())
+        if (given && arch_preempt_pending())
             return -XEN_ERESTART;
     } while (given);
     rc = pcache_flush_pool(pc, PCACHE_POOLS, &pc->end_cursor, &count); /* what is persistent */
