@@ -14,6 +14,7 @@
  *   pages=N        of its own cache (1024)
  *   until=MS       it goes round and round until then (since the host's start), for others to be beside it
  *   need=PERCENT   so many of the misses of its own cache the other must serve, or it fails (0)
+ *   full=MIB       as the control domain: so much of the host's memory must be lent to the cache at the end
  *   rest=MS        it sits there with what it has so long, at the end
  */
 #include "kit/kit.h"
@@ -269,6 +270,20 @@ static void replay_form(enum form form)
     check_end();
 }
 
+static void check_host(void)
+{
+    struct lagan_pcache_host h;
+    long rc = hv_pcache(LAGAN_PCACHE_host, &h, 1);
+
+    if (rc != 0) {
+        check_fail("host", "%ld", rc);
+        return;
+    }
+    kit_printf("host: %lu pages lent, %lu kept for floors, %lu of records, %u domains\n", h.lent,
+               h.floors, h.books, h.clients);
+    check_true("host-full", h.lent >= args_number("full", 0) * 256, "%lu pages lent", h.lent);
+}
+
 void guest_main(void)
 {
     bool any = false;
@@ -287,6 +302,9 @@ void guest_main(void)
     }
     if (!any) {
         check_fail("forms", "none is named: off copy swap exchange keyed");
+    }
+    if (args_has("full")) {
+        check_host();
     }
     if (args_number("rest", 0) != 0) {
         time_sleep(args_number("rest", 0) * MS);
