@@ -66,6 +66,14 @@ int32_t query_one(struct lagan_pcache_query *q)
     return rc != 0 ? (int32_t)rc : q->status;
 }
 
+void query_gives(struct lagan_pcache_query *q, int32_t want, const char *what)
+{
+    uint64_t page = q->page;
+    int32_t status = query_one(q);
+
+    check_part(status == want, "%s, page %lx: status %d, not %d", what, page, status, want);
+}
+
 /* Where we are the control domain, all memory is counted again. */
 static void audit_host(void)
 {
@@ -87,9 +95,17 @@ static void check_counts(void)
                s.hits, s.gets, s.pages, s.ceiling);
 }
 
+static uint64_t pages_now(void)
+{
+    domid_t self = DOMID_SELF;
+
+    return (uint64_t)hv_memory(XENMEM_current_reservation, &self);
+}
+
 static void run_attack(const struct attack *a)
 {
     struct lagan_pcache_flush all = {.what = LAGAN_PCACHE_FLUSH_ALL};
+    uint64_t before = pages_now();
 
     kit_printf("attack: %s\n", a->name);
     check_begin(a->name);
@@ -97,6 +113,7 @@ static void run_attack(const struct attack *a)
     check_part(!a->crashes, "survived");
     check_part(hv_pcache(LAGAN_PCACHE_flush, &all, 1) == 0, "flush");
     check_part(pcache_info().pages == 0, "%lu pages are left", pcache_info().pages);
+    check_part(pages_now() == before, "the domain has %lu pages, not %lu", pages_now(), before);
     check_counts();
     audit_host();
     check_end();

@@ -30,7 +30,9 @@ static void flags_and_fields(void)
     for (unsigned flags = 0; flags < 0x10000; flags = flags < 64 ? flags + 1 : flags * 2 + 1) {
         struct lagan_pcache_query q = {.flags = (uint16_t)flags, .page = 3, .old = draw()};
 
-        check_part(query_one(&q) < 0 || flags < 64, "flags %x: status %d", flags, q.status);
+        int32_t status = query_one(&q);
+
+        check_part(status < 0 || flags < 64, "flags %x: status %d", flags, status);
     }
     for (unsigned command = 0; command < 100; command++) {
         long rc = hv_pcache(command, (void *)8, 1);
@@ -67,12 +69,12 @@ static void pointers(void)
                    bad[i]);
         q = (struct lagan_pcache_query){
             .flags = LAGAN_PCACHE_GET | LAGAN_PCACHE_VIRTUAL, .old = id, .page = bad[i]};
-        check_part(query_one(&q) == -XEN_EFAULT, "get into %lx: %d", bad[i], q.status);
+        query_gives(&q, -XEN_EFAULT, "get into it");
         check_part(pcache_get(evil_page, id, 0) && holds(evil_page, i), "lost by a bad pointer");
         q.flags = LAGAN_PCACHE_PUT | LAGAN_PCACHE_VIRTUAL;
-        check_part(query_one(&q) <= 0, "put of %lx: %d", bad[i], q.status);
+        check_part(query_one(&q) <= 0, "put of %lx", bad[i]);
         q.page = ptr_arg(evil_page) + 8;
-        check_part(query_one(&q) == -XEN_EINVAL, "a page that is none: %d", q.status);
+        query_gives(&q, -XEN_EINVAL, "a page that is none");
     }
 }
 
@@ -89,7 +91,7 @@ static void pages_not_writable(void)
     check_part(page_make_writable(evil_page) == 0 && holds(evil_page, 2), "changed");
     check_part(page_make_readonly(table) == 0 && table_pin(table, 1) == 0, "pin");
     q.page = va_to_mfn(table);
-    check_part(query_one(&q) == -XEN_EBUSY, "into a page table: %d", q.status);
+    query_gives(&q, -XEN_EBUSY, "get into a page table");
     for (unsigned i = 0; i < TABLE_SLOTS; i++) {
         check_part(table[i] == 0, "entry %u of the table is %lx", i, table[i]);
     }

@@ -27,5 +27,7 @@ uint64_t put_for_sure(uint64_t seed);
 
 /* One query as it stands. Its status, or the call's error. */
 int32_t query_one(struct lagan_pcache_query *q);
+/* The same, as a part of the check: it must have this status. */
+void query_gives(struct lagan_pcache_query *q, int32_t want, const char *what);
 
 uint64_t draw(void);

@@ -112,14 +112,14 @@ static void no_such_pool(void)
     q.page = ptr_arg(evil_page);
     for (unsigned pool = 0; pool < 0x10000; pool = pool < 40 ? pool + 1 : pool * 2 + 1) {
         q.pool = (uint16_t)pool;
-        check_part(query_one(&q) == -XEN_ENOENT, "get of pool %u: %d", pool, q.status);
+        query_gives(&q, -XEN_ENOENT, "get");
         check_part(pcache_put_key(pool, 1, evil_page) == -XEN_ENOENT, "put in pool %u", pool);
         check_part(pcache_pool_destroy(pool) < 0, "pool %u destroyed", pool);
         check_part(pcache_flush_keys(pool, 0, ~0UL) == 0, "pool %u flushed", pool);
     }
     q.flags = LAGAN_PCACHE_GET | LAGAN_PCACHE_VIRTUAL;
     q.pool = 1;
-    check_part(query_one(&q) == -XEN_EINVAL, "a pool for an id: %d", q.status);
+    query_gives(&q, -XEN_EINVAL, "a pool for an id");
     check_part(pcache_pool_new(2) == -XEN_EINVAL, "a pool of kind 2");
 }
 
