@@ -101,9 +101,11 @@ bool pcache_flush(struct pcache *pc, const struct pcache_name *n);
  * -XEN_ERESTART: preempted, call again with the cursor as it is; 0 in the end; -XEN_ENOENT. */
 int pcache_flush_pool(struct pcache *pc, unsigned pool, uint32_t *cursor,
                       uint64_t *flushed) LAGAN_MUST_CHECK;
-/* The same for `keys` keys from `first` on, which move on. */
-int pcache_flush_keys(struct pcache *pc, unsigned pool, uint64_t *first, uint64_t *keys,
-                      uint64_t *flushed) LAGAN_MUST_CHECK;
+/* The same for `keys` keys from `first` on: O(keys), or where these are many, O(pages of the client). */
+int pcache_flush_keys(struct pcache *pc, unsigned pool, uint64_t first, uint64_t keys,
+                      uint32_t *cursor, uint64_t *flushed) LAGAN_MUST_CHECK;
+/* Can be put into and got from. For the moment: another vCPU may close it. */
+bool pcache_pool_there(const struct pcache *pc, unsigned pool);
 
 /* ---- quota and figures ---- */
 

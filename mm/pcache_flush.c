@@ -6,7 +6,14 @@
 #include <lagan/arch.h>
 #include "mm/pcache_state.h"
 
-#define KEYS_STEP 64U /* keys that are looked up under one lock */
+#define KEYS_STEP 64U   /* keys that are looked up between two looks at what else there is to do */
+#define KEYS_WIDE 4096U /* for more, all pages are looked at instead of all keys */
+
+/* What a walk takes: of one pool, the keys of a range; or of any, PCACHE_POOLS. */
+struct choice {
+    unsigned pool;
+    uint64_t first, last;
+};
 
 int pcache_pool_new(struct pcache *pc, bool persistent)
 {
@@ -42,8 +49,16 @@ bool pcache_flush(struct pcache *pc, const struct pcache_name *n)
     return s != NULL;
 }
 
-/* The pages of a pool (PCACHE_POOLS: of all) in one leaf; how many. */
-static unsigned flush_leaf(struct pcache *pc, unsigned pool, uint32_t first)
+static bool chosen(const struct choice *c, const struct slot *s)
+{
+    if ((s->state != SLOT_KEPT && s->state != SLOT_READ) || s->doomed)
+        return false;
+    return c->pool == PCACHE_POOLS ||
+           (s->pool == c->pool && (c->pool == 0 || (s->key >= c->first && s->key <= c->last)));
+}
+
+/* What is chosen in one leaf; how many. */
+static unsigned flush_leaf(struct pcache *pc, const struct choice *c, uint32_t first)
 {
     mfn_t list[LEAF_SLOTS];
     unsigned count = 0, flushed = 0;
@@ -54,8 +69,7 @@ static unsigned flush_leaf(struct pcache *pc, unsigned pool, uint32_t first)
 
         if (!s)
             break;
-        if ((s->state != SLOT_KEPT && s->state != SLOT_READ) || s->doomed ||
-            (s->pool != pool && pool != PCACHE_POOLS))
+        if (!chosen(c, s))
             continue;
         list[count] = page_flush(pc, s);
         count += list[count].n != MFN_INVALID.n;
@@ -77,24 +91,30 @@ static bool more_leaves(struct pcache *pc, uint32_t leaf)
     return more;
 }
 
+static int walk(struct pcache *pc, const struct choice *c, uint32_t *cursor, uint64_t *flushed)
+{
+    for (bool begun = false; more_leaves(pc, *cursor); ++*cursor, begun = true) {
+        if (begun && arch_preempt_pending())
+            return -XEN_ERESTART;
+        *flushed += flush_leaf(pc, c, *cursor << LEAF_SHIFT);
+    }
+    return 0;
+}
+
 int pcache_flush_pool(struct pcache *pc, unsigned pool, uint32_t *cursor, uint64_t *flushed)
 {
-    bool begun = false;
+    struct choice c = {.pool = pool, .last = UINT64_MAX};
+    int rc;
 
     if (pool > PCACHE_POOLS || (pool < PCACHE_POOLS && pc->pool[pool] == POOL_NONE))
         return -XEN_ENOENT;
-    for (; more_leaves(pc, *cursor); ++*cursor) {
-        if (begun && arch_preempt_pending())
-            return -XEN_ERESTART;
-        *flushed += flush_leaf(pc, pool, *cursor << LEAF_SHIFT);
-        begun = true;
-    }
-    if (pool == PCACHE_POOLS) {
+    rc = walk(pc, &c, cursor, flushed);
+    if (!rc && pool == PCACHE_POOLS) {
         pcache_lock(pc);
         pcache_ghost_forget_all(pc->ghost);
         pcache_unlock(pc);
     }
-    return 0;
+    return rc;
 }
 
 /* A guest that gives a cursor of its own, or puts meanwhile, only has to call again. */
@@ -122,16 +142,30 @@ int pcache_pool_destroy(struct pcache *pc, unsigned pool, uint32_t *cursor)
     return left ? -XEN_ERESTART : 0;
 }
 
-int pcache_flush_keys(struct pcache *pc, unsigned pool, uint64_t *first, uint64_t *keys,
-                      uint64_t *flushed)
+/* The cursor counts keys, or leaves. */
+int pcache_flush_keys(struct pcache *pc, unsigned pool, uint64_t first, uint64_t keys,
+                      uint32_t *cursor, uint64_t *flushed)
 {
+    struct choice c = {.pool = pool, .first = first};
+    bool begun = false;
+
     if (pool == 0 || pool >= PCACHE_POOLS || pc->pool[pool] == POOL_NONE)
         return -XEN_ENOENT;
-    for (bool begun = false; *keys > 0; begun = true) {
-        if (begun && arch_preempt_pending())
+    c.last = keys - 1 > UINT64_MAX - first ? UINT64_MAX : first + (keys - 1);
+    if (c.last - first >= KEYS_WIDE)
+        return walk(pc, &c, cursor, flushed);
+    while (*cursor <= c.last - first) {
+        if (begun && *cursor % KEYS_STEP == 0 && arch_preempt_pending())
             return -XEN_ERESTART;
-        for (unsigned i = 0; i<KEYS_STEP && * keys> 0; i++, ++*first, --*keys)
-            *flushed += pcache_flush(pc, &(struct pcache_name){.pool = pool, .key = *first});
+        *flushed += pcache_flush(pc, &(struct pcache_name){.pool = pool, .key = first + *cursor});
+        ++*cursor;
+        begun = true;
     }
     return 0;
+}
+
+bool pcache_pool_there(const struct pcache *pc, unsigned pool)
+{
+    return pool > 0 && pool < PCACHE_POOLS &&
+           (pc->pool[pool] == POOL_EPHEMERAL || pc->pool[pool] == POOL_PERSISTENT);
 }

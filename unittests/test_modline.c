@@ -48,6 +48,14 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL(m.delay_ms, 0);
     CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M minmem=3M delay=250", &m, why), 0);
     CU_ASSERT(m.minmem_bytes == 3 << 20 && m.delay_ms == 250);
+    CU_ASSERT(m.cache_floor_bytes == 0 && m.cache_max_bytes == MODLINE_CACHE_ALL);
+    CU_ASSERT_EQUAL(m.cache_weight, MODLINE_CACHE_WEIGHT);
+    CU_ASSERT_EQUAL(
+        modline_parse("domain name=a mem=8M cache-floor=1 cache-max=2M cache-weight=9", &m, why),
+        0);
+    CU_ASSERT(m.cache_floor_bytes == 4096 && m.cache_max_bytes == 2 << 20 && m.cache_weight == 9);
+    CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M cache-max=0", &m, why), 0);
+    CU_ASSERT_EQUAL(m.cache_max_bytes, 0);
     CU_ASSERT_STRING_EQUAL(m.ramdisk, "");
     CU_ASSERT_STRING_EQUAL(m.guest_line, "");
     CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M maxmem=8M vcpus=2 cap=200", &m, why), 0);
@@ -90,6 +98,10 @@ static void test_faults(void)
         {"domain name=a mem=8M maxmem=4M", "maxmem is less than mem"},
         {"domain name=a mem=8M minmem=9M", "minmem is more than mem"},
         {"domain name=a mem=8M minmem=4K", "minmem=4K: must be a size of 1M..16T"},
+        {"domain name=a mem=8M cache-floor=8M cache-max=4M", "cache-floor is more than cache-max"},
+        {"domain name=a mem=8M cache-floor=x", "cache-floor=x: must be a size of 0..16T"},
+        {"domain name=a mem=8M cache-max=17T", "cache-max=17T: must be a size of 0..16T"},
+        {"domain name=a mem=8M cache-weight=0", "cache-weight=0: must be 1..65535"},
         {"domain name=a mem=8M delay=0", "delay=0: must be 1..86400000 ms"},
         {"domain name=a mem=8M delay=86400001", "delay=86400001: must be 1..86400000 ms"},
         {"domain name=a mem=8M delay=5 serves=store", "who serves the store comes first"},

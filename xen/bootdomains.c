@@ -76,6 +76,17 @@ static LAGAN_INIT const char *line_fault(const struct boot_info *info, unsigned 
     return NULL;
 }
 
+/* Records for the page cache are made when the guest first asks for it, or when its line does. */
+static LAGAN_INIT struct boot_cache cache_of(const struct modline *line)
+{
+    bool usual = line->cache_floor_bytes == 0 && line->cache_max_bytes == MODLINE_CACHE_ALL &&
+                 line->cache_weight == MODLINE_CACHE_WEIGHT;
+
+    return (struct boot_cache){.floor = line->cache_floor_bytes >> PAGE_SHIFT,
+                               .ceiling = line->cache_max_bytes >> PAGE_SHIFT,
+                               .weight = usual ? 0 : line->cache_weight};
+}
+
 static LAGAN_INIT void build_from_line(const struct boot_info *info, unsigned index)
 {
     const struct modline *line = &boot.line[index];
@@ -109,6 +120,7 @@ static LAGAN_INIT void build_from_line(const struct boot_info *info, unsigned in
                               .command_line = line->guest_line,
                               .on_reboot = line->on_reboot,
                               .on_crash = line->on_crash,
+                              .cache = cache_of(line),
                               .delay_ns = line->delay_ms * UINT64_C(1000000)};
     /* Built anew it would have another number than the one that the others' ports are for. */
     if (line->serves_store) {

@@ -129,7 +129,7 @@ static int query_copy(const struct domain *d, struct pcache *pc, struct lagan_pc
     return rc ? rc : status | LAGAN_PCACHE_HIT;
 }
 
-static int check_query(const struct lagan_pcache_query *q)
+static int check_query(const struct pcache *pc, const struct lagan_pcache_query *q)
 {
     bool keyed = q->flags & LAGAN_PCACHE_KEYED;
 
@@ -140,7 +140,9 @@ static int check_query(const struct lagan_pcache_query *q)
         return -XEN_EINVAL;
     if ((q->flags & LAGAN_PCACHE_VIRTUAL) && q->page % PAGE_SIZE)
         return -XEN_EINVAL;
-    return keyed ? (q->pool ? 0 : -XEN_ENOENT) : (q->pool ? -XEN_EINVAL : 0);
+    if (!keyed)
+        return q->pool ? -XEN_EINVAL : 0;
+    return pcache_pool_there(pc, q->pool) ? 0 : -XEN_ENOENT;
 }
 
 static int query_one(struct domain *d, struct pcache *pc, guest_ptr_t where)
@@ -149,7 +151,7 @@ static int query_one(struct domain *d, struct pcache *pc, guest_ptr_t where)
 
     if (copy_from_guest(&q, where, sizeof(q)))
         return -XEN_EFAULT;
-    q.status = check_query(&q);
+    q.status = check_query(pc, &q);
     if (!q.status)
         q.status = q.flags & LAGAN_PCACHE_EXCHANGE ? query_exchange(pc, &q) : query_copy(d, pc, &q);
     return copy_to_guest(where, &q, sizeof(q));
@@ -160,24 +162,20 @@ static int query_one(struct domain *d, struct pcache *pc, guest_ptr_t where)
 static int do_flush(struct pcache *pc, struct lagan_pcache_flush *f)
 {
     struct pcache_name id = {.key = f->first};
-    uint32_t cursor = (uint32_t)min_u64(f->first, UINT32_MAX);
-    int rc;
 
-    if (f->reserved || f->pool >= PCACHE_POOLS)
+    if (f->pool >= PCACHE_POOLS)
         return -XEN_EINVAL;
     switch (f->what) {
     case LAGAN_PCACHE_FLUSH_ID:
         f->flushed += pcache_flush(pc, &id);
         return 0;
     case LAGAN_PCACHE_FLUSH_KEYS:
-        return f->keys ? pcache_flush_keys(pc, f->pool, &f->first, &f->keys, &f->flushed)
+        return f->keys ? pcache_flush_keys(pc, f->pool, f->first, f->keys, &f->cursor, &f->flushed)
                        : -XEN_EINVAL;
     case LAGAN_PCACHE_FLUSH_ALL:
     case LAGAN_PCACHE_FLUSH_POOL:
-        rc = pcache_flush_pool(pc, f->what == LAGAN_PCACHE_FLUSH_ALL ? PCACHE_POOLS : f->pool,
-                               &cursor, &f->flushed);
-        f->first = cursor;
-        return rc;
+        return pcache_flush_pool(pc, f->what == LAGAN_PCACHE_FLUSH_ALL ? PCACHE_POOLS : f->pool,
+                                 &f->cursor, &f->flushed);
     default:
         return -XEN_EINVAL;
     }
@@ -191,6 +189,8 @@ static int flush_one(struct pcache *pc, guest_ptr_t where)
     if (copy_from_guest(&f, where, sizeof(f)))
         return -XEN_EFAULT;
     rc = do_flush(pc, &f);
+    if (rc != -XEN_ERESTART)
+        f.cursor = 0;
     if (copy_to_guest(where, &f, sizeof(f)))
         return -XEN_EFAULT;
     return rc;

@@ -4,7 +4,8 @@
  *
  *   domain name=NAME mem=SIZE [vcpus=N] [weight=W] [cap=PERCENT] [ramdisk=NAME] [maxmem=SIZE]
  *          [cpus=LIST] [on_reboot=ACTION] [on_crash=ACTION] [serves=store]
- *          [minmem=SIZE] [delay=MS] [-- guest command line]
+ *          [minmem=SIZE] [delay=MS] [cache-floor=SIZE] [cache-max=SIZE] [cache-weight=W]
+ *          [-- guest command line]
  *   ACTION: restart or destroy
  *   ramdisk name=NAME
  *   anything else: plain, dom0's kernel (the first such module) or its initrd (the next one)
@@ -17,11 +18,13 @@
 #include <lagan/cpumask.h>
 #include <lagan/types.h>
 
-#define MODLINE_NAME_MAX  32 /* with the terminator */
-#define MODLINE_WHY_MAX   96
-#define MODLINE_VCPUS_MAX XEN_LEGACY_MAX_VCPUS
-#define MODLINE_MEM_MIN   (UINT64_C(1) << 20)
-#define MODLINE_MEM_MAX   (UINT64_C(1) << 44)
+#define MODLINE_NAME_MAX     32 /* with the terminator */
+#define MODLINE_WHY_MAX      96
+#define MODLINE_VCPUS_MAX    XEN_LEGACY_MAX_VCPUS
+#define MODLINE_CACHE_WEIGHT 256 /* unless the line says otherwise; as without a limit: */
+#define MODLINE_CACHE_ALL    MODLINE_MEM_MAX
+#define MODLINE_MEM_MIN      (UINT64_C(1) << 20)
+#define MODLINE_MEM_MAX      (UINT64_C(1) << 44)
 
 enum modline_kind { MODLINE_PLAIN, MODLINE_DOMAIN, MODLINE_RAMDISK };
 
@@ -35,6 +38,9 @@ struct modline {
     uint64_t mem_bytes;             /* whole pages */
     uint64_t maxmem_bytes;          /* >= mem_bytes */
     uint64_t minmem_bytes;          /* 1 page .. mem_bytes */
+    uint64_t cache_floor_bytes;     /* of the page cache, kept for it */
+    uint64_t cache_max_bytes;       /* it never has more there; 0: none at all */
+    unsigned cache_weight;          /* 1 .. 65535 */
     unsigned delay_ms;              /* built so long after the others have started */
     unsigned vcpus;                 /* 1 .. MODLINE_VCPUS_MAX */
     unsigned weight;                /* 0: the scheduler's usual one */

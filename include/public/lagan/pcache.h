@@ -134,11 +134,11 @@ struct lagan_pcache_query {
 };
 
 struct lagan_pcache_flush {
-    uint16_t what;     /* IN: LAGAN_PCACHE_FLUSH_* */
-    uint16_t pool;     /* IN */
-    uint32_t reserved; /* IN: 0 */
-    uint64_t first;   /* IN: 0 with FLUSH_ALL and FLUSH_POOL; changes while the call is under way */
-    uint64_t keys;    /* IN: at least 1 with FLUSH_KEYS; changes likewise */
+    uint16_t what;    /* IN: LAGAN_PCACHE_FLUSH_* */
+    uint16_t pool;    /* IN */
+    uint32_t cursor;  /* IN: 0; changes while the call is under way */
+    uint64_t first;   /* IN with FLUSH_ID and FLUSH_KEYS */
+    uint64_t keys;    /* IN with FLUSH_KEYS: at least 1; past the last key there is nothing */
     uint64_t flushed; /* IN: 0; OUT: so many pages */
 };
 
