@@ -61,7 +61,7 @@ HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
-             hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
+             hvmap_frames.o hvmap_audit.o initmem.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
              feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o pti.o pti_audit.o pti_policy.o pti_entry.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
@@ -124,7 +124,7 @@ $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
 	mkdir -p $(@D)
 	$(CC) -E -P -D__ASSEMBLY__ $(INC) -x assembler-with-cpp $< -o $@
 
-$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
+$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/check-init
 	echo | tools/make-symbols >$(B)/hv/symbols0.S
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols0.S -o $(B)/hv/symbols0.o
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols0.o $(HV_A) -o $(B)/hv/pass1
@@ -133,6 +133,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols1.o $(HV_A) -o $(B)/hv/lagan-syms
 	objcopy --strip-debug $(B)/hv/lagan-syms $@
 	tools/check-image $@
+	tools/check-init $(HV_O)
 
 -include $(HV_O:.o=.d)
 
@@ -201,8 +202,8 @@ CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/arch/host_pirq.o unittests/core
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
 LIBS_core := $(UNPACK_LIBS)
-TEST_core := $(CORE_WORLD) unittests/elf_kit.o unittests/boot_world.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o)
+TEST_core := $(CORE_WORLD) unittests/mm_kit.o unittests/elf_kit.o unittests/boot_world.o \
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
@@ -318,7 +319,7 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # The long forms of the tests that have one. SOAK_MINUTES are divided among them.
 SOAK_MINUTES ?= 60
 .PHONY: soak
-soak: $(B)/host-plain/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
+soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
       $(B)/host-tsan/test_sched $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) $(B)/lagan guests linux-guests ## random tests, fuzzers, threads and guests, over and over for SOAK_MINUTES (60)
 	tools/install-packages test qemu linux
 	nice tools/soak $(SOAK_MINUTES) $(FUZZERS)
@@ -327,7 +328,7 @@ soak: $(B)/host-plain/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient transport streambench
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -341,6 +342,7 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
             evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
 
 GUEST_balloon := kit/balloon.o
+GUEST_pressure := kit/balloon.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
 GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
@@ -391,7 +393,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
 # Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
-LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads
 LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
 
 $(B)/linux/obj/%.o: guests/linux/%.c Makefile
@@ -399,7 +401,11 @@ $(B)/linux/obj/%.o: guests/linux/%.c Makefile
 	$(CC) $(LINUX_CFLAGS) -fno-pie -MMD -MP -c $< -o $@
 -include $(LINUX_PROBES:%=$(B)/linux/obj/%.d)
 
-$(B)/linux/bin/probe: $(LINUX_PROBES:%=$(B)/linux/obj/%.o)
+$(B)/linux/obj/%.o: guests/linux/%.S Makefile
+	mkdir -p $(@D)
+	$(CC) -fno-pie -MMD -MP -c $< -o $@
+
+$(B)/linux/bin/probe: $(addprefix $(B)/linux/obj/,$(LINUX_PROBES:%=%.o) hold.o)
 	mkdir -p $(@D)
 	$(CC) -static -no-pie -pthread -s $^ -o $@
 
@@ -478,7 +484,7 @@ ifdef THREAD_SAFETY
 HV_CFLAGS += -Wthread-safety
 endif
 
-LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined \
+LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined lint-init \
          lint-shell lint-docs
 
 .PHONY: lint $(LINTS) objects format
@@ -512,6 +518,10 @@ lint-clang:
 # mm/ and the services need nothing but the contract with the machine.
 lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS) $(BALLOON_OBJS))
 	$(if $^,tools/check-undefined $^)
+
+# What stays refers to nothing that goes after the boot, whichever compiler decides what is inlined.
+lint-init: lint-gcc lint-release lint-clang
+	for b in gcc release clang; do tools/check-init $(HV_OBJS:%=$(B)/lint-$$b/hv/%); done
 
 lint-shell:
 	shellcheck --severity=warning --exclude=SC1007 $$($(SCRIPTS))

@@ -142,7 +142,7 @@ void machine_qemu_exit(uint32_t value)
 uint64_t core_released;
 void (*core_during_release)(void);
 
-void hvmap_release(uint64_t start, uint64_t end)
+uint64_t hvmap_release(uint64_t start, uint64_t end)
 {
     void (*other)(void) = core_during_release;
 
@@ -150,6 +150,7 @@ void hvmap_release(uint64_t start, uint64_t end)
     core_during_release = NULL;
     if (other)
         other();
+    return (end - start) >> PAGE_SHIFT;
 }
 
 void watchdog_touch(void)

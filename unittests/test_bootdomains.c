@@ -302,6 +302,31 @@ static void lost_memory(void)
     CU_ASSERT(said(host_log(), "memory was lost"));
 }
 
+/* A dying domain that waits for others is looked at rarely, and at once when they have let go. */
+static void held_by_others(void)
+{
+    struct domain *d;
+    mfn_t m;
+
+    start(6000);
+    module("domain name=a mem=5M");
+    module("domain name=b mem=5M");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    d = domain_find(1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    m = mfn(d->account.first);
+    CU_ASSERT(frame_get(m, 1));
+    domain_put(d);
+    end_domain(1, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(30000000), CORE_RUNNING);
+    CU_ASSERT(domain_count() == 2 && !said(host_log(), "domain a is gone"));
+    frame_put(m);
+    CU_ASSERT_EQUAL(host_runs(1000000), CORE_RUNNING); /* far less than a turn of the patient */
+    CU_ASSERT(domain_count() == 1 && said(host_log(), "domain a is gone"));
+    end_domain(2, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(1000000), 0x10);
+}
+
 static void faults_are_named(void)
 {
     static const struct {
@@ -364,6 +389,7 @@ static void control_domain(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(d);
     CU_ASSERT(d->privileged && strcmp(d->name, "dom0") == 0 && d->vcpu_count == HOST_CPUS);
     CU_ASSERT(said(host_log(), "its name is taken") && domain_count() == 1);
+    CU_ASSERT_EQUAL(d->pressure.member.floor, d->account.pages);
     domain_put(d);
     end_domain(0, SHUTDOWN_poweroff);
     CU_ASSERT_EQUAL(host_runs(1000000), 0x11);
@@ -514,6 +540,7 @@ static const struct test_case cases[] = {
     {"two domains", two_domains},
     {"verdicts", verdicts},
     {"lost memory", lost_memory},
+    {"held by others", held_by_others},
     {"faults are named", faults_are_named},
     {"nothing to run", nothing_to_run},
     {"the control domain", control_domain},

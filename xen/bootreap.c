@@ -7,8 +7,8 @@
  *      ^                                                      | a restart is wanted
  *      +---------(bootbuild_step says 0)---- in building <----+
  *
- * A step takes a few milliseconds at most; between two, as much time is left to the guests of CPU 0
- * as the last took.
+ * A step takes STEP_NS, or, while a kernel is unpacked, a millisecond; between two, as much time is left
+ * to the guests of CPU 0 as the last took.
  *
  * A domain that comes to grief at each start would otherwise do nothing but start: after
  * QUICK_ENDS_MAX ends in a row, each within QUICK_NS of the start, it is not built any more, and
@@ -42,10 +42,12 @@
 #include "xen/timer.h"
 
 #define REAP_INTERVAL_NS UINT64_C(50000)
-#define ROOM_INTERVAL_NS UINT64_C(20000000) /* while a domain waits for others to make room */
-#define QUICK_NS         UINT64_C(10000000000)
-#define QUICK_ENDS_MAX   5
-#define DOWN_NS          UINT64_C(10000000000) /* as long the host's end may last */
+#define STEP_NS          UINT64_C(50000) /* then a domain's end makes way for guests, as for events */
+/* While a domain waits for others: to make room, or to let go of its frames (which is told as well). */
+#define PATIENT_INTERVAL_NS UINT64_C(20000000)
+#define QUICK_NS            UINT64_C(10000000000)
+#define QUICK_ENDS_MAX      5
+#define DOWN_NS             UINT64_C(10000000000) /* as long the host's end may last */
 
 /* How the machine's power-off tells a test runner what happened (through QEMU's exit port). */
 enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_LOST = 0x13 };
@@ -56,6 +58,7 @@ enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_
 struct boot_domain {
     struct domain *_Atomic d; /* with a reference; NULL while there is none */
     _Atomic bool dying;       /* it has ended: the reaper takes it apart */
+    bool held;                /* ... which waits for others to let go of its frames */
     /* The reaper's, and before the first domain runs the boot's. */
     const struct boot_recipe *recipe;
     bool waiting;             /* to be built: one at a time is */
@@ -77,8 +80,10 @@ static struct {
     _Atomic bool off_wanted;                  /* the control domain's next end is the host's */
     _Atomic bool going_down;                  /* the control domain has ended so */
     _Atomic int down_reason;
-    uint64_t down_by; /* 0: the reaper does not know of it yet */
+    uint64_t down_by;    /* 0: the reaper does not know of it yet */
+    _Atomic bool let_go; /* somebody has let go of a dying domain's last frame */
     struct timer reaper;
+    struct timer limit; /* goes off when a step has lasted long enough */
 } boot;
 
 static bool may_restart(const struct boot_recipe *r)
@@ -197,6 +202,7 @@ static int take_apart(struct boot_domain *b)
 
     b->end_pages = max_u64(b->end_pages, d->account.pages);
     rc = domain_kill(d);
+    b->held = rc == -XEN_EAGAIN;
     b->end_ns += arch_time_ns() - began;
     if (rc)
         return rc;
@@ -333,14 +339,14 @@ static uint64_t reap_one(struct boot_domain *b, uint64_t soon)
     if (rc == -XEN_ERESTART)
         return soon;
     if (rc == -XEN_EAGAIN)
-        return soon + ROOM_INTERVAL_NS;
+        return soon + PATIENT_INTERVAL_NS;
     return b->waiting ? max_u64(soon, b->not_before) : UINT64_MAX;
 }
 
 static bool anyone_dying(void)
 {
     for (unsigned i = 0; i < boot.count; i++)
-        if (boot.domain[i].d && boot.domain[i].dying)
+        if (boot.domain[i].d && boot.domain[i].dying && !boot.domain[i].held)
             return true;
     return false;
 }
@@ -349,8 +355,21 @@ static bool anyone_dying(void)
 static void come_again(struct timer *t, uint64_t next, uint64_t soon, uint64_t not_before)
 {
     timer_set(t, max_u64(next, not_before));
-    if (next > soon && anyone_dying())
+    if (next > soon && (anyone_dying() || boot.let_go))
         timer_set(t, max_u64(soon, not_before));
+}
+
+/* As bootdomains_ended(): the reaper may be about to set its timer, and sees the flag then. */
+static void somebody_let_go(void)
+{
+    boot.let_go = true;
+    timer_set(&boot.reaper, 0);
+}
+
+/* That it has interrupted the step is all there is to do (arch_preempt_pending()). */
+static void enough(struct timer *t)
+{
+    (void)t;
 }
 
 /* One step for each that has ended or is to begin. */
@@ -361,11 +380,17 @@ static void reap(struct timer *t)
 
     if (left)
         next = soon;
+    timer_set(&boot.limit, began + STEP_NS);
+    timer_let_interrupt();
+    boot.let_go = false;
     begin_next();
     for (unsigned i = 0; i < boot.count; i++) {
         struct boot_domain *b = &boot.domain[i];
 
-        next = min_u64(next, reap_one(b, soon));
+        if (next != UINT64_MAX && b->d && b->dying && arch_preempt_pending())
+            next = min_u64(next, soon); /* somebody has had a step */
+        else
+            next = min_u64(next, reap_one(b, soon));
         left += b->d || b->build || b->waiting;
         services += b->d && b->recipe->service;
     }
@@ -424,7 +449,7 @@ void bootdomains_ended(struct domain *d)
         }
 }
 
-void bootreap_start(void)
+LAGAN_INIT void bootreap_start(void)
 {
     boot.count = boot.failed = 0;
     boot.off_wanted = boot.going_down = false;
@@ -434,6 +459,9 @@ void bootreap_start(void)
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
         boot.domain[i] = (struct boot_domain){.d = NULL};
     timer_init(&boot.reaper, reap, 0);
+    timer_init(&boot.limit, enough, 0);
+    boot.let_go = false;
+    accounts_watch(somebody_let_go);
     boot.used_before = used_pages();
 }
 
@@ -444,7 +472,7 @@ static void hold_modules(struct boot_domain *b)
     bootmodule_get(b->recipe->ramdisk);
 }
 
-void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
+LAGAN_INIT void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
 {
     struct boot_domain *b = &boot.domain[boot.count++];
 
@@ -454,7 +482,7 @@ void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
         hold_modules(b);
 }
 
-void bootreap_later(const struct boot_recipe *recipe)
+LAGAN_INIT void bootreap_later(const struct boot_recipe *recipe)
 {
     struct boot_domain *b = &boot.domain[boot.count++];
 

@@ -133,7 +133,8 @@ void domain_put(struct domain *d);
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
 void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
-/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0. No lock held; one
+/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0; -XEN_EAGAIN: there is
+ * nothing to do before others let go of its frames. No lock held; one
  * caller at a time, who has a reference; afterwards it is 0 again and does nothing. The struct
  * lives on until the last reference and the last frame are gone. */
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;

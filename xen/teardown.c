@@ -11,7 +11,7 @@
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
  *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
  *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
- *             reference
+ *             reference (accounts_watch() tells when that may be)
  */
 #include <lagan/printk.h>
 
@@ -93,7 +93,7 @@ static int run_step(struct domain *d)
     case STEP_GRANTS:
         return grant_table_relinquish(d->grants);
     case STEP_WAIT:
-        return d->account.pages ? -XEN_ERESTART : grant_table_withdraw(d->grants);
+        return d->account.pages || grant_table_withdraw(d->grants) ? -XEN_EAGAIN : 0;
     case STEP_DONE:
         break;
     }

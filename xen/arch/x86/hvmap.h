@@ -21,8 +21,8 @@ void hvmap_init(const struct boot_info *bi, struct bootmem *bm);
 void hvmap_heap_start(const struct boot_info *bi, struct bootmem *bm);
 
 /* Gives RAM that was reserved at boot (a module that is done with) to the heap: whole pages inside
- * of [start, end), which must be reserved RAM. */
-void hvmap_release(uint64_t start, uint64_t end);
+ * of [start, end), which must be reserved RAM. Returns how many. */
+uint64_t hvmap_release(uint64_t start, uint64_t end);
 
 /* Maps the stack of a CPU: 16 KiB, a guard page and the four small stacks of desc.h. The boot CPU's
  * has its memory in the image, others take it from the heap. What is mapped already stays: the

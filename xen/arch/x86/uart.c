@@ -259,7 +259,7 @@ static void poll(struct timer *t)
 
 /* ---- set-up ---- */
 
-static bool is_there(const struct uart *u)
+static LAGAN_INIT bool is_there(const struct uart *u)
 {
     uint8_t lines = reg_read(u, UART_MCR), seen;
 
@@ -269,7 +269,7 @@ static bool is_there(const struct uart *u)
     return (seen & 0xf0) == MSR_LOOP_SEEN;
 }
 
-static int line_control(const struct option_uart *c)
+static LAGAN_INIT int line_control(const struct option_uart *c)
 {
     static const char parities[] = "noems"; /* by the chip's code for them */
     static const uint8_t code[] = {0x00, 0x08, 0x18, 0x28, 0x38};
@@ -282,7 +282,7 @@ static int line_control(const struct option_uart *c)
     return -XEN_EINVAL;
 }
 
-static void set_up_chip(struct uart *u, unsigned divisor, unsigned lcr)
+static LAGAN_INIT void set_up_chip(struct uart *u, unsigned divisor, unsigned lcr)
 {
     reg_write(u, UART_IER, 0);
     if (divisor) {
@@ -296,7 +296,7 @@ static void set_up_chip(struct uart *u, unsigned divisor, unsigned lcr)
     reg_write(u, UART_MCR, MCR_LINES);
 }
 
-int uart_init(enum uart_port which, const struct option_uart *config)
+LAGAN_INIT int uart_init(enum uart_port which, const struct option_uart *config)
 {
     static const uint16_t usual_base[UART_COUNT] = {0x3f8, 0x2f8};
     static const unsigned usual_irq[UART_COUNT] = {4, 3};
@@ -318,7 +318,7 @@ int uart_init(enum uart_port which, const struct option_uart *config)
     return 0;
 }
 
-static bool start_interrupts(struct uart *u)
+static LAGAN_INIT bool start_interrupts(struct uart *u)
 {
     struct acpi_isa_irq pin;
 
@@ -334,7 +334,7 @@ static bool start_interrupts(struct uart *u)
     return true;
 }
 
-void uart_start(void)
+LAGAN_INIT void uart_start(void)
 {
     bool polled = false;
 
