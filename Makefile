@@ -299,11 +299,12 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9 pcpolicy
+FUZZERS := mm grant event irq hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9 pcpolicy
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
+FUZZ_irq       := $(filter-out unittests/test_%,$(TEST_irq)) xen/arch/x86/hcall_physdev.o xen/arch/x86/hcall_physdev_apic.o xen/lib/strlcpy.o
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
 FUZZ_LIBS_bzimage := $(UNPACK_LIBS)
@@ -366,7 +367,7 @@ GUEST_store := $(STORE_OBJS)
 GUEST_storetest := storetest/client.o
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o traps/flags.o traps/nmi.o
-GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
+GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o
 GUEST_mmubench := mmubench/hold.o mmubench/last_use.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \

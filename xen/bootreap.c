@@ -104,14 +104,20 @@ static uint64_t used_pages(void)
     return heap_total_pages() - heap_free_pages();
 }
 
-static LAGAN_NORETURN void end_machine(void)
+/* A test runner's way out comes before the machine's own. */
+static LAGAN_NORETURN void end_machine(enum host_status status)
 {
-    if (!boot.going_down || boot.down_reason == SHUTDOWN_poweroff)
+    bool off = !boot.going_down || boot.down_reason == SHUTDOWN_poweroff;
+
+    if (!off)
+        log_warn("dom0 has ended: the host %s\n",
+                 options.noreboot ? "stops (noreboot)" : "restarts");
+    machine_qemu_exit(status);
+    if (off)
         machine_power_off();
-    if (!options.noreboot)
-        machine_restart();
-    log_warn("the host has stopped (noreboot)\n");
-    machine_halt();
+    if (options.noreboot)
+        machine_halt();
+    machine_restart();
 }
 
 static void finish_host(void)
@@ -135,8 +141,7 @@ static void finish_host(void)
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }
-    machine_qemu_exit(status);
-    end_machine();
+    end_machine(status);
 }
 
 /* ---- one domain ---- */
@@ -333,8 +338,7 @@ static unsigned go_down(uint64_t now)
         boot.down_by = now + DOWN_NS;
     if (now > boot.down_by) {
         log_warn("domains are left that do not end: the host does not wait for them\n");
-        machine_qemu_exit(HOST_DOMAIN_FAILED);
-        end_machine();
+        end_machine(HOST_DOMAIN_FAILED);
     }
     return end_everybody();
 }

@@ -12,6 +12,7 @@
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/ctx.h"
 #include "xen/arch/x86/initmem.h"
+#include "xen/arch/x86/pirq.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/stuck.h"
@@ -120,6 +121,7 @@ const struct debug_key debug_keys[] = {
     DEBUG_BUILD_KEYS{'q', "domains", domain_dump_all},
     {'p', "memory pressure", pressure_dump},
     {'r', "run queues", sched_dump},
+    {'i', "device interrupts", pirq_dump},
     {'m', "memory", dump_memory},
     {'A', "recounts all frames while the host stands still", audit_memory},
     {'C', "crash the host, to see the dump", crash_on_purpose},
