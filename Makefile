@@ -23,12 +23,14 @@ $(V).SILENT:
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
 MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o
+           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o mm/window.o
 
 GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
               grant_map.o grant_copy.o grant_transfer.o grant_revoke.o grant_audit.o)
 
 BALLOON_OBJS := balloon/policy.o balloon/balloon.o balloon/balloon_audit.o
+
+UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o entry.o map.o insert.o tree.o sha256.o revoke.o window.o audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
@@ -43,6 +45,8 @@ CORE_OBJS := $(addprefix xen/,main.o books.o domain.o teardown.o $(BOOTDOMAIN_OB
 LOADER_OBJS := $(addprefix xen/,kernel_image.o bzimage.o elf.o elf_notes.o unpack.o unpack_xz.o unpack_zstd.o \
              unpack_gzip.o unpack_lz4.o)
 UNPACK_LIBS := lzma zstd z lz4
+# of which one object is linked, with the function for SHA-256
+SHA_LIB := crypto
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
               softirq.o stop.o timer.o vcpu_timer.o hcall_sched.o hcall_vcpu_timer.o)
@@ -57,7 +61,7 @@ MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_r
 PRESSURE_OBJS := xen/pressure.o xen/hcall_pressure.o $(BALLOON_OBJS)
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o hcall_version.o \
-             hcall_misc.o hcall_store.o) $(MEMORY_OBJS)
+             hcall_misc.o hcall_store.o hcall_ubc.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
@@ -72,11 +76,11 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
            pv_decode.o pv_emul.o pv_emul_io.o pv_ptwr.o pv_ptwr_decode.o pv_ptwr_alu.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
-           pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
+           pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o sha256.o \
            hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
-           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
+           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(UBC_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
 
 # ---------------------------------------------------------------------------------------------------
 # Flags
@@ -115,7 +119,7 @@ $(B)/hv/%.o: %.S Makefile
 	$(CC) $(HV_ASFLAGS) -MMD -MP -c $< -o $@
 
 HV_O := $(HV_OBJS:%=$(B)/hv/%)
-HV_A = $(foreach l,$(UNPACK_LIBS),$(shell $(CC) -print-file-name=lib$(l).a))
+HV_A = $(foreach l,$(UNPACK_LIBS) $(SHA_LIB),$(shell $(CC) -print-file-name=lib$(l).a))
 
 # Linked twice: the first link gives the symbol addresses that crash dumps print.
 $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
@@ -138,7 +142,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem balloon core store transport
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem ubc balloon core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -182,17 +186,22 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
             $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_revoke.o grant_model.o grant_threads.o)
 
+UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
+LIBS_ubc := :lib$(SHA_LIB).a
+TEST_ubc := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o \
+            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_model.o ubc_threads.o)
+
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(addprefix unittests/test_,policy.o balloon.o balloon_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) $(UBC_HOST) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,books.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
+            $(addprefix xen/,books.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_ubc.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
             hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
-LIBS_core := $(UNPACK_LIBS)
+LIBS_core := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 TEST_core := $(CORE_WORLD) unittests/elf_kit.o unittests/boot_world.o \
             $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o)
 
@@ -246,7 +255,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem transport) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc transport) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -265,7 +274,7 @@ FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
-FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
+FUZZ_LIBS_hypercall := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 FUZZ_LIBS_bzimage := $(UNPACK_LIBS)
 FUZZ_bzimage   := $(HOST_MM) $(LOADER_OBJS) xen/lib/parse.o xen/lib/strlcpy.o unittests/pack_kit.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o

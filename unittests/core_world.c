@@ -137,6 +137,7 @@ void core_start(uint64_t pages)
     host_heap(pages, 0);
     accounts_init();
     grants_init();
+    CU_ASSERT_EQUAL_FATAL(ubc_init(0), 0);
     pressure_start();
     now = 1000000000;
     host_set_time(now);

@@ -26,6 +26,7 @@
 #include "arch_inline.h"
 #include "mm/heap.h"
 #include "mm/type.h"
+#include "ubc/ubc.h"
 #include "xen/arch/x86/bootinfo.h"
 #include "xen/arch/x86/power.h"
 #include "xen/bootdomains.h"
@@ -85,10 +86,12 @@ static uint64_t used_pages(void)
 static void finish_host(void)
 {
     struct books books;
-    uint64_t used = used_pages(), total = heap_total_pages();
+    uint64_t used, total = heap_total_pages();
     unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
     enum host_status status = HOST_ALL_WELL;
 
+    ubc_stop();
+    used = used_pages();
     if (crashes || others || boot.failed)
         status = HOST_DOMAIN_FAILED;
     log_info(
@@ -99,7 +102,7 @@ static void finish_host(void)
     log_info("free memory: %lu pages, before the first domain %lu\n", total - used,
              total - boot.used_before);
     books_print();
-    if (used != boot.used_before || !books_add_up(&books) || mm_audit()) {
+    if (used != boot.used_before || !books_add_up(&books) || mm_audit() || ubc_audit()) {
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }

@@ -14,6 +14,7 @@
 
 #include "include/public/lagan/host.h"
 #include "include/public/lagan/pressure.h"
+#include "include/public/lagan/ubc.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "arch_current.h"
@@ -51,6 +52,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
     [LAGAN_HYPERVISOR_host_op] = hcall_host_op,
+    [LAGAN_HYPERVISOR_ubc_op] = hcall_ubc_op,
     [LAGAN_HYPERVISOR_pressure_op] = hcall_pressure_op,
 };
 

@@ -50,6 +50,7 @@ int64_t hcall_event_channel_op(const struct hypercall_args *args);
 int64_t hcall_grant_table_op(const struct hypercall_args *args);
 int64_t hcall_physdev_op(const struct hypercall_args *args);
 int64_t hcall_host_op(const struct hypercall_args *args);
+int64_t hcall_ubc_op(const struct hypercall_args *args);
 int64_t hcall_pressure_op(const struct hypercall_args *args);
 
 /* Asks that the call be made again with these arguments once pending work is done: for operations

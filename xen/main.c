@@ -7,6 +7,7 @@
 
 #include "mm/heap.h"
 #include "mm/type.h"
+#include "ubc/ubc.h"
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/ctx.h"
 #include "xen/arch/x86/smp.h"
@@ -43,7 +44,7 @@ static void audit_memory(void)
         log_warn("the other CPUs have work to do: try again\n");
         return;
     }
-    faults = mm_audit();
+    faults = mm_audit() + ubc_audit();
     stop_end();
     log_warn("audit: %u faults, %lu references held outside of page tables%s\n", faults,
              (unsigned long)mm_audit_held(), mm_audit_complete() ? "" : ": not complete");

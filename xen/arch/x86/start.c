@@ -17,6 +17,7 @@
 #include "mm/account.h"
 #include "mm/heap.h"
 #include "shmem/grant.h"
+#include "ubc/ubc.h"
 #include "xen/arch/x86/acpi.h"
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/bootinfo.h"
@@ -37,6 +38,7 @@
 #include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/sections.h"
+#include "xen/arch/x86/sha256.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/time.h"
@@ -152,6 +154,7 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     apic_init();
     accounts_init();
     grants_init();
+    BUG_ON(ubc_init(heap_total_pages() / 64));
     ioapic_init();
     machine_map_init();
     set_interrupt_handlers();
@@ -162,6 +165,7 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     apic_timer_init();
     pv_cpuid_init();
     fpu_init();
+    sha256_cpu_init();
     pv_desc_init();
     watchdog_init();
     console_init(&options);
