@@ -35,7 +35,7 @@ UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o entry.o map.o inse
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
-BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o
+BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o bootvolume.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
 CORE_OBJS := $(addprefix xen/,main.o books.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
@@ -268,10 +268,12 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9
+FUZZERS := mm grant ubc event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
+FUZZ_ubc       := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o
+FUZZ_LIBS_ubc  := :lib$(SHA_LIB).a
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_LIBS_hypercall := $(UNPACK_LIBS) :lib$(SHA_LIB).a

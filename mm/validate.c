@@ -95,13 +95,23 @@ static int get_table(const struct account *a, mfn_t m, enum frame_type type)
     return rc == -XEN_EBUSY ? -XEN_EINVAL : rc; /* what the ABI says of tables */
 }
 
+/* Of its own right; or of another's, who grants it: then only if the entry is for reading as it is. */
+static LAGAN_NOINLINE int get_window(const struct account *a, domid_t from, uint64_t e)
+{
+    const struct account *granter = from == a->id ? a : account_find(from);
+
+    if (granter != a && (e & PTE_RW))
+        return -XEN_EINVAL;
+    return granter && window_get(granter, pte_frame(e)) ? 0 : -XEN_EINVAL;
+}
+
 static int get_memory(const struct account *a, domid_t from, uint64_t e)
 {
     mfn_t m = pte_frame(e);
     int rc = 0;
 
     if (unlikely(!frame_get(m, from)))
-        return from == a->id && window_get(a, m) ? 0 : -XEN_EINVAL;
+        return get_window(a, from, e);
     /* Both notes come before anybody can use the entry. */
     if (from != a->id)
         frame_note_abroad(m);

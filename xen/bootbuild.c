@@ -18,6 +18,7 @@
 #include "mm/heap.h"
 #include "xen/arch/x86/pv_build.h"
 #include "xen/bootmodule.h"
+#include "xen/bootvolume.h"
 #include "xen/dom0.h"
 #include "xen/kernel_image.h"
 #include "xen/options.h"
@@ -84,7 +85,9 @@ static int create(struct boot_build *b)
             rc == -XEN_ENOMEM ? "not enough memory for its structures" : "it could not be created";
         return rc;
     }
-    return next(b, make_room);
+    rc = bootvolume_allow(b->d);
+    b->why = "not enough memory for its rights to volumes";
+    return rc ? rc : next(b, make_room);
 }
 
 /* At boot all that is free is for the taking. Later the domain has to have its memory before it is

@@ -331,6 +331,11 @@ void bootreap_start(void)
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
         boot.domain[i] = (struct boot_domain){.d = NULL};
     timer_init(&boot.reaper, reap, 0);
+    bootreap_count();
+}
+
+void bootreap_count(void)
+{
     boot.used_before = used_pages();
 }
 

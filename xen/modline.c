@@ -25,15 +25,16 @@ enum key {
     KEY_SERVES,
     KEY_MINMEM,
     KEY_DELAY,
+    KEY_READERS,
     KEY_COUNT
 };
 
 static const char *const key_names[KEY_COUNT] = {
-    [KEY_NAME] = "name",         [KEY_MEM] = "mem",       [KEY_VCPUS] = "vcpus",
-    [KEY_WEIGHT] = "weight",     [KEY_CAP] = "cap",       [KEY_RAMDISK] = "ramdisk",
-    [KEY_MAXMEM] = "maxmem",     [KEY_CPUS] = "cpus",     [KEY_ON_REBOOT] = "on_reboot",
-    [KEY_ON_CRASH] = "on_crash", [KEY_SERVES] = "serves", [KEY_MINMEM] = "minmem",
-    [KEY_DELAY] = "delay"};
+    [KEY_NAME] = "name",         [KEY_MEM] = "mem",        [KEY_VCPUS] = "vcpus",
+    [KEY_WEIGHT] = "weight",     [KEY_CAP] = "cap",        [KEY_RAMDISK] = "ramdisk",
+    [KEY_MAXMEM] = "maxmem",     [KEY_CPUS] = "cpus",      [KEY_ON_REBOOT] = "on_reboot",
+    [KEY_ON_CRASH] = "on_crash", [KEY_SERVES] = "serves",  [KEY_MINMEM] = "minmem",
+    [KEY_DELAY] = "delay",       [KEY_READERS] = "readers"};
 
 /* What a value must be, in the words of the complaint. */
 static const char *const key_rules[KEY_COUNT] = {
@@ -50,6 +51,7 @@ static const char *const key_rules[KEY_COUNT] = {
     [KEY_SERVES] = "must be store",
     [KEY_MINMEM] = "must be a size of 1M..16T",
     [KEY_DELAY] = "must be 1..86400000 ms",
+    [KEY_READERS] = "must be names of domains, with commas between them",
 };
 #define DELAY_MAX_MS 86400000
 STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
@@ -82,6 +84,19 @@ static bool parse_action(struct text t, enum modline_action *action)
     return *action == MODLINE_RESTART || text_is(t, "destroy");
 }
 
+static bool parse_readers(struct text t, struct modline *m)
+{
+    char name[MODLINE_NAME_MAX];
+
+    m->readers = t.at;
+    m->readers_length = t.length;
+    do
+        if (!parse_name(text_split(&t, ','), name))
+            return false;
+    while (t.length > 0);
+    return m->readers[m->readers_length - 1] != ',';
+}
+
 static bool parse_value(enum key key, struct text value, struct modline *m)
 {
     switch (key) {
@@ -112,6 +127,8 @@ static bool parse_value(enum key key, struct text value, struct modline *m)
         return parse_mem(value, &m->minmem_bytes);
     case KEY_DELAY:
         return parse_range(value, 1, DELAY_MAX_MS, &m->delay_ms);
+    case KEY_READERS:
+        return parse_readers(value, m);
     default:
         return false;
     }
@@ -125,10 +142,14 @@ static enum key find_key(struct text name)
     return KEY_COUNT;
 }
 
-/* A ramdisk has a name and nothing else. */
+/* A ramdisk has a name and nothing else, a volume its readers too. */
 static bool key_allowed(enum modline_kind kind, enum key key)
 {
-    return key < KEY_COUNT && (kind == MODLINE_DOMAIN || key == KEY_NAME);
+    if (key == KEY_NAME)
+        return true;
+    if (key == KEY_READERS)
+        return kind == MODLINE_VOLUME;
+    return key < KEY_COUNT && kind == MODLINE_DOMAIN;
 }
 
 /* The complaint about a word; the word is cut to a length that leaves room for the reason. */
@@ -149,8 +170,8 @@ static int parse_words(const char *line, struct modline *m, unsigned *seen, char
             while (*line == ' ')
                 line++;
             m->guest_line = line;
-            if (word.length > 0 && m->kind == MODLINE_RAMDISK)
-                return complain(why, word, "a ramdisk has no command line");
+            if (word.length > 0 && m->kind != MODLINE_DOMAIN)
+                return complain(why, word, "only a domain has a command line");
             return 0;
         }
         name = text_split(&value, '=');
@@ -172,6 +193,10 @@ static int check_whole(struct modline *m, unsigned seen, char *why)
 
     if (!(seen & (1u << KEY_NAME)))
         fault = "name missing";
+    else if (m->kind == MODLINE_VOLUME && !(seen & (1u << KEY_READERS)))
+        fault = "readers missing";
+    else if (m->kind == MODLINE_VOLUME && strlen(m->name) >= MODLINE_VOLUME_MAX)
+        fault = "a volume's name has 16 characters at most";
     else if (m->kind == MODLINE_DOMAIN && !(seen & (1u << KEY_MEM)))
         fault = "mem missing";
     else if (m->maxmem_bytes < m->mem_bytes && (seen & (1u << KEY_MAXMEM)))
@@ -207,6 +232,8 @@ int modline_parse(const char *line, struct modline *m, char why[MODLINE_WHY_MAX]
         parsed.kind = MODLINE_DOMAIN;
     else if (text_is(first, "ramdisk"))
         parsed.kind = MODLINE_RAMDISK;
+    else if (text_is(first, "volume"))
+        parsed.kind = MODLINE_VOLUME;
     if (parsed.kind == MODLINE_PLAIN) {
         *m = parsed;
         return 0;
@@ -221,6 +248,16 @@ int modline_parse(const char *line, struct modline *m, char why[MODLINE_WHY_MAX]
         *m = parsed;
     }
     return rc;
+}
+
+bool modline_lists(const char *list, size_t length, const char *name)
+{
+    struct text rest = {list, length};
+
+    while (rest.length > 0)
+        if (text_is(text_split(&rest, ','), name))
+            return true;
+    return false;
 }
 
 size_t modline_find(const struct modline *lines, size_t count, enum modline_kind kind,
