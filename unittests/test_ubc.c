@@ -254,6 +254,35 @@ static void renew(void)
     ubc_end();
 }
 
+/* Preempted half way: of a generation that is going nobody gets anything, nor does who has lost his rights. */
+static void half_way(void)
+{
+    struct lagan_ubc_create io = {.generation = 2, .blocks = 100};
+    struct ubc_ref ref;
+    uint32_t tag, h;
+    uint64_t v;
+
+    ubc_start();
+    v = ubc_make_shared(1, 100);
+    for (unsigned n = 0; n < 100; n++) {
+        CU_ASSERT_EQUAL(do_insert(UPUB, v, n, 1, 1), 0);
+        CU_ASSERT_EQUAL(do_map_block(UREAD, v, n, n, &h), 0);
+    }
+    CU_ASSERT_EQUAL(ubc_get(&ud[UCONTROL].client, true, v, &ref), 0);
+    CU_ASSERT_EQUAL(ubc_allow(&ref, &ud[UREAD].client, 0, 0), -XEN_ERESTART);
+    CU_ASSERT_EQUAL(do_read_tag(UREAD, v, 99, &tag), -XEN_ENXIO);
+    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, v, h), -XEN_ENXIO);
+    CU_ASSERT_EQUAL(ubc_renew(&ref, &io), -XEN_ERESTART);
+    CU_ASSERT_EQUAL(do_read_tag(UREAD2, v, 99, &tag), -XEN_ENXIO);
+    v = io.volume;
+    CU_ASSERT_EQUAL(do_read_tag(UREAD2, v, 99, &tag), -XEN_ENOENT);
+    CU_ASSERT_EQUAL(ubc_allow(&ref, &ud[UREAD].client, 0, 0), 0);
+    ubc_put(&ref);
+    CU_ASSERT_EQUAL(do_stats(v).mappings, 0);
+    ubc_check();
+    ubc_end();
+}
+
 /* A volume outlives its guests; a guest that ends leaves nothing of its own behind. */
 static void ends(void)
 {
@@ -383,6 +412,7 @@ static const struct test_case cases[] = {
     {"donations", donation},
     {"a read and an invalidate at a time", read_and_invalidate},
     {"a new generation", renew},
+    {"preempted half way", half_way},
     {"ends of domains", ends},
     {"reclaim, in the order of worth", reclaim},
     {"memory that is not for caches", reserve},
