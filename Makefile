@@ -329,7 +329,7 @@ soak: $(B)/host-plain/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient transport streambench
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient transport streambench ubc
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
