@@ -87,9 +87,18 @@ void arch_dump_vcpu(struct vcpu *v)
     (void)v;
 }
 
+uint64_t core_wallclock = UINT64_C(1000000000);
+
 void arch_update_wallclock(struct domain *d)
 {
-    d->shared_info->wc_sec = 1;
+    d->shared_info->wc_version += 2;
+    d->shared_info->wc_sec = (uint32_t)(core_wallclock / 1000000000);
+    d->shared_info->wc_nsec = (uint32_t)(core_wallclock % 1000000000);
+}
+
+void arch_set_wallclock(uint64_t utc_ns_at_zero)
+{
+    core_wallclock = utc_ns_at_zero;
 }
 
 /* A machine of two pieces of memory. */
@@ -133,7 +142,7 @@ void machine_qemu_exit(uint32_t value)
 uint64_t core_released;
 void (*core_during_release)(void);
 
-void hvmap_release(uint64_t start, uint64_t end)
+uint64_t hvmap_release(uint64_t start, uint64_t end)
 {
     void (*other)(void) = core_during_release;
 
@@ -141,6 +150,7 @@ void hvmap_release(uint64_t start, uint64_t end)
     core_during_release = NULL;
     if (other)
         other();
+    return (end - start) >> PAGE_SHIFT;
 }
 
 void watchdog_touch(void)
@@ -164,6 +174,19 @@ void foreign_resume(bool paused)
 }
 
 void machine_power_off(void)
+{
+    longjmp(*core_power_off, 1);
+}
+
+bool core_restarted;
+
+void machine_restart(void)
+{
+    core_restarted = true;
+    longjmp(*core_power_off, 1);
+}
+
+void machine_halt(void)
 {
     longjmp(*core_power_off, 1);
 }
@@ -193,6 +216,8 @@ MACHINE_CALL(update_descriptor)
 MACHINE_CALL(update_va_mapping)
 MACHINE_CALL(set_segment_base)
 MACHINE_CALL(mmuext_op)
+MACHINE_CALL(platform_op)
+MACHINE_CALL(mca)
 
 int64_t hcall_iret(const struct hypercall_args *args)
 {

@@ -5,14 +5,14 @@
  * valid, only poorer.
  *
  *   stop      every vCPU is off its CPU and stays off
- *   events    ports are closed, peers see theirs unbound
+ *   events    ports are closed, peers see theirs unbound; physical interrupts are given up
  *   vcpus     the console ring's frame, timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
  *             long of these is left to the next step)
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
  *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
  *   ubc       the same with volumes of the buffer cache, and its rights to them
  *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
- *             reference
+ *             reference (accounts_watch() tells when that may be)
  */
 #include <lagan/printk.h>
 
@@ -78,8 +78,13 @@ static int run_step(struct domain *d)
     switch ((enum teardown_step)d->teardown_step) {
     case STEP_STOP:
         return stop_vcpus(d);
-    case STEP_EVENTS:
-        return event_domain_destroy(d);
+    case STEP_EVENTS: {
+        int rc = event_domain_destroy(d);
+
+        if (!rc)
+            arch_pirqs_release(d);
+        return rc;
+    }
     case STEP_VCPUS:
         console_ring_detach(d);
         for_each_vcpu (d, v, i)
@@ -92,7 +97,7 @@ static int run_step(struct domain *d)
     case STEP_UBC:
         return ubc_client_relinquish(&d->ubc);
     case STEP_WAIT:
-        return d->account.pages ? -XEN_ERESTART : grant_table_withdraw(d->grants);
+        return d->account.pages || grant_table_withdraw(d->grants) ? -XEN_EAGAIN : 0;
     case STEP_DONE:
         break;
     }
