@@ -23,7 +23,7 @@ $(V).SILENT:
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
 MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o \
+           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o mm/window.o \
            mm/spare.o mm/pcache.o mm/pcache_slot.o mm/pcache_index.o mm/pcache_room.o mm/pcache_page.o mm/pcache_swap.o \
            mm/pcache_persist.o mm/pcache_flush.o mm/pcache_admin.o mm/pcache_audit.o \
            mm/pcache_quota.o mm/pcache_ghost.o mm/pcache_curve.o
@@ -33,10 +33,12 @@ GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin
 
 BALLOON_OBJS := balloon/policy.o balloon/policy_cache.o balloon/balloon.o balloon/balloon_audit.o
 
+UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o entry.o map.o insert.o tree.o sha256.o revoke.o window.o audit.o)
+
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
-BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o
+BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o bootvolume.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
 CORE_OBJS := $(addprefix xen/,main.o books.o wallclock.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
@@ -46,6 +48,8 @@ CORE_OBJS := $(addprefix xen/,main.o books.o wallclock.o domain.o teardown.o $(B
 LOADER_OBJS := $(addprefix xen/,kernel_image.o bzimage.o elf.o elf_notes.o unpack.o unpack_xz.o unpack_zstd.o \
              unpack_gzip.o unpack_lz4.o)
 UNPACK_LIBS := lzma zstd z lz4
+# of which one object is linked, with the function for SHA-256
+SHA_LIB := crypto
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
               softirq.o stop.o timer.o vcpu_timer.o domain_watchdog.o hcall_sched.o hcall_vcpu_timer.o)
@@ -60,7 +64,7 @@ MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_r
 PRESSURE_OBJS := xen/pressure.o xen/hcall_pressure.o $(BALLOON_OBJS)
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o hcall_version.o \
-             hcall_misc.o hcall_store.o hcall_pcache.o hcall_pcache_ctl.o) $(MEMORY_OBJS)
+             hcall_misc.o hcall_store.o hcall_ubc.o hcall_pcache.o hcall_pcache_ctl.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
@@ -76,12 +80,12 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
            pv_decode.o pv_emul.o pv_emul_io.o pv_ptwr.o pv_ptwr_decode.o pv_ptwr_alu.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
-           pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
+           pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o sha256.o \
            hcall_cpu.o hcall_desc.o hcall_debug.o hcall_physdev.o hcall_physdev_apic.o hcall_platform.o hcall_mca.o \
            platform.o foreign.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
-           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
+           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(UBC_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
 
 # ---------------------------------------------------------------------------------------------------
 # Flags
@@ -120,7 +124,7 @@ $(B)/hv/%.o: %.S Makefile
 	$(CC) $(HV_ASFLAGS) -MMD -MP -c $< -o $@
 
 HV_O := $(HV_OBJS:%=$(B)/hv/%)
-HV_A = $(foreach l,$(UNPACK_LIBS),$(shell $(CC) -print-file-name=lib$(l).a))
+HV_A = $(foreach l,$(UNPACK_LIBS) $(SHA_LIB),$(shell $(CC) -print-file-name=lib$(l).a))
 
 # Linked twice: the first link gives the symbol addresses that crash dumps print.
 $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
@@ -144,7 +148,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem balloon pcache pcpolicy core store transport
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem ubc balloon pcache pcpolicy core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -202,17 +206,22 @@ REPLAY_OBJS := $(addprefix unittests/replay/,lru.o trace.o made.o rig.o)
 TEST_pcpolicy := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) \
             $(addprefix unittests/test_,pcache_curve.o pcache_ghost.o pcache_quota.o replay.o)
 
+UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
+LIBS_ubc := :lib$(SHA_LIB).a
+TEST_ubc := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o \
+            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_model.o ubc_threads.o)
+
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(HOST_ARCH) mm/pcache_curve.o $(addprefix unittests/test_,policy.o policy_cache.o balloon.o balloon_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) $(UBC_HOST) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,books.o wallclock.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
+            $(addprefix xen/,books.o wallclock.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_ubc.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
             hcall_version.o hcall_misc.o hcall_pcache.o hcall_pcache_ctl.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
-LIBS_core := $(UNPACK_LIBS)
+LIBS_core := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 TEST_core := $(CORE_WORLD) unittests/mm_kit.o unittests/elf_kit.o unittests/boot_world.o \
             $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o hcall_pcache.o lives.o)
 
@@ -286,7 +295,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem pcache transport) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -299,14 +308,16 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant event irq hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9 pcpolicy
+FUZZERS := mm grant ubc event irq hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9 pcpolicy
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
+FUZZ_ubc       := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o
+FUZZ_LIBS_ubc  := :lib$(SHA_LIB).a
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_irq       := $(filter-out unittests/test_%,$(TEST_irq)) xen/arch/x86/hcall_physdev.o xen/arch/x86/hcall_physdev_apic.o xen/lib/strlcpy.o
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
-FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
+FUZZ_LIBS_hypercall := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 FUZZ_LIBS_bzimage := $(UNPACK_LIBS)
 FUZZ_bzimage   := $(HOST_MM) $(LOADER_OBJS) xen/lib/parse.o xen/lib/strlcpy.o unittests/pack_kit.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
@@ -360,7 +371,7 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench replay evil_pcache
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay evil_pcache
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)

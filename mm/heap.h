@@ -79,6 +79,8 @@ void page_free(void *p, unsigned order);
  * there, which is taken for a moment. To be given back by page_free_run() with the same count. */
 void *page_alloc_run(uint64_t count);
 void page_free_run(void *p, uint64_t count);
+/* From now on the pages of a run are single ones, each to be given back by page_free(). */
+void page_split_run(void *p, uint64_t count);
 
 /* Small objects of up to 2 KiB, zeroed, aligned to 16; NULL when there is no memory.
  * slab_free(NULL) is allowed. */

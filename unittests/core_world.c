@@ -145,6 +145,7 @@ void core_start(uint64_t pages)
     grants_init();
     CU_ASSERT_TRUE_FATAL(spare_init());
     pcache_init();
+    CU_ASSERT_EQUAL_FATAL(ubc_init(0), 0);
     pressure_start();
     now = 1000000000;
     host_set_time(now);

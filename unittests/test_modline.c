@@ -112,7 +112,17 @@ static void test_faults(void)
         {"domain name= mem=8M", "name=: must be 1..31 letters, digits, - _ ."},
         {"domain name=a/b mem=8M", "name=a/b: must be 1..31 letters, digits, - _ ."},
         {"ramdisk name=a mem=4M", "mem=4M: not understood"},
-        {"ramdisk name=a -- x", "--: a ramdisk has no command line"},
+        {"ramdisk name=a -- x", "--: only a domain has a command line"},
+        {"volume name=a", "readers missing"},
+        {"volume readers=a", "name missing"},
+        {"volume name=a readers=a,",
+         "readers=a,: must be names of domains, with commas between them"},
+        {"volume name=a readers=,a",
+         "readers=,a: must be names of domains, with commas between them"},
+        {"volume name=a readers=a mem=4M", "mem=4M: not understood"},
+        {"volume name=a readers=a -- x", "--: only a domain has a command line"},
+        {"volume name=abcdefghijklmnopq readers=a", "a volume's name has 16 characters at most"},
+        {"domain name=a mem=4M readers=b", "readers=b: not understood"},
         {"domain name=a kernel mem=4M", "kernel: not understood"},
         {"domain name=a mem=4M serves=shop", "serves=shop: must be store"},
         {"ramdisk name=a serves=store", "serves=store: not understood"},
@@ -121,7 +131,9 @@ static void test_faults(void)
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         CU_ASSERT_EQUAL(modline_parse(t[i].line, &m, why), -XEN_EINVAL);
         CU_ASSERT_STRING_EQUAL(why, t[i].fault);
-        CU_ASSERT_EQUAL(m.kind, t[i].line[0] == 'd' ? MODLINE_DOMAIN : MODLINE_RAMDISK);
+        CU_ASSERT_EQUAL(m.kind, t[i].line[0] == 'd'   ? MODLINE_DOMAIN
+                                : t[i].line[0] == 'v' ? MODLINE_VOLUME
+                                                      : MODLINE_RAMDISK);
     }
 }
 

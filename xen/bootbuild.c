@@ -19,6 +19,7 @@
 #include "mm/pcache.h"
 #include "xen/arch/x86/pv_build.h"
 #include "xen/bootmodule.h"
+#include "xen/bootvolume.h"
 #include "xen/dom0.h"
 #include "xen/kernel_image.h"
 #include "xen/options.h"
@@ -89,7 +90,9 @@ static int create(struct boot_build *b)
             rc == -XEN_ENOMEM ? "not enough memory for its structures" : "it could not be created";
         return rc;
     }
-    return next(b, set_cache);
+    rc = bootvolume_allow(b->d);
+    b->why = "not enough memory for its rights to volumes";
+    return rc ? rc : next(b, set_cache);
 }
 
 /* Its part of the page cache, if the line says anything about it. */

@@ -19,6 +19,7 @@
 #include "xen/arch/x86/watchdog.h"
 #include "xen/bootmodule.h"
 #include "xen/bootreap.h"
+#include "xen/bootvolume.h"
 #include "xen/dom0.h"
 #include "xen/options.h"
 #include "xen/store_service.h"
@@ -178,6 +179,35 @@ static LAGAN_INIT void parse_lines(const struct boot_info *info)
     }
 }
 
+/* The most pages that a reader of the volume may have. */
+static uint64_t most_pages(const struct boot_info *info, const struct modline *volume)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < info->module_count; i++) {
+        const struct modline *line = &boot.line[i];
+
+        if (line->kind == MODLINE_DOMAIN &&
+            modline_lists(volume->readers, volume->readers_length, line->name))
+            bytes = max_u64(bytes, line->maxmem_bytes);
+    }
+    return bytes >> PAGE_SHIFT;
+}
+
+static void publish_volumes(const struct boot_info *info)
+{
+    for (unsigned i = 0; i < info->module_count; i++) {
+        const struct modline *line = &boot.line[i];
+        const char *why;
+
+        if (line->kind != MODLINE_VOLUME)
+            continue;
+        why = bootvolume_publish(i, line, most_pages(info, line));
+        if (why)
+            log_err("volume %s: %s\n", line->name, why);
+    }
+}
+
 /* What the boot cost; `make bench` looks for this line. */
 static LAGAN_INIT void log_boot_cost(void)
 {
@@ -196,7 +226,10 @@ LAGAN_INIT void bootdomains_start(const struct boot_info *info)
     bootmodule_start(info);
     bootreap_start();
     store_service_none();
+    bootvolume_start();
     parse_lines(info);
+    publish_volumes(info);
+    bootreap_count();
     kernel = find_plain(info, 0);
     initrd = find_plain(info, kernel + 1);
     if (kernel < info->module_count)

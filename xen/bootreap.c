@@ -34,6 +34,7 @@
 #include "arch_inline.h"
 #include "mm/heap.h"
 #include "mm/type.h"
+#include "ubc/ubc.h"
 #include "xen/arch/x86/bootinfo.h"
 #include "xen/arch/x86/power.h"
 #include "xen/bootdomains.h"
@@ -123,10 +124,12 @@ static LAGAN_NORETURN void end_machine(enum host_status status)
 static void finish_host(void)
 {
     struct books books;
-    uint64_t used = used_pages(), total = heap_total_pages();
+    uint64_t used, total = heap_total_pages();
     unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
     enum host_status status = HOST_ALL_WELL;
 
+    ubc_stop();
+    used = used_pages();
     if (crashes || others || boot.failed)
         status = HOST_DOMAIN_FAILED;
     log_info(
@@ -137,7 +140,7 @@ static void finish_host(void)
     log_info("free memory: %lu pages, before the first domain %lu\n", total - used,
              total - boot.used_before);
     books_print();
-    if (used != boot.used_before || !books_add_up(&books) || mm_audit()) {
+    if (used != boot.used_before || !books_add_up(&books) || mm_audit() || ubc_audit()) {
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }
@@ -490,6 +493,11 @@ LAGAN_INIT void bootreap_start(void)
     timer_init(&boot.limit, enough, 0);
     boot.let_go = false;
     accounts_watch(somebody_let_go);
+    bootreap_count();
+}
+
+LAGAN_INIT void bootreap_count(void)
+{
     boot.used_before = used_pages();
 }
 

@@ -277,6 +277,7 @@ static int build_parts(struct domain *d, const struct domain_config *config)
     if (rc)
         return rc;
     d->account.maps_io = config->privileged;
+    ubc_client_init(&d->ubc, &d->account);
     rc = event_domain_init(d, EVTCHN_FIFO_NR_CHANNELS - 1);
     if (rc)
         goto no_events;

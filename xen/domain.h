@@ -19,6 +19,7 @@
 #include <xen/vcpu.h>
 #include "mm/account.h"
 #include "shmem/grant.h"
+#include "ubc/ubc.h"
 #include "xen/console_ring.h"
 #include "xen/domain_watchdog.h"
 #include "xen/event.h"
@@ -77,6 +78,8 @@ struct domain {
     struct pressure_domain pressure;
     struct grant_table *grants;    /* [c] */
     struct pcache *_Atomic pcache; /* NULL until it is first wanted: domain_pcache() */
+    struct grant_table *grants;    /* [c] */
+    struct ubc_client ubc;
     struct memory_map *memory_map; /* [d] as the control domain set it, or NULL */
     shared_info_t *shared_info;    /* [c] */
     unsigned vcpu_count;           /* [c] */

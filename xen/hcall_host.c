@@ -12,6 +12,7 @@
 #include "mm/heap.h"
 #include "mm/tlbclock.h"
 #include "mm/type.h"
+#include "ubc/ubc.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "xen/hcall_store.h"
@@ -24,7 +25,7 @@ static uint32_t count_accounts(void)
     uint32_t count = 0;
 
     for (const struct account *a = account_next(0); a; a = account_next(a->id + 1U))
-        count++;
+        count += a->id < DOMID_FIRST_RESERVED; /* the buffer cache has one too */
     return count;
 }
 
@@ -36,7 +37,7 @@ static int64_t audit(const struct hypercall_args *args)
 
     if (!stop_begin())
         return hypercall_continue(args);
-    result.faults = mm_audit() + pcache_audit();
+    result.faults = mm_audit() + pcache_audit() + ubc_audit();
     result.held = mm_audit_held();
     result.free_pages = heap_free_pages();
     result.domain_count = count_accounts();

@@ -17,6 +17,7 @@
 #include "include/public/lagan/host.h"
 #include "include/public/lagan/pcache.h"
 #include "include/public/lagan/pressure.h"
+#include "include/public/lagan/ubc.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "arch_current.h"
@@ -57,6 +58,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_mca] = hcall_mca,
     [LAGAN_HYPERVISOR_host_op] = hcall_host_op,
     [LAGAN_HYPERVISOR_pcache_op] = hcall_pcache_op,
+    [LAGAN_HYPERVISOR_ubc_op] = hcall_ubc_op,
     [LAGAN_HYPERVISOR_pressure_op] = hcall_pressure_op,
 };
 

@@ -52,6 +52,7 @@ int64_t hcall_physdev_op(const struct hypercall_args *args);
 int64_t hcall_platform_op(const struct hypercall_args *args);
 int64_t hcall_mca(const struct hypercall_args *args);
 int64_t hcall_host_op(const struct hypercall_args *args);
+int64_t hcall_ubc_op(const struct hypercall_args *args);
 int64_t hcall_pressure_op(const struct hypercall_args *args);
 int64_t hcall_pcache_op(const struct hypercall_args *args);
 

@@ -9,6 +9,7 @@
 #include "mm/heap.h"
 #include "mm/pcache.h"
 #include "mm/type.h"
+#include "ubc/ubc.h"
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/ctx.h"
 #include "xen/arch/x86/initmem.h"
@@ -90,7 +91,7 @@ static unsigned audit_faults;
 /* Its messages go to the log. */
 static void run_audit(void)
 {
-    audit_faults = mm_audit() + pcache_audit();
+    audit_faults = mm_audit() + pcache_audit() + ubc_audit();
 }
 
 static void tell_audit(void)

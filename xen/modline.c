@@ -28,6 +28,7 @@ enum key {
     KEY_CACHE_FLOOR,
     KEY_CACHE_MAX,
     KEY_CACHE_WEIGHT,
+    KEY_READERS,
     KEY_COUNT
 };
 
@@ -46,7 +47,8 @@ static const char *const key_names[KEY_COUNT] = {[KEY_NAME] = "name",
                                                  [KEY_DELAY] = "delay",
                                                  [KEY_CACHE_FLOOR] = "cache-floor",
                                                  [KEY_CACHE_MAX] = "cache-max",
-                                                 [KEY_CACHE_WEIGHT] = "cache-weight"};
+                                                 [KEY_CACHE_WEIGHT] = "cache-weight",
+                                                 [KEY_READERS] = "readers"};
 
 /* What a value must be, in the words of the complaint. */
 static const char *const key_rules[KEY_COUNT] = {
@@ -66,6 +68,7 @@ static const char *const key_rules[KEY_COUNT] = {
     [KEY_CACHE_FLOOR] = "must be a size of 0..16T",
     [KEY_CACHE_MAX] = "must be a size of 0..16T",
     [KEY_CACHE_WEIGHT] = "must be 1..65535",
+    [KEY_READERS] = "must be names of domains, with commas between them",
 };
 #define DELAY_MAX_MS 86400000
 STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
@@ -96,6 +99,19 @@ static LAGAN_INIT bool parse_action(struct text t, enum modline_action *action)
 {
     *action = text_is(t, "restart") ? MODLINE_RESTART : MODLINE_DESTROY;
     return *action == MODLINE_RESTART || text_is(t, "destroy");
+}
+
+static LAGAN_INIT bool parse_readers(struct text t, struct modline *m)
+{
+    char name[MODLINE_NAME_MAX];
+
+    m->readers = t.at;
+    m->readers_length = t.length;
+    do
+        if (!parse_name(text_split(&t, ','), name))
+            return false;
+    while (t.length > 0);
+    return m->readers[m->readers_length - 1] != ',';
 }
 
 static LAGAN_INIT bool parse_value(enum key key, struct text value, struct modline *m)
@@ -134,6 +150,8 @@ static LAGAN_INIT bool parse_value(enum key key, struct text value, struct modli
         return parse_mem(value, 0, &m->cache_max_bytes);
     case KEY_CACHE_WEIGHT:
         return parse_range(value, 1, 65535, &m->cache_weight);
+    case KEY_READERS:
+        return parse_readers(value, m);
     default:
         return false;
     }
@@ -147,10 +165,14 @@ static LAGAN_INIT enum key find_key(struct text name)
     return KEY_COUNT;
 }
 
-/* A ramdisk has a name and nothing else. */
+/* A ramdisk has a name and nothing else, a volume its readers too. */
 static LAGAN_INIT bool key_allowed(enum modline_kind kind, enum key key)
 {
-    return key < KEY_COUNT && (kind == MODLINE_DOMAIN || key == KEY_NAME);
+    if (key == KEY_NAME)
+        return true;
+    if (key == KEY_READERS)
+        return kind == MODLINE_VOLUME;
+    return key < KEY_COUNT && kind == MODLINE_DOMAIN;
 }
 
 /* The complaint about a word; the word is cut to a length that leaves room for the reason. */
@@ -171,8 +193,8 @@ static LAGAN_INIT int parse_words(const char *line, struct modline *m, unsigned 
             while (*line == ' ')
                 line++;
             m->guest_line = line;
-            if (word.length > 0 && m->kind == MODLINE_RAMDISK)
-                return complain(why, word, "a ramdisk has no command line");
+            if (word.length > 0 && m->kind != MODLINE_DOMAIN)
+                return complain(why, word, "only a domain has a command line");
             return 0;
         }
         name = text_split(&value, '=');
@@ -194,6 +216,10 @@ static LAGAN_INIT int check_whole(struct modline *m, unsigned seen, char *why)
 
     if (!(seen & (1u << KEY_NAME)))
         fault = "name missing";
+    else if (m->kind == MODLINE_VOLUME && !(seen & (1u << KEY_READERS)))
+        fault = "readers missing";
+    else if (m->kind == MODLINE_VOLUME && strlen(m->name) >= MODLINE_VOLUME_MAX)
+        fault = "a volume's name has 16 characters at most";
     else if (m->kind == MODLINE_DOMAIN && !(seen & (1u << KEY_MEM)))
         fault = "mem missing";
     else if (m->maxmem_bytes < m->mem_bytes && (seen & (1u << KEY_MAXMEM)))
@@ -235,6 +261,8 @@ LAGAN_INIT int modline_parse(const char *line, struct modline *m, char why[MODLI
         parsed.kind = MODLINE_DOMAIN;
     else if (text_is(first, "ramdisk"))
         parsed.kind = MODLINE_RAMDISK;
+    else if (text_is(first, "volume"))
+        parsed.kind = MODLINE_VOLUME;
     if (parsed.kind == MODLINE_PLAIN) {
         *m = parsed;
         return 0;
@@ -249,6 +277,16 @@ LAGAN_INIT int modline_parse(const char *line, struct modline *m, char why[MODLI
         *m = parsed;
     }
     return rc;
+}
+
+bool modline_lists(const char *list, size_t length, const char *name)
+{
+    struct text rest = {list, length};
+
+    while (rest.length > 0)
+        if (text_is(text_split(&rest, ','), name))
+            return true;
+    return false;
 }
 
 LAGAN_INIT size_t modline_find(const struct modline *lines, size_t count, enum modline_kind kind,

@@ -11,6 +11,7 @@
  *   cache     its pages in the page cache are dropped
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
  *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
+ *   ubc       the same with volumes of the buffer cache, and its rights to them
  *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
  *             reference (accounts_watch() tells when that may be)
  */
@@ -31,6 +32,7 @@ enum teardown_step {
     STEP_CACHE,
     STEP_MEMORY,
     STEP_GRANTS,
+    STEP_UBC,
     STEP_WAIT,
     STEP_DONE
 };
@@ -98,6 +100,8 @@ static int run_step(struct domain *d)
         return account_relinquish(&d->account);
     case STEP_GRANTS:
         return grant_table_relinquish(d->grants);
+    case STEP_UBC:
+        return ubc_client_relinquish(&d->ubc);
     case STEP_WAIT:
         return d->account.pages || grant_table_withdraw(d->grants) ? -XEN_EAGAIN : 0;
     case STEP_DONE:
@@ -123,14 +127,10 @@ static bool held_frame(struct account *a, unsigned i, mfn_t *m)
 
 void domain_dump_zombie(struct domain *d)
 {
-    static const char *const step[] = {"vCPUs stop",
-                                       "events",
-                                       "vCPUs",
-                                       "page cache",
-                                       "memory",
-                                       "grants",
-                                       "waiting for the last frame",
-                                       "done"};
+    static const char *const step[] = {
+        "vCPUs stop", "events", "vCPUs",        "page cache",
+        "memory",     "grants", "buffer cache", "waiting for the last frame",
+        "done"};
     mfn_t m;
 
     if (d->state == DOMAIN_ALIVE)

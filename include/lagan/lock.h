@@ -39,6 +39,8 @@ enum lock_level {
     LK_GRANT,      /* the shape of a grant table */
     LK_GRANT_ENTRY,  /* one grant entry */
     LK_GRANT_HANDLE, /* a list of free handles of grants */
+    LK_UBC_TABLE,    /* the buffer cache's list of volumes */
+    LK_UBC,          /* one volume of the buffer cache */
     LK_FRAME,        /* a page-table frame's bit lock */
     LK_ACCOUNT,      /* one account's frame list and limits */
     LK_SLAB,         /* small-object allocator */
