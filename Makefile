@@ -36,7 +36,9 @@ LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse
 BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o books.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
+CONTROL_OBJS := control.o control_reap.o hcall_domctl.o hcall_domctl_vcpu.o hcall_domctl_refused.o hcall_sysctl.o hcall_sysctl_host.o
+
+CORE_OBJS := $(addprefix xen/,main.o $(CONTROL_OBJS) books.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
              option_value.o modline.o)
 
 # Kernel files. UNPACK_LIBS: Debian's libraries, of which the decoders are linked into the image.
@@ -73,7 +75,7 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
            pv_decode.o pv_emul.o pv_emul_io.o pv_ptwr.o pv_ptwr_decode.o pv_ptwr_alu.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
            pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
-           hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o)
+           hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o pv_control.o pv_cpuid_leaves.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
            $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)

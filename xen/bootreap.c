@@ -31,6 +31,7 @@
 #include "xen/bootdomains.h"
 #include "xen/bootmodule.h"
 #include "xen/console.h"
+#include "xen/control.h"
 #include "xen/store_service.h"
 #include "xen/timer.h"
 
@@ -286,6 +287,8 @@ static void reap(struct timer *t)
         end_services();
     if (next != UINT64_MAX)
         come_again(t, next, soon, 2 * arch_time_ns() - began);
+    else if (!left && control_reap_all())
+        timer_set(t, soon + ROOM_INTERVAL_NS);
     else if (!left)
         finish_host();
 }
@@ -328,6 +331,7 @@ void bootreap_start(void)
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
         boot.domain[i] = (struct boot_domain){.d = NULL};
     timer_init(&boot.reaper, reap, 0);
+    control_reaper_start();
     boot.used_before = used_pages();
 }
 

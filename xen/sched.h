@@ -95,6 +95,8 @@ int sched_set_weight(struct domain *d, unsigned weight, unsigned cap) LAGAN_MUST
 /* -XEN_EINVAL if no CPU of the set is online. */
 int sched_set_affinity(struct vcpu *v, cpumask_t cpus) LAGAN_MUST_CHECK;
 
+cpumask_t sched_get_affinity(struct vcpu *v);
+
 /* SOFTIRQ_SCHEDULE. Picks the next vCPU of this CPU and, when it is another one, switches to it by
  * arch_context_switch(), which does not return here. No lock held. */
 void sched_softirq(void);

@@ -136,6 +136,15 @@ int sched_set_affinity(struct vcpu *v, cpumask_t cpus) LAGAN_NO_TSA
     return 0;
 }
 
+cpumask_t sched_get_affinity(struct vcpu *v) LAGAN_NO_TSA
+{
+    struct runq *rq = runq_lock_of(v);
+    cpumask_t cpus = v->sched.unit.affinity;
+
+    spin_unlock(&rq->lock);
+    return cpus;
+}
+
 /* ---- pauses ---- */
 
 void vcpu_pause_sync(struct vcpu *v)

@@ -125,6 +125,11 @@ void domain_dump_zombie(struct domain *d)
                  arch_m2p_get(m), frame_refs(frame_of(m)), type_of(m));
 }
 
+bool domain_waits_for_frames(const struct domain *d)
+{
+    return d->teardown_step == STEP_WAIT;
+}
+
 int domain_kill(struct domain *d)
 {
     if (d->teardown_step == STEP_DONE)
