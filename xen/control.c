@@ -138,9 +138,9 @@ void control_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     if (d->state != DOMAIN_ALIVE)
         info->flags |= XEN_DOMINF_dying;
     if (d->shutting_down)
-        info->flags |= XEN_DOMINF_shutdown |
-                       ((uint32_t)d->shutdown_reason & XEN_DOMINF_shutdownmask)
-                           << XEN_DOMINF_shutdownshift;
+        info->flags |=
+            XEN_DOMINF_shutdown | ((uint32_t)d->shutdown_reason & XEN_DOMINF_shutdownmask)
+                                      << XEN_DOMINF_shutdownshift;
     if (d->control_pauses)
         info->flags |= XEN_DOMINF_paused;
     if (d->xenstore)

@@ -276,9 +276,8 @@ static int build_parts(struct domain *d, const struct domain_config *config)
     if (rc)
         return rc;
     d->account.maps_io = config->privileged;
-    rc = event_domain_init(d, config->max_port
-                                  ? (unsigned)min_u64(config->max_port, PORT_MAX)
-                                  : PORT_MAX);
+    rc = event_domain_init(d, config->max_port ? (unsigned)min_u64(config->max_port, PORT_MAX)
+                                               : PORT_MAX);
     if (rc)
         goto no_events;
     rc = add_grants(d, config);
@@ -371,7 +370,7 @@ int domain_create(const struct domain_config *config, struct domain **out)
     rc = claim_id(d, config->id);
     if (rc)
         goto no_id;
-    if (!config->name)
+    if (config->tools)
         name_by_id(d);
     rc = build_parts(d, config);
     if (rc)
@@ -458,8 +457,8 @@ int domain_resume(struct domain *d)
     bool suspended;
 
     spin_lock(&d->lock);
-    suspended = d->state == DOMAIN_ALIVE && d->shutting_down &&
-                d->shutdown_reason == SHUTDOWN_suspend;
+    suspended =
+        d->state == DOMAIN_ALIVE && d->shutting_down && d->shutdown_reason == SHUTDOWN_suspend;
     if (suspended) {
         d->shutting_down = false;
         d->shutdown_reason = -1;

@@ -8,8 +8,8 @@
  */
 #include "xen/control.h"
 
-#define PORTS   0x10000U
-#define PIRQS   1024U
+#define PORTS 0x10000U
+#define PIRQS 1024U
 
 static int port_right(const struct xen_domctl *op)
 {
@@ -38,9 +38,9 @@ static int irq_right(const struct xen_domctl *op)
 
 int control_refused(const struct domain *d, const struct xen_domctl *op)
 {
-    if (d->privileged && (op->cmd == XEN_DOMCTL_ioport_permission ||
-                          op->cmd == XEN_DOMCTL_iomem_permission ||
-                          op->cmd == XEN_DOMCTL_irq_permission))
+    if (d->privileged &&
+        (op->cmd == XEN_DOMCTL_ioport_permission || op->cmd == XEN_DOMCTL_iomem_permission ||
+         op->cmd == XEN_DOMCTL_irq_permission))
         return -XEN_EPERM; /* it has them all, and keeps them */
     switch (op->cmd) {
     case XEN_DOMCTL_ioport_permission:

@@ -78,11 +78,10 @@ static void give_callbacks(const struct vcpu *v, struct vcpu_guest_context *c)
     for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++) {
         const struct pv_trap *t = &v->arch.traps[i];
 
-        c->trap_ctxt[i] =
-            (struct trap_info){.vector = (uint8_t)i,
-                               .flags = (uint8_t)(t->dpl | (t->mask_events ? 4 : 0)),
-                               .cs = t->cs,
-                               .address = t->address};
+        c->trap_ctxt[i] = (struct trap_info){.vector = (uint8_t)i,
+                                             .flags = (uint8_t)(t->dpl | (t->mask_events ? 4 : 0)),
+                                             .cs = t->cs,
+                                             .address = t->address};
     }
 }
 

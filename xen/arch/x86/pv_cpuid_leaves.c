@@ -39,7 +39,8 @@ STATIC_ASSERT(CPUID_BASIC_COUNT + CACHES_LISTED + CPUID_FEATURE_COUNT + 2 + XSAV
                   CPUID_EXTENDED_COUNT <=
               CPU_POLICY_LEAVES_MAX);
 
-static void put_subleaves(struct leaf_list *l, struct cpuid_policy *p, uint32_t leaf, uint32_t count)
+static void put_subleaves(struct leaf_list *l, struct cpuid_policy *p, uint32_t leaf,
+                          uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         put(l, leaf, i, leaf == 0xb ? NULL : cpuid_policy_find(p, leaf, i));
@@ -163,10 +164,10 @@ int cpuid_policy_restrict(struct cpuid_policy *p, const xen_cpuid_leaf_t *leaf, 
 uint32_t cpuid_policy_features(const struct cpuid_policy *p, unsigned i)
 {
     const uint32_t words[CPU_FEATURE_WORDS] = {
-        p->basic[1].d,    p->basic[1].c,       p->extended[1].d, p->extended[1].c,
-        p->xsave[1].a,    p->feature[0].b,     p->feature[0].c,  p->extended[7].d,
-        p->extended[8].b, p->feature[0].d,     p->feature[1].a,  p->extended[0x21].a,
-        p->feature[1].b,  p->feature[2].d,     p->feature[1].c,  p->feature[1].d,
+        p->basic[1].d,    p->basic[1].c,   p->extended[1].d, p->extended[1].c,
+        p->xsave[1].a,    p->feature[0].b, p->feature[0].c,  p->extended[7].d,
+        p->extended[8].b, p->feature[0].d, p->feature[1].a,  p->extended[0x21].a,
+        p->feature[1].b,  p->feature[2].d, p->feature[1].c,  p->feature[1].d,
     };
 
     return i < ARRAY_SIZE(words) ? words[i] : 0;

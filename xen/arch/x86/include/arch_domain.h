@@ -75,5 +75,5 @@ struct arch_domain {
     uint64_t *perdomain_l1[2]; /* 32 entries a vCPU: up to 32 vCPUs */
     uint32_t wallclock_version;
     struct cpuid_policy *cpuid; /* [c] once it runs: what it sees, or NULL: as all guests */
-    bool isolated; /* [c] runs with page tables without the hypervisor (pti.h) */
+    bool isolated;              /* [c] runs with page tables without the hypervisor (pti.h) */
 };
