@@ -38,7 +38,7 @@ BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o
 # xen/: portable parts, among them the parsers of what the boot loader hands over
 CONTROL_OBJS := control.o control_reap.o hcall_domctl.o hcall_domctl_vcpu.o hcall_domctl_refused.o hcall_sysctl.o hcall_sysctl_host.o
 
-CORE_OBJS := $(addprefix xen/,main.o $(CONTROL_OBJS) books.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
+CORE_OBJS := $(addprefix xen/,main.o $(CONTROL_OBJS) books.o wallclock.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
              option_value.o modline.o)
 
 # Kernel files. UNPACK_LIBS: Debian's libraries, of which the decoders are linked into the image.
@@ -63,19 +63,21 @@ HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
-             hvmap_frames.o hvmap_audit.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
+             hvmap_frames.o hvmap_audit.o initmem.o mce.o desc.o idt.o trap_stubs.o trap_hv.o interrupt.o \
              feature.o tlb.o iomem.o ap.o smp.o crash.o symbols.o pti.o pti_audit.o pti_policy.o pti_entry.o)
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o machine_map.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
-               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o)
+               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o pci_config.o msi.o device_page.o vectors.o \
+               pirq.o pirq_map.o pirq_route.o port_rights.o machine_io.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
            pv_decode.o pv_emul.o pv_emul_io.o pv_ptwr.o pv_ptwr_decode.o pv_ptwr_alu.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
            pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
-           hcall_cpu.o hcall_desc.o hcall_debug.o foreign.o pv_control.o pv_cpuid_leaves.o)
+           hcall_cpu.o hcall_desc.o hcall_debug.o hcall_physdev.o hcall_physdev_apic.o hcall_platform.o hcall_mca.o \
+           platform.o foreign.o pv_control.o pv_cpuid_leaves.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
            $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
@@ -124,7 +126,7 @@ $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
 	mkdir -p $(@D)
 	$(CC) -E -P -D__ASSEMBLY__ $(INC) -x assembler-with-cpp $< -o $@
 
-$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
+$(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/check-init
 	echo | tools/make-symbols >$(B)/hv/symbols0.S
 	$(CC) $(HV_ASFLAGS) -c $(B)/hv/symbols0.S -o $(B)/hv/symbols0.o
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols0.o $(HV_A) -o $(B)/hv/pass1
@@ -133,6 +135,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 	$(LD) -nostdlib -static -z max-page-size=4096 --build-id=none -T $(B)/hv/xen.lds $(HV_O) $(B)/hv/symbols1.o $(HV_A) -o $(B)/hv/lagan-syms
 	objcopy --strip-debug $(B)/hv/lagan-syms $@
 	tools/check-image $@
+	tools/check-init $(HV_O)
 
 -include $(HV_O:.o=.d)
 
@@ -140,7 +143,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event mm mmu shmem balloon core store transport
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem balloon core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -171,9 +174,15 @@ TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o cpui
 TEST_sched := $(SCHED_OBJS) $(HOST_ARCH) unittests/sim_sched.o \
             $(addprefix unittests/test_,timer.o softirq.o stop.o sched_policy.o sched.o hcall_sched.o sched_smp.o)
 
-TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/event_world.o \
+TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/arch/host_pirq.o unittests/event_world.o \
             xen/console_ring.o unittests/ring_world.o \
             $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o console_ring.o)
+
+# Device interrupts, on modelled interrupt controllers
+PIRQ_OBJS := $(addprefix xen/arch/x86/,vectors.o msi.o pirq.o pirq_map.o pirq_route.o)
+TEST_irq := $(PIRQ_OBJS) $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/irq_world.o \
+            xen/arch/x86/port_rights.o \
+            $(addprefix unittests/test_,vectors.o msi.o pirq.o pirq_model.o port_rights.o physdev.o platform.o)
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o scrub.o slab.o frame.o account.o tlbclock.o \
             type.o table.o table_change.o update.o segdesc.o relinquish.o giveback.o mm_model.o mm_threads.o mm_races.o)
@@ -188,15 +197,17 @@ TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(addprefix unittests/test_,policy.o balloon.o balloon_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,books.o domain.o teardown.o console_ring.o $(CONTROL_OBJS) $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
+            $(addprefix xen/,books.o wallclock.o domain.o teardown.o console_ring.o $(CONTROL_OBJS) $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
             hcall_version.o hcall_misc.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
 LIBS_core := $(UNPACK_LIBS)
 TEST_core := $(CORE_WORLD) unittests/elf_kit.o unittests/boot_world.o \
             $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o domctl.o domctl_vcpu.o sysctl.o)
+TEST_core := $(CORE_WORLD) unittests/mm_kit.o unittests/elf_kit.o unittests/boot_world.o \
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o domctl.o domctl_vcpu.o sysctl.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
@@ -311,7 +322,7 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # The long forms of the tests that have one. SOAK_MINUTES are divided among them.
 SOAK_MINUTES ?= 60
 .PHONY: soak
-soak: $(B)/host-plain/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
+soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
       $(B)/host-tsan/test_sched $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) $(B)/lagan guests linux-guests ## random tests, fuzzers, threads and guests, over and over for SOAK_MINUTES (60)
 	tools/install-packages test qemu linux
 	nice tools/soak $(SOAK_MINUTES) $(FUZZERS)
@@ -320,7 +331,7 @@ soak: $(B)/host-plain/test_core $(foreach p,mm event shmem,$(B)/host-plain/test_
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon store storetest fileserver fileclient transport streambench
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -334,6 +345,7 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
             evil_mmu/context.o evil_mmu/freed.o evil_mmu/others.o
 
 GUEST_balloon := kit/balloon.o
+GUEST_pressure := kit/balloon.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
 GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
@@ -384,7 +396,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
 # Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
-LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads
 LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
 
 $(B)/linux/obj/%.o: guests/linux/%.c Makefile
@@ -392,7 +404,11 @@ $(B)/linux/obj/%.o: guests/linux/%.c Makefile
 	$(CC) $(LINUX_CFLAGS) -fno-pie -MMD -MP -c $< -o $@
 -include $(LINUX_PROBES:%=$(B)/linux/obj/%.d)
 
-$(B)/linux/bin/probe: $(LINUX_PROBES:%=$(B)/linux/obj/%.o)
+$(B)/linux/obj/%.o: guests/linux/%.S Makefile
+	mkdir -p $(@D)
+	$(CC) -fno-pie -MMD -MP -c $< -o $@
+
+$(B)/linux/bin/probe: $(addprefix $(B)/linux/obj/,$(LINUX_PROBES:%=%.o) hold.o)
 	mkdir -p $(@D)
 	$(CC) -static -no-pie -pthread -s $^ -o $@
 
@@ -471,7 +487,7 @@ ifdef THREAD_SAFETY
 HV_CFLAGS += -Wthread-safety
 endif
 
-LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined \
+LINTS := lint-format lint-layers lint-sizes lint-headers lint-gcc lint-release lint-clang lint-undefined lint-init \
          lint-shell lint-docs
 
 .PHONY: lint $(LINTS) objects format
@@ -505,6 +521,10 @@ lint-clang:
 # mm/ and the services need nothing but the contract with the machine.
 lint-undefined: $(patsubst %,$(B)/hv/%,$(MM_OBJS) $(GRANT_OBJS) $(BALLOON_OBJS))
 	$(if $^,tools/check-undefined $^)
+
+# What stays refers to nothing that goes after the boot, whichever compiler decides what is inlined.
+lint-init: lint-gcc lint-release lint-clang
+	for b in gcc release clang; do tools/check-init $(HV_OBJS:%=$(B)/lint-$$b/hv/%); done
 
 lint-shell:
 	shellcheck --severity=warning --exclude=SC1007 $$($(SCRIPTS))

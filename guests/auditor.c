@@ -11,7 +11,7 @@
 
 const char guest_name[] = "auditor";
 
-#define OTHERS_START (20000 * MS)
+#define OTHERS_START (60000 * MS)
 #define OTHERS_END   (600000 * MS)
 
 static struct lagan_host_audit last;

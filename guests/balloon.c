@@ -8,6 +8,7 @@
  *   role=deaf         asks for its target once, and never moves
  *   role=evil         says that it needs everything, gives nothing, tries to take more than its target, and to
  *                     give back what it cannot: typed, mapped, foreign, the same twice
+ *   role=told         as `pressure` says, until its ceiling is end=N; with `deaf` it does not move
  *   role=late         has only to be there: checks that it was started by=MS
  *   need=N then=N     what it uses before and after switch=MS; until=MS: it ends
  *   hard=N            what it cannot do without (8)
@@ -185,6 +186,22 @@ static void late(void)
     time_sleep(500 * MS);
 }
 
+/* Orders come from a control domain, which knows when it is enough. */
+static void told(void)
+{
+    uint64_t end = pages("end", 9);
+
+    while (balloon_state().ceiling != end) {
+        if (args_has("deaf")) {
+            time_sleep(PAUSE);
+        } else {
+            turn(pages("need", 8), ~0UL);
+        }
+    }
+    check_true("frames-right", balloon_wrong() == 0, "%lu wrong", balloon_wrong());
+    check_true("reports-accepted", seen.refused == 0, "%lu not", seen.refused);
+}
+
 static void check_answers(void)
 {
     struct lagan_pressure_state s;
@@ -204,6 +221,8 @@ void guest_main(void)
         deaf();
     } else if (args_is("role", "evil")) {
         evil();
+    } else if (args_is("role", "told")) {
+        told();
     } else if (args_is("role", "late")) {
         late();
     } else {

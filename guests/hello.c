@@ -43,9 +43,10 @@ static void check_start_of_day(void)
 void guest_main(void)
 {
     uint64_t rounds = args_number("rounds", 3), delay = args_number("delay", 50) * MS;
-    uint64_t short_sleeps = 0;
+    uint64_t short_sleeps = 0, begun = read_tsc();
 
     say_hello();
+    kit_printf("BENCH begun %lu\n", begun); /* time stamps since the machine's start: tools/bench */
     check_start_of_day();
     (void)time_bind_timer();
     for (uint64_t i = 1; i <= rounds; i++) {

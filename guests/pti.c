@@ -17,7 +17,7 @@
 
 const char guest_name[] = "pti";
 
-#define SOON      (5000 * MS)
+#define SOON      (60000 * MS)
 #define PRESENT   1 /* of a page fault's error code */
 #define PAGE_HIT  14
 #define ENTRY_MAX 8 /* pages of the image: code that enters and leaves, the IDT */

@@ -10,7 +10,7 @@
 const char guest_name[] = "smp";
 
 /* The bounds are wide: the machine under test is an emulated one, its host may be busy. */
-#define SOON (20000 * MS)
+#define SOON (60000 * MS)
 
 /* A flat 64-bit code segment, a data segment, of privilege 3; at the selectors that kernels use. */
 #define DESC_CODE 0x00affb000000ffffUL
@@ -92,7 +92,7 @@ static void ap_main(void *argument)
             ap->neighbour_sent = event_send(aps[id + 1].ipi) == 0;
         }
         set_xen_guest_handle(poll.ports, &port);
-        poll.timeout = time_now() + 4 * SOON;
+        poll.timeout = time_now() + SOON;
         while (!event_pending(port) && time_now() < poll.timeout) {
             (void)hv_sched(SCHEDOP_poll, &poll);
         }

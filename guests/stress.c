@@ -14,12 +14,12 @@
 
 const char guest_name[] = "stress";
 
-#define SOON        (20000 * MS)
+#define SOON        (60000 * MS)
 #define VCPUS_LEAST 3U /* two that disturb each other, and the one that is never started */
 #define TURN_MS     60 /* of disorder between two rests */
 /* A rest is over at once, or by this timer if something was lost. Busy hosts are slow, not that
  * slow. */
-#define LOST (4000 * MS)
+#define LOST (60000 * MS)
 
 static uint8_t pages[KIT_CPUS_MAX][PAGE_SIZE] PAGE_ALIGNED;
 static uint8_t records[KIT_CPUS_MAX][PAGE_SIZE] PAGE_ALIGNED;

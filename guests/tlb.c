@@ -12,7 +12,7 @@
 
 const char guest_name[] = "tlb";
 
-#define SOON   (20000 * MS)
+#define SOON   (60000 * MS)
 #define BURST  200 /* writes of a restless vCPU before it sleeps */
 #define SLOTS  KIT_CPUS_MAX
 #define RO     (PTE_P | PTE_U | PTE_A)

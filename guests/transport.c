@@ -15,7 +15,7 @@
 
 const char guest_name[] = "transport";
 
-#define PATIENCE (20000 * MS)
+#define PATIENCE (60000 * MS)
 #define PIECE    5000U
 #define BUFFERS  4U
 #define PER      4U /* pages of a request */

@@ -6,11 +6,14 @@
  * until then it is charged, so that a domain cannot exceed its limit by leaving memory mapped
  * elsewhere, and a dead domain's account shows what others still hold.
  *
- * The register is an array in pages of its own, allocated when the first account in their range
- * comes, and kept: look-ups need no lock.
+ * The register is an array in pages of its own, each there as long as an account in its range is:
+ * look-ups need no lock, since who looks for an account knows that it stays, and so does its page.
+ * Ids go up and round, so a host on which domains come and go would otherwise keep a page for each 512
+ * that there ever were.
  */
 #include <lagan/assert.h>
 #include "mm/account_list.h"
+#include "mm/claim.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/tlbclock.h"
@@ -21,8 +24,11 @@
 typedef struct account *_Atomic account_slot;
 
 static struct {
+    struct spinlock lock; /* LK_ACCOUNT, but not inside an account's */
     account_slot *_Atomic leaf[LEAF_COUNT];
+    unsigned used[LEAF_COUNT];     /* [lock] accounts in it */
     account_slot first[LEAF_SIZE]; /* leaf 0: enough for nearly every host, so not from the heap */
+    void (*emptied)(void);
 } accounts;
 
 /* ---- the register ---- */
@@ -47,11 +53,15 @@ struct account *account_find(domid_t id)
 
 void accounts_init(void)
 {
+    spin_init(&accounts.lock, LK_ACCOUNT);
+    accounts.emptied = NULL;
     for (unsigned i = 0; i < LEAF_SIZE; i++)
         atomic_store(&accounts.first[i], NULL);
     atomic_store(&accounts.leaf[0], accounts.first);
     for (unsigned i = 1; i < LEAF_COUNT; i++)
         atomic_store(&accounts.leaf[i], NULL);
+    for (unsigned i = 0; i < LEAF_COUNT; i++)
+        accounts.used[i] = 0;
 }
 
 struct account *account_next(unsigned from)
@@ -67,39 +77,70 @@ struct account *account_next(unsigned from)
     return NULL;
 }
 
-static bool leaf_ensure(domid_t id)
+/* Takes the slot, with `page` as its leaf if there is none. Returns the page if it was not needed. */
+static void *take_slot(struct account *a, account_slot *page, int *rc)
 {
-    account_slot *none = NULL, *page;
+    unsigned l = a->id / LEAF_SIZE;
 
-    if (slot_of(id))
-        return true;
-    page = page_alloc(0, HEAP_CLEAR);
-    if (!page)
-        return false;
-    if (!atomic_compare_exchange_strong(&accounts.leaf[id / LEAF_SIZE], &none, page))
-        page_free(page, 0);
-    return true;
+    spin_lock(&accounts.lock);
+    if (!atomic_load(&accounts.leaf[l]) && page) {
+        atomic_store(&accounts.leaf[l], page);
+        page = NULL;
+    }
+    if (!atomic_load(&accounts.leaf[l])) {
+        *rc = -XEN_ERESTART;
+    } else if (atomic_load(slot_of(a->id))) {
+        *rc = -XEN_EEXIST;
+    } else {
+        atomic_store(slot_of(a->id), a);
+        accounts.used[l]++;
+        *rc = 0;
+    }
+    spin_unlock(&accounts.lock);
+    return page;
 }
 
 int account_init(struct account *a, domid_t id, uint64_t max_pages)
 {
-    struct account *none = NULL;
+    int rc;
 
     if (id >= LEAF_COUNT * LEAF_SIZE)
         return -XEN_EINVAL;
-    if (!leaf_ensure(id))
-        return -XEN_ENOMEM;
     *a = (struct account){.id = id, .max_pages = max_pages, .allowance = UINT64_MAX};
     spin_init(&a->lock, LK_ACCOUNT);
-    if (!atomic_compare_exchange_strong(slot_of(id), &none, a))
-        return -XEN_EEXIST;
-    return 0;
+    do { /* again if the last other account has gone meanwhile, and the leaf with it */
+        void *page = slot_of(id) ? NULL : page_alloc(0, HEAP_CLEAR);
+
+        if (!page && !slot_of(id))
+            return -XEN_ENOMEM;
+        page_free(take_slot(a, page, &rc), 0);
+    } while (rc == -XEN_ERESTART);
+    return rc;
 }
 
 void account_destroy(struct account *a)
 {
+    unsigned l = a->id / LEAF_SIZE;
+    void *page = NULL;
+
     BUG_ON(a->pages || a->first || a->claim);
+    spin_lock(&accounts.lock);
     atomic_store(slot_of(a->id), NULL);
+    if (--accounts.used[l] == 0 && l > 0)
+        page = atomic_exchange(&accounts.leaf[l], NULL);
+    spin_unlock(&accounts.lock);
+    page_free(page, 0);
+}
+
+void accounts_watch(void (*emptied)(void))
+{
+    accounts.emptied = emptied;
+}
+
+void account_left(bool empty)
+{
+    if (unlikely(empty) && accounts.emptied)
+        accounts.emptied();
 }
 
 /* ---- frames ---- */
@@ -148,6 +189,8 @@ static bool take_charge(struct account *a, mfn_t m, uint64_t count)
     if (ok) {
         account_link(a, m, count);
         atomic_fetch_add(&a->pages, count);
+        if (unlikely(a->claim))
+            claim_trim(a);
         for (uint64_t i = 0; i < count; i++)
             atomic_store_explicit(&frame_of(mfn(m.n + i))->use, use, memory_order_release);
     }
@@ -165,7 +208,7 @@ static void set_names(mfn_t m, uint64_t count, uint64_t first, uint64_t step)
 
 int account_alloc_named(struct account *a, unsigned order, unsigned flags, uint64_t gfn, mfn_t *m)
 {
-    uint64_t count;
+    uint64_t count, from_claim;
     mfn_t got;
 
     if (order > HEAP_MAX_ORDER)
@@ -174,7 +217,7 @@ int account_alloc_named(struct account *a, unsigned order, unsigned flags, uint6
     /* A first look without the lock, so as not to clear frames in vain. */
     if (!may_take(a, count))
         return -XEN_EPERM;
-    if (!heap_alloc_for(a, order, flags | HEAP_CLEAR, &got))
+    if (!heap_alloc_for(a, order, flags | HEAP_CLEAR, &got, &from_claim))
         return -XEN_ENOMEM;
     /* Now, while nobody else can have the frames: from the moment they are the account's another
      * CPU may guess their numbers and give them back. */
@@ -182,7 +225,7 @@ int account_alloc_named(struct account *a, unsigned order, unsigned flags, uint6
         set_names(got, count, gfn, 1);
     if (!take_charge(a, got, count)) {
         set_names(got, count, UINT64_MAX, 0);
-        heap_free(got, order);
+        heap_free_for(a, got, order, from_claim);
         return -XEN_EPERM;
     }
     *m = got;
@@ -197,14 +240,16 @@ int account_alloc(struct account *a, unsigned order, unsigned flags, mfn_t *m)
 cpumask_t account_forget(struct account *a, mfn_t m)
 {
     cpumask_t cpus;
+    bool empty;
 
     BUG_ON(!a);
     spin_lock(&a->lock);
     account_unlink(a, m);
     cpus = (cpumask_t){atomic_load(&a->tlb_cpus)};
     ASSERT(a->pages > 0);
-    atomic_fetch_sub(&a->pages, 1);
+    empty = atomic_fetch_sub(&a->pages, 1) == 1 && a->dying;
     spin_unlock(&a->lock);
+    account_left(empty);
     return cpus;
 }
 

@@ -28,6 +28,7 @@ struct account {
     _Atomic bool dying;     /* set under the lock: takes no more frames or pins; cursor is valid */
     bool tables_gone;       /* [a-lock] account_relinquish(): the first walk is over */
     uint64_t claim;         /* [heap lock] free frames that are promised to it: claim.h */
+    uint64_t claim_for;     /* [heap lock] with them it is to have so many */
     bool maps_io;           /* [c] may map frames that are not RAM, and RAM in any memory type */
     _Atomic uint64_t tlb_cpus; /* cpumask bits */
     /* Translations of frames of others that were used and replaced, each counted before its table can
@@ -47,6 +48,10 @@ struct account *account_find(domid_t id);
 
 /* Boot only (tests: a new machine): no accounts, and no memory for the register yet. */
 void accounts_init(void);
+/* From now on emptied() is called whenever the last frame of a dying account has gone; perhaps with
+ * locks held up to LK_HEAP, on any CPU, and when the account itself is gone already. One at a time. */
+void accounts_watch(void (*emptied)(void));
+
 /* The account with the lowest id >= `from`, or NULL; for auditors. */
 struct account *account_next(unsigned from);
 

@@ -43,3 +43,6 @@ static inline void account_unlink(struct account *a, mfn_t m)
         frame_of(mfn(f->next))->prev = f->prev;
     f->next = f->prev = 0;
 }
+
+/* After the lock: `empty` if the account is dying and this was its last frame. It may be gone. */
+void account_left(bool empty);

@@ -27,6 +27,19 @@ static bool suffices(uint64_t available, uint64_t needed)
     return available <= INT64_MAX && available >= needed;
 }
 
+/* A claim is for what the account lacks. Frames that were on their way to it when it claimed have come
+ * since, and were not paid for by the claim: so much of it is everybody's again. */
+static void trim_locked(struct account *a)
+{
+    uint64_t have = atomic_load(&a->pages);
+    uint64_t lacks = a->claim_for > have ? a->claim_for - have : 0;
+
+    if (a->claim > lacks) {
+        atomic_fetch_sub(&heap.claimed, a->claim - lacks);
+        a->claim = lacks;
+    }
+}
+
 bool claim_reserve(struct account *a, uint64_t count, uint64_t *from_claim)
 {
     uint64_t own = 0, before;
@@ -60,7 +73,15 @@ void claim_unreserve(struct account *a, uint64_t count, uint64_t from_claim)
     if (a && from_claim && !atomic_load(&a->dying)) {
         a->claim += from_claim;
         atomic_fetch_add(&heap.claimed, from_claim);
+        trim_locked(a);
     }
+    spin_unlock(&heap.lock);
+}
+
+void claim_trim(struct account *a)
+{
+    spin_lock(&heap.lock);
+    trim_locked(a);
     spin_unlock(&heap.lock);
 }
 
@@ -84,6 +105,7 @@ int claim_set(struct account *a, uint64_t pages)
             rc = -XEN_ENOMEM;
         } else {
             a->claim = want;
+            a->claim_for = pages;
         }
     }
     spin_unlock(&heap.lock);

@@ -21,3 +21,5 @@ void claim_end(struct account *a);
  * it. */
 bool claim_reserve(struct account *a, uint64_t count, uint64_t *from_claim) LAGAN_MUST_CHECK;
 void claim_unreserve(struct account *a, uint64_t count, uint64_t from_claim);
+/* With the account's lock held: it has more frames than when it claimed. */
+void claim_trim(struct account *a);

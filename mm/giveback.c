@@ -20,14 +20,17 @@
 /* Withdrawn frames leave the account. */
 static void let_go(struct account *a, const mfn_t *list, unsigned count)
 {
+    bool empty;
+
     if (!count)
         return;
     spin_lock(&a->lock);
     for (unsigned i = 0; i < count; i++)
         account_unlink(a, list[i]);
     ASSERT(a->pages >= count);
-    atomic_fetch_sub(&a->pages, count);
+    empty = atomic_fetch_sub(&a->pages, count) == count && a->dying;
     spin_unlock(&a->lock);
+    account_left(empty);
     account_discard(a, list, count);
 }
 

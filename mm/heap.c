@@ -247,17 +247,18 @@ static void make_ready(struct found f, unsigned order, unsigned flags)
             arch_clear_page(page + i * PAGE_SIZE);
 }
 
-bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m)
+bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m,
+                    uint64_t *from_claim)
 {
-    uint64_t count = UINT64_C(1) << (order & 31), from_claim;
+    uint64_t count = UINT64_C(1) << (order & 31);
     unsigned cause = flags >> 8 & 0xff;
     struct found f;
 
-    if (order > HEAP_MAX_ORDER || arch_fail_allocation() || !claim_reserve(a, count, &from_claim))
+    if (order > HEAP_MAX_ORDER || arch_fail_allocation() || !claim_reserve(a, count, from_claim))
         return false;
     f = take(order, flags);
     if (!f.n) {
-        claim_unreserve(a, count, from_claim);
+        claim_unreserve(a, count, *from_claim);
         return false;
     }
     atomic_fetch_add_explicit(&heap.used[cause], count, memory_order_relaxed);
@@ -269,7 +270,9 @@ bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m)
 
 bool heap_alloc(unsigned order, unsigned flags, mfn_t *m)
 {
-    return heap_alloc_for(NULL, order, flags, m);
+    uint64_t from_claim;
+
+    return heap_alloc_for(NULL, order, flags, m, &from_claim);
 }
 
 /* Nothing remembers what the frame was. */
@@ -301,7 +304,7 @@ static void put(mfn_t m, unsigned order)
     }
 }
 
-void heap_free(mfn_t m, unsigned order)
+void heap_free_for(struct account *a, mfn_t m, unsigned order, uint64_t from_claim)
 {
     uint64_t use = frame_of(m)->use;
     unsigned cause = (domid_t)(use >> 32);
@@ -310,7 +313,15 @@ void heap_free(mfn_t m, unsigned order)
     BUG_ON(cause >= HEAP_CAUSES || use != frame_use(FRAME_HYPERVISOR, order, (domid_t)cause, 1));
     put(m, order);
     atomic_fetch_sub_explicit(&heap.used[cause], UINT64_C(1) << order, memory_order_relaxed);
-    atomic_fetch_add(&heap.available, UINT64_C(1) << order);
+    if (unlikely(from_claim))
+        claim_unreserve(a, UINT64_C(1) << order, from_claim);
+    else
+        atomic_fetch_add(&heap.available, UINT64_C(1) << order);
+}
+
+void heap_free(mfn_t m, unsigned order)
+{
+    heap_free_for(NULL, m, order, 0);
 }
 
 /* A frame of the chain is free, inside a block. Returns the next one. */

@@ -50,10 +50,13 @@ void heap_add(mfn_t start, mfn_t end);
  * Ordinary requests take from above 4 GiB first. False when there are none; with order 0 only if
  * there is really none. No lock of LK_TLB or above held. */
 bool heap_alloc(unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
-/* The same for an account, which may use what is claimed for it. */
-bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
+/* The same for an account, which may use what is claimed for it; *from_claim: so much of it. */
+bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m,
+                    uint64_t *from_claim) LAGAN_MUST_CHECK;
 /* Gives them back. They must be in no TLB (or only in the hypervisor's direct map). */
 void heap_free(mfn_t m, unsigned order);
+/* What heap_alloc_for() gave, with what it took of the account's claim. */
+void heap_free_for(struct account *a, mfn_t m, unsigned order, uint64_t from_claim);
 
 /* Frames of a block that heap_alloc() gave have become an account's: not the hypervisor's any more.
  */

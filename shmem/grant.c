@@ -31,7 +31,9 @@
 typedef struct grant_table *_Atomic table_slot;
 
 static struct {
-    table_slot *_Atomic leaf[LEAF_COUNT]; /* pages, kept once they are there */
+    struct spinlock lock;                 /* LK_GRANT, but not inside a table's */
+    table_slot *_Atomic leaf[LEAF_COUNT]; /* pages, each there as long as a table in its range is */
+    unsigned used[LEAF_COUNT];            /* [lock] tables in it */
     table_slot first[LEAF_SIZE]; /* leaf 0: enough for nearly every host, so not from the heap */
     struct {
         _Atomic uint32_t count; /* odd: inside */
@@ -106,36 +108,67 @@ struct grant_table *grant_next(unsigned from)
     return NULL;
 }
 
+/* Puts the table into its slot, with `page` as its leaf if there is none. Returns the page if it was not
+ * needed. */
+static void *take_slot(struct grant_table *t, table_slot *page, bool *ok)
+{
+    unsigned l = t->account->id / LEAF_SIZE;
+
+    spin_lock(&grants.lock);
+    if (!atomic_load(&grants.leaf[l]) && page) {
+        atomic_store(&grants.leaf[l], page);
+        page = NULL;
+    }
+    *ok = atomic_load(&grants.leaf[l]) != NULL;
+    if (*ok) {
+        ASSERT(!atomic_load(slot_of(t->account->id)));
+        atomic_store(slot_of(t->account->id), t);
+        grants.used[l]++;
+    }
+    spin_unlock(&grants.lock);
+    return page;
+}
+
 int grant_register(struct grant_table *t)
 {
     domid_t id = t->account->id;
+    bool ok;
 
-    if (!slot_of(id)) {
-        table_slot *none = NULL, *page = page_alloc(0, HEAP_CLEAR);
+    do { /* again if the last other table has gone meanwhile, and the leaf with it */
+        void *page = slot_of(id) ? NULL : page_alloc(0, HEAP_CLEAR);
 
-        if (!page)
+        if (!page && !slot_of(id))
             return -XEN_ENOMEM;
-        if (!atomic_compare_exchange_strong(&grants.leaf[id / LEAF_SIZE], &none, page))
-            page_free(page, 0);
-    }
-    ASSERT(!atomic_load(slot_of(id)));
-    atomic_store(slot_of(id), t);
+        page_free(take_slot(t, page, &ok), 0);
+    } while (!ok);
     return 0;
 }
 
+/* Who is inside may be looking at the leaf, for whichever domain he was told: it goes after him. */
 void grant_unregister(struct grant_table *t)
 {
+    unsigned l = t->account->id / LEAF_SIZE;
+    void *page = NULL;
+
+    spin_lock(&grants.lock);
     atomic_store(slot_of(t->account->id), NULL);
+    if (--grants.used[l] == 0 && l > 0)
+        page = atomic_exchange(&grants.leaf[l], NULL);
+    spin_unlock(&grants.lock);
     grant_wait_for_all();
+    page_free(page, 0);
 }
 
 void grants_init(void)
 {
+    spin_init(&grants.lock, LK_GRANT);
     for (unsigned i = 0; i < LEAF_SIZE; i++)
         atomic_store(&grants.first[i], NULL);
     atomic_store(&grants.leaf[0], grants.first);
     for (unsigned i = 1; i < LEAF_COUNT; i++)
         atomic_store(&grants.leaf[i], NULL);
+    for (unsigned i = 0; i < LEAF_COUNT; i++)
+        grants.used[i] = 0;
     for (unsigned i = 0; i < MAX_CPUS; i++)
         atomic_store(&grants.cpu[i].count, 0);
 }

@@ -9,6 +9,7 @@
 #include "unittests/elf_kit.h"
 #include "xen/arch/x86/layout.h"
 #include "xen/bootdomains.h"
+#include "xen/bootreap.h"
 
 struct boot_info info;
 
@@ -28,6 +29,13 @@ void module(const char *line)
     info.module[info.module_count++] = (struct boot_module){at, at + ELF_KIT_BYTES, line};
 }
 
+/* What xen_main() does. */
+static void begin_host(void)
+{
+    bootdomains_start(&info);
+    bootreap_run();
+}
+
 int host_runs(uint64_t ns)
 {
     jmp_buf off;
@@ -38,7 +46,7 @@ int host_runs(uint64_t ns)
         if (ns)
             core_pass(ns);
         else
-            bootdomains_start(&info);
+            begin_host();
     }
     return core_exit_status;
 }

@@ -89,9 +89,18 @@ void arch_dump_vcpu(struct vcpu *v)
     (void)v;
 }
 
+uint64_t core_wallclock = UINT64_C(1000000000);
+
 void arch_update_wallclock(struct domain *d)
 {
-    d->shared_info->wc_sec = 1;
+    d->shared_info->wc_version += 2;
+    d->shared_info->wc_sec = (uint32_t)(core_wallclock / 1000000000);
+    d->shared_info->wc_nsec = (uint32_t)(core_wallclock % 1000000000);
+}
+
+void arch_set_wallclock(uint64_t utc_ns_at_zero)
+{
+    core_wallclock = utc_ns_at_zero;
 }
 
 /* ---- what the control domain asks of the machine ---- */
@@ -211,7 +220,7 @@ void machine_qemu_exit(uint32_t value)
 uint64_t core_released;
 void (*core_during_release)(void);
 
-void hvmap_release(uint64_t start, uint64_t end)
+uint64_t hvmap_release(uint64_t start, uint64_t end)
 {
     void (*other)(void) = core_during_release;
 
@@ -219,6 +228,7 @@ void hvmap_release(uint64_t start, uint64_t end)
     core_during_release = NULL;
     if (other)
         other();
+    return (end - start) >> PAGE_SHIFT;
 }
 
 void watchdog_touch(void)
@@ -242,6 +252,19 @@ void foreign_resume(bool paused)
 }
 
 void machine_power_off(void)
+{
+    longjmp(*core_power_off, 1);
+}
+
+bool core_restarted;
+
+void machine_restart(void)
+{
+    core_restarted = true;
+    longjmp(*core_power_off, 1);
+}
+
+void machine_halt(void)
 {
     longjmp(*core_power_off, 1);
 }
@@ -271,6 +294,8 @@ MACHINE_CALL(update_descriptor)
 MACHINE_CALL(update_va_mapping)
 MACHINE_CALL(set_segment_base)
 MACHINE_CALL(mmuext_op)
+MACHINE_CALL(platform_op)
+MACHINE_CALL(mca)
 
 int64_t hcall_iret(const struct hypercall_args *args)
 {

@@ -70,6 +70,10 @@ void time_softirq(void)
 {
 }
 
+void pirq_softirq(void)
+{
+}
+
 void core_enter(unsigned cpu)
 {
     host_enter_cpu(cpu);

@@ -101,3 +101,6 @@ extern void (*core_during_release)(void);
 #define CORE_RUNNING (-1)
 extern jmp_buf *core_power_off;
 extern int core_exit_status;
+extern bool core_restarted; /* by machine_restart() */
+/* What arch_set_wallclock() was told. */
+extern uint64_t core_wallclock;

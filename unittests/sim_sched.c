@@ -98,6 +98,11 @@ void time_softirq(void)
     note('T');
 }
 
+void pirq_softirq(void)
+{
+    note('P');
+}
+
 /* ---- what the event and domain modules do ---- */
 
 static struct sim_guest *guest_of(struct vcpu *v)

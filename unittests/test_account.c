@@ -2,6 +2,7 @@
  *
  * Accounts: register, limits, lent pages.
  */
+#include "mm/claim.h"
 #include "unittests/mm_kit.h"
 
 static void test_register(void)
@@ -25,6 +26,90 @@ static void test_register(void)
     CU_ASSERT_EQUAL(account_init(&c, 0x2000, 10), -XEN_ENOMEM);
     CU_ASSERT(host_fail_off());
     CU_ASSERT_PTR_NULL(account_find(0x2000));
+}
+
+/* The register's pages come and go with the accounts in their range. */
+static void test_register_pages(void)
+{
+    struct account c, d;
+    uint64_t free;
+
+    kit_start(64);
+    free = heap_free_pages();
+    CU_ASSERT_EQUAL(account_init(&c, 600, 10), 0);
+    CU_ASSERT_EQUAL(heap_free_pages(), free - 1);
+    CU_ASSERT_EQUAL(account_init(&d, 1023, 10), 0);
+    CU_ASSERT_EQUAL(account_init(&kit_b, 1023, 10), -XEN_EEXIST);
+    account_destroy(&c);
+    CU_ASSERT_PTR_EQUAL(account_find(1023), &d);
+    CU_ASSERT_EQUAL(heap_free_pages(), free - 1);
+    account_destroy(&d);
+    CU_ASSERT_EQUAL(heap_free_pages(), free);
+    CU_ASSERT_PTR_NULL(account_find(1023));
+    for (unsigned id = 3; id < DOMID_FIRST_RESERVED; id += 97) {
+        CU_ASSERT_EQUAL(account_init(&c, (domid_t)id, 10), 0);
+        account_destroy(&c);
+    }
+    CU_ASSERT_EQUAL(heap_free_pages(), free);
+}
+
+static unsigned emptied;
+
+static void count_emptied(void)
+{
+    emptied++;
+}
+
+/* Whoever waits for the last frame of a dying account is told, and of no other. */
+static void test_emptied(void)
+{
+    mfn_t m[3];
+
+    kit_start(64);
+    accounts_watch(count_emptied);
+    emptied = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        m[i] = kit_frame(i ? &kit_a : &kit_b);
+        CU_ASSERT(frame_get(m[i], i ? 1 : 2));
+    }
+    CU_ASSERT_EQUAL(account_release(&kit_b, m[0]), 0);
+    frame_put(m[0]);
+    CU_ASSERT_EQUAL(account_relinquish(&kit_a), 0);
+    CU_ASSERT(kit_a.pages == 2 && kit_b.pages == 0 && emptied == 0);
+    frame_put(m[1]);
+    CU_ASSERT_EQUAL(emptied, 0);
+    frame_put(m[2]);
+    CU_ASSERT_EQUAL(emptied, 1);
+    kit_end();
+}
+
+/* Frames that are on their way to an account while it claims, or do not get there. */
+static void test_claim_on_the_way(void)
+{
+    uint64_t from, free;
+    mfn_t m, n;
+
+    kit_start(256);
+    free = heap_free_pages();
+    CU_ASSERT_FATAL(heap_alloc_for(&kit_a, 0, HEAP_CLEAR, &m, &from));
+    CU_ASSERT_EQUAL(from, 0);
+    CU_ASSERT_EQUAL(claim_set(&kit_a, 10), 0);
+    CU_ASSERT_EQUAL(account_give(&kit_a, m), 0);
+    CU_ASSERT(kit_a.pages == 1 && claim_pages(&kit_a) == 9 && heap_claimed_pages() == 9);
+    CU_ASSERT_FATAL(heap_alloc_for(&kit_a, 0, HEAP_CLEAR, &n, &from));
+    CU_ASSERT(from == 1 && claim_pages(&kit_a) == 8);
+    heap_free_for(&kit_a, n, 0, from);
+    CU_ASSERT(claim_pages(&kit_a) == 9 && heap_claimed_pages() == 9);
+    CU_ASSERT_EQUAL(heap_free_pages(), free - 1);
+    /* It fails at the limit when the other has come, and claims no more than it lacks. */
+    CU_ASSERT_FATAL(heap_alloc_for(&kit_a, 0, HEAP_CLEAR, &n, &from));
+    CU_ASSERT_EQUAL(claim_set(&kit_a, 3), 0);
+    CU_ASSERT_EQUAL(claim_pages(&kit_a), 2);
+    heap_free_for(&kit_a, n, 0, from);
+    CU_ASSERT(claim_pages(&kit_a) == 2 && heap_claimed_pages() == 2);
+    CU_ASSERT_EQUAL(claim_set(&kit_a, 0), 0);
+    CU_ASSERT_EQUAL(account_release(&kit_a, m), 0);
+    kit_end();
 }
 
 static void test_limits(void)
@@ -119,7 +204,14 @@ static void test_share(void)
 }
 
 static const struct test_case cases[] = {
-    {"register", test_register}, {"limits", test_limits},    {"cleared frames", test_cleared},
-    {"release", test_release},   {"lent pages", test_share}, {0},
+    {"register", test_register},
+    {"pages of the register", test_register_pages},
+    {"the last frame", test_emptied},
+    {"claims and frames on the way", test_claim_on_the_way},
+    {"limits", test_limits},
+    {"cleared frames", test_cleared},
+    {"release", test_release},
+    {"lent pages", test_share},
+    {0},
 };
 const struct suite suite_account = {"account", cases, NULL, NULL};

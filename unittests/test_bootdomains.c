@@ -8,7 +8,10 @@
 #include "unittests/boot_world.h"
 #include "unittests/elf_kit.h"
 #include "xen/arch/x86/layout.h"
+#include "mm/frame.h"
 #include "xen/bootdomains.h"
+#include "xen/options.h"
+#include "xen/wallclock.h"
 
 static void two_domains(void)
 {
@@ -299,6 +302,31 @@ static void lost_memory(void)
     CU_ASSERT(said(host_log(), "memory was lost"));
 }
 
+/* A dying domain that waits for others is looked at rarely, and at once when they have let go. */
+static void held_by_others(void)
+{
+    struct domain *d;
+    mfn_t m;
+
+    start(6000);
+    module("domain name=a mem=5M");
+    module("domain name=b mem=5M");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    d = domain_find(1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    m = mfn(d->account.first);
+    CU_ASSERT(frame_get(m, 1));
+    domain_put(d);
+    end_domain(1, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(30000000), CORE_RUNNING);
+    CU_ASSERT(domain_count() == 2 && !said(host_log(), "domain a is gone"));
+    frame_put(m);
+    CU_ASSERT_EQUAL(host_runs(1000000), CORE_RUNNING); /* far less than a turn of the patient */
+    CU_ASSERT(domain_count() == 1 && said(host_log(), "domain a is gone"));
+    end_domain(2, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(1000000), 0x10);
+}
+
 static void faults_are_named(void)
 {
     static const struct {
@@ -361,9 +389,123 @@ static void control_domain(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(d);
     CU_ASSERT(d->privileged && strcmp(d->name, "dom0") == 0 && d->vcpu_count == HOST_CPUS);
     CU_ASSERT(said(host_log(), "its name is taken") && domain_count() == 1);
+    CU_ASSERT_EQUAL(d->pressure.member.floor, d->account.pages);
     domain_put(d);
     end_domain(0, SHUTDOWN_poweroff);
     CU_ASSERT_EQUAL(host_runs(1000000), 0x11);
+}
+
+/* A host with a control domain, one of a module, and one that the control domain has made. */
+static void start_three(void)
+{
+    struct domain_config config = {
+        .name = "made", .id = DOMID_INVALID, .vcpus = 1, .max_pages = 64};
+    struct domain *d;
+
+    start(8000);
+    module("console=hvc0");
+    module("an initrd");
+    module("domain name=a mem=5M");
+    options.noreboot = true;
+    options.dom0_mem = (struct option_amount){.given = true, .bytes = 5 << 20};
+    core_restarted = false;
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    options.dom0_mem.given = false;
+    CU_ASSERT_EQUAL_FATAL(domain_create(&config, &d), 0);
+    domain_put(d);
+    CU_ASSERT_EQUAL(domain_count(), 3);
+}
+
+static void host_goes_down(void)
+{
+    static const struct {
+        int reason;
+        bool noreboot, restarts;
+        int status;
+    } table[] = {{SHUTDOWN_crash, true, false, 0x11},
+                 {SHUTDOWN_crash, false, true, 0x11},
+                 {SHUTDOWN_reboot, false, true, 0x10},
+                 {SHUTDOWN_reboot, true, false, 0x10},
+                 {SHUTDOWN_watchdog, false, true, 0x11}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+        start_three();
+        options.noreboot = table[i].noreboot;
+        host_preempt_every(i % 2 ? 3 : 0);
+        end_domain(0, table[i].reason);
+        CU_ASSERT_EQUAL(host_runs(1000000000), table[i].status);
+        CU_ASSERT_EQUAL(core_restarted, table[i].restarts);
+        CU_ASSERT_EQUAL(domain_count(), 0);
+        CU_ASSERT_FALSE(said(host_log(), "memory was lost"));
+        host_preempt_every(0);
+    }
+    options.noreboot = false;
+}
+
+/* The control domain switches the machine off; and it just ends, which others survive. */
+static void off_or_not(void)
+{
+    start_three();
+    bootdomains_end_host();
+    options.noreboot = false;
+    end_domain(0, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(1000000000), 0x10);
+    CU_ASSERT_FALSE(core_restarted);
+    CU_ASSERT_EQUAL(domain_count(), 0);
+
+    start_three();
+    end_domain(0, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(domain_count(), 2);
+    end_domain(1, SHUTDOWN_poweroff); /* with it goes what nobody could manage any more */
+    CU_ASSERT_EQUAL(host_runs(100000000), 0x10);
+    CU_ASSERT_EQUAL(domain_count(), 0);
+    options.noreboot = false;
+}
+
+/* A domain whose last frame never comes back does not keep the host. */
+static void does_not_wait(void)
+{
+    struct domain *d;
+    mfn_t m;
+
+    start_three();
+    d = domain_find(2);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    CU_ASSERT_EQUAL_FATAL(account_alloc(&d->account, 0, HEAP_ANY, &m), 0);
+    CU_ASSERT_TRUE_FATAL(frame_get(m, d->id));
+    end_domain(0, SHUTDOWN_crash);
+    CU_ASSERT_EQUAL(host_runs(9000000000), CORE_RUNNING);
+    CU_ASSERT_EQUAL(host_runs(2000000000), 0x11);
+    CU_ASSERT(said(host_log(), "does not wait"));
+    frame_put(m);
+    while (domain_kill(d))
+        ;
+    domain_put(d);
+    options.noreboot = false;
+}
+
+static void wall_clock(void)
+{
+    struct domain *d;
+
+    start_three();
+    CU_ASSERT_EQUAL(wallclock_set(1700000000, 500, 300), 0);
+    CU_ASSERT_EQUAL(core_wallclock, UINT64_C(1700000000000000200));
+    for (domid_t id = 0; id < 3; id++) {
+        d = domain_find(id);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+        CU_ASSERT(d->shared_info->wc_sec == 1700000000 && d->shared_info->wc_nsec == 200);
+        domain_put(d);
+    }
+    CU_ASSERT_EQUAL(wallclock_set(1700000000, 1000000000, 0), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(wallclock_set(1, 0, 2000000000), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(wallclock_set(UINT64_C(1) << 40, 0, 0), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(core_wallclock, UINT64_C(1700000000000000200));
+    bootdomains_end_host();
+    end_domain(0, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(1000000000), 0x10);
+    options.noreboot = false;
 }
 
 static void sixty_four(void)
@@ -398,9 +540,14 @@ static const struct test_case cases[] = {
     {"two domains", two_domains},
     {"verdicts", verdicts},
     {"lost memory", lost_memory},
+    {"held by others", held_by_others},
     {"faults are named", faults_are_named},
     {"nothing to run", nothing_to_run},
     {"the control domain", control_domain},
+    {"the host goes down with it", host_goes_down},
+    {"off, or not", off_or_not},
+    {"the host does not wait", does_not_wait},
+    {"the wall clock", wall_clock},
     {"sixty-four domains", sixty_four},
     {NULL, NULL},
 };

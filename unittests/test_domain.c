@@ -378,7 +378,7 @@ static void waits_for_frames(void)
     domain_shutdown(d, SHUTDOWN_poweroff);
     core_settle();
     for (unsigned i = 0; i < 3; i++)
-        CU_ASSERT_EQUAL(domain_kill(d), -XEN_ERESTART);
+        CU_ASSERT_EQUAL(domain_kill(d), -XEN_EAGAIN);
     CU_ASSERT(d->state == DOMAIN_DYING && d->account.pages == 1 && d->refs == 2);
     frame_put_writable(m);
     CU_ASSERT_EQUAL(domain_kill(d), 0);

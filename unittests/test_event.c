@@ -2,6 +2,7 @@
  *
  * Two-level event channels, one rule at a time; and the decoders.
  */
+#include "unittests/arch/host_pirq.h"
 #include "unittests/event_world.h"
 #include "unittests/suite.h"
 #include "arch_current.h"
@@ -350,8 +351,50 @@ static void test_hcall_ports(void)
     host_preempt_every(0);
     CU_ASSERT_EQUAL(dom[1]->event.active_count, 0);
     CU_ASSERT_EQUAL(call(dom[1], EVTCHNOP_bind_pirq, &virq), -XEN_EPERM);
+    CU_ASSERT_EQUAL(call(dom[2], EVTCHNOP_bind_pirq, &virq), -XEN_EPERM);
     CU_ASSERT_EQUAL(call(dom[1], 14, &virq), -XEN_ENOSYS);
     CU_ASSERT_EQUAL(call(dom[1], UINT64_C(1) << 32, &virq), -XEN_ENOSYS);
+    world_end();
+}
+
+/* Physical interrupts: the machine's side is host_pirq.c. */
+static void test_pirq(void)
+{
+    struct evtchn_bind_pirq bind = {.pirq = 7, .flags = 0};
+    struct evtchn_status status = {.dom = DOMID_SELF};
+    unsigned port;
+
+    world();
+    CU_ASSERT_EQUAL(call(dom[0], EVTCHNOP_bind_pirq, &bind), 0);
+    port = bind.port;
+    CU_ASSERT_EQUAL(host_pirq_port(7), port);
+    CU_ASSERT_EQUAL(call(dom[0], EVTCHNOP_bind_pirq, &bind), -XEN_EEXIST);
+    bind.pirq = HOST_PIRQS;
+    CU_ASSERT_EQUAL(call(dom[0], EVTCHNOP_bind_pirq, &bind), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(dom[0]->event.active_count, 1);
+    status.port = port;
+    CU_ASSERT_EQUAL(call(dom[0], EVTCHNOP_status, &status), 0);
+    CU_ASSERT_TRUE(status.status == EVTCHNSTAT_pirq && status.u.pirq == 7);
+    CU_ASSERT_EQUAL(call(dom[0], EVTCHNOP_send, &port), -XEN_EINVAL);
+    event_raise_pirq(dom[0], port, 8); /* it was closed, and used for another */
+    CU_ASSERT_FALSE(take_bit(dom[0], (int)port));
+    event_raise_pirq(dom[0], port + 1, 7);
+    event_raise_pirq(dom[0], 4095, 7);
+    CU_ASSERT_FALSE(take_bit(dom[0], (int)port));
+    event_raise_pirq(dom[0], port, 7);
+    CU_ASSERT_TRUE(take_bit(dom[0], (int)port));
+    CU_ASSERT_EQUAL(event_bind_vcpu(dom[0], port, 1), 0);
+    CU_ASSERT_EQUAL(host_pirq_vcpu(7), 1);
+    world_audit();
+    CU_ASSERT_EQUAL(call(dom[0], EVTCHNOP_close, &port), 0);
+    CU_ASSERT_EQUAL(host_pirq_port(7), 0);
+    event_raise_pirq(dom[0], port, 7);
+    CU_ASSERT_FALSE(take_bit(dom[0], (int)port));
+    bind.pirq = 7;
+    host_guest_read_only = true;
+    CU_ASSERT_EQUAL(call(dom[0], EVTCHNOP_bind_pirq, &bind), -XEN_EFAULT);
+    host_guest_read_only = false;
+    CU_ASSERT_EQUAL(host_pirq_port(7), 0);
     world_end();
 }
 
@@ -377,6 +420,7 @@ static void test_hcall_faults(void)
 }
 
 static const struct test_case cases[] = {
+    {"physical interrupts", test_pirq},
     {"ports", test_ports},
     {"limits", test_limits},
     {"interdomain", test_interdomain},

@@ -227,23 +227,22 @@ static void test_small_calls(void)
 
     reset();
     *(uint32_t *)(void *)memory = 1;
-    CU_ASSERT_EQUAL(CALL(physdev_op, PHYSDEVOP_set_iopl, GUEST), 0);
+    CU_ASSERT_EQUAL(physdev_set_iopl(guest_ptr(GUEST)), 0);
     CU_ASSERT_EQUAL(vcpu.arch.iopl, 1);
     *(uint32_t *)(void *)memory = 4;
-    CU_ASSERT_EQUAL(CALL(physdev_op, PHYSDEVOP_set_iopl, GUEST), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(physdev_set_iopl(guest_ptr(GUEST)), -XEN_EINVAL);
     CU_ASSERT_EQUAL(vcpu.arch.iopl, 1);
     memcpy(memory, &bitmap, sizeof(bitmap));
-    CU_ASSERT_EQUAL(CALL(physdev_op, PHYSDEVOP_set_iobitmap, GUEST), 0);
+    CU_ASSERT_EQUAL(physdev_set_io_bitmap(guest_ptr(GUEST)), 0);
     CU_ASSERT(vcpu.arch.io_bitmap.va == GUEST && vcpu.arch.io_bitmap_ports == 1024);
     bitmap.nr_ports = 65537;
     memcpy(memory, &bitmap, sizeof(bitmap));
-    CU_ASSERT_EQUAL(CALL(physdev_op, PHYSDEVOP_set_iobitmap, GUEST), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(physdev_set_io_bitmap(guest_ptr(GUEST)), -XEN_EINVAL);
     bitmap.bitmap.p = (uint8_t *)VA_DIRECT;
     bitmap.nr_ports = 8;
     memcpy(memory, &bitmap, sizeof(bitmap));
-    CU_ASSERT_EQUAL(CALL(physdev_op, PHYSDEVOP_set_iobitmap, GUEST), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(physdev_set_io_bitmap(guest_ptr(GUEST)), -XEN_EINVAL);
     CU_ASSERT_EQUAL(vcpu.arch.io_bitmap_ports, 1024);
-    CU_ASSERT_EQUAL(CALL(physdev_op, PHYSDEVOP_map_pirq, GUEST), -XEN_ENOSYS);
 
     CU_ASSERT_EQUAL(CALL(vm_assist, VMASST_CMD_enable, VMASST_TYPE_m2p_strict), -XEN_EINVAL);
     CU_ASSERT_EQUAL(CALL(vm_assist, VMASST_CMD_enable, 64), -XEN_EINVAL);

@@ -58,6 +58,24 @@ void pv_host_wrmsr(uint32_t msr, uint64_t value)
     *msr_slot(msr) = value;
 }
 
+/* Ports of the machine: the control domain's accesses come here. */
+static unsigned machine_port, machine_bytes;
+static uint32_t machine_value;
+
+uint32_t machine_io_read(uint16_t port, unsigned bytes)
+{
+    machine_port = port;
+    machine_bytes = bytes;
+    return 0x12345678;
+}
+
+void machine_io_write(uint16_t port, unsigned bytes, uint32_t value)
+{
+    machine_port = port;
+    machine_bytes = bytes;
+    machine_value = value;
+}
+
 /* The guest's GDT: 64-bit code at 0x33, as Linux has it, 32-bit code at 0x23, data at 0x2b. */
 uint32_t pv_host_rights(uint16_t selector)
 {

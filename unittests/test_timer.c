@@ -217,7 +217,36 @@ static void kills_under_fire(void)
     host_enter_cpu(0);
 }
 
+static uint64_t programmed;
+
+static void takes_long(struct timer *t)
+{
+    (void)t;
+    timer_let_interrupt();
+    programmed = sim_timer_at(0);
+}
+
+/* What is due while a handler works interrupts it. */
+static void long_handler(void)
+{
+    struct timer slow, next;
+
+    setup();
+    timer_init(&slow, takes_long, 0);
+    timer_init(&next, count, 0);
+    timer_set(&slow, 1000);
+    timer_set(&next, 2000);
+    sim_run(1500);
+    CU_ASSERT_EQUAL(programmed, 2000);
+    timer_kill(&next);
+    timer_set(&slow, 1800);
+    sim_run(1900);
+    CU_ASSERT_EQUAL(programmed, UINT64_MAX);
+    timer_kill(&slow);
+}
+
 static const struct test_case cases[] = {
+    {"a handler that takes long", long_handler},
     {"fires in order", fires_in_order},
     {"past fires at once", past_fires_at_once},
     {"other CPUs are told", other_cpus_are_told},

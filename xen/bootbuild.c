@@ -21,6 +21,7 @@
 #include "xen/dom0.h"
 #include "xen/kernel_image.h"
 #include "xen/options.h"
+#include "xen/store_service.h"
 
 struct boot_build {
     const struct boot_recipe *recipe;
@@ -31,6 +32,7 @@ struct boot_build {
     uint64_t pages;
     struct domain *d; /* with a reference */
     bool beside_others;
+    uint64_t spent_ns; /* in steps so far */
     uint64_t gives_up; /* waiting for memory ends then; 0: it does not wait yet */
     int error;
     const char *why;
@@ -76,6 +78,7 @@ static int create(struct boot_build *b)
     if (!b->pages) {
         b->pages = dom0_pages(&options, heap_free_pages());
         config.max_pages = dom0_max_pages(&options, heap_free_pages());
+        config.pages = config.min_pages = b->pages; /* as a module's line without minmem= */
     }
     rc = domain_create(&config, &b->d);
     if (rc) {
@@ -143,8 +146,6 @@ static int fill(struct boot_build *b)
     if (rc)
         return rc;
     set_affinity(b->d, b->recipe);
-    log_info("domain %s: id %u, %lu MiB, %u vcpus\n", b->d->name, b->d->id,
-             b->pages >> (20 - PAGE_SHIFT), b->d->vcpu_count);
     return 0;
 }
 
@@ -153,7 +154,10 @@ static int bury(struct boot_build *b)
 {
     int rc = domain_kill(b->d);
 
-    if (rc == -XEN_ERESTART)
+    /* The store's server may have mapped its page, and is to hear that it is over. */
+    if (rc == -XEN_EAGAIN)
+        store_service_tell();
+    if (rc == -XEN_ERESTART || rc == -XEN_EAGAIN)
         return rc;
     BUG_ON(rc);
     domain_put(b->d);
@@ -183,8 +187,13 @@ struct boot_build *bootbuild_begin(const struct boot_recipe *recipe, bool beside
 
 int bootbuild_step(struct boot_build *b, const char **why)
 {
+    uint64_t began = arch_time_ns();
     int rc = b->step(b);
 
+    b->spent_ns += arch_time_ns() - began;
+    if (!rc)
+        log_info("domain %s: id %u, %lu MiB, %u vcpus, built in %lu us\n", b->d->name, b->d->id,
+                 b->pages >> (20 - PAGE_SHIFT), b->d->vcpu_count, b->spent_ns / 1000);
     if (rc && rc != -XEN_ERESTART && rc != -XEN_EAGAIN && b->d && b->step != bury) {
         log_info("domain %s: error %d\n", b->d->name, rc);
         b->error = rc;

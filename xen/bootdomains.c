@@ -31,7 +31,7 @@ static struct {
     char dom0_line[MAX_GUEST_CMDLINE];
 } boot;
 
-static void build(const struct boot_recipe *recipe)
+static LAGAN_INIT void build(const struct boot_recipe *recipe)
 {
     struct boot_build *b = bootbuild_begin(recipe, false);
     const char *why = "no memory for building it";
@@ -53,7 +53,7 @@ static void build(const struct boot_recipe *recipe)
 }
 
 /* The first plain module from `from` on, or module_count. */
-static unsigned find_plain(const struct boot_info *info, unsigned from)
+static LAGAN_INIT unsigned find_plain(const struct boot_info *info, unsigned from)
 {
     while (from < info->module_count && boot.line[from].kind != MODLINE_PLAIN)
         from++;
@@ -61,7 +61,7 @@ static unsigned find_plain(const struct boot_info *info, unsigned from)
 }
 
 /* NULL, or why this domain cannot be what its line says. */
-static const char *line_fault(const struct boot_info *info, unsigned index)
+static LAGAN_INIT const char *line_fault(const struct boot_info *info, unsigned index)
 {
     const struct modline *line = &boot.line[index];
     bool dom0 = find_plain(info, 0) < info->module_count;
@@ -76,7 +76,7 @@ static const char *line_fault(const struct boot_info *info, unsigned index)
     return NULL;
 }
 
-static void build_from_line(const struct boot_info *info, unsigned index)
+static LAGAN_INIT void build_from_line(const struct boot_info *info, unsigned index)
 {
     const struct modline *line = &boot.line[index];
     struct boot_recipe *r = &boot.recipe[index];
@@ -122,7 +122,7 @@ static void build_from_line(const struct boot_info *info, unsigned index)
 }
 
 /* Whoever serves the others is built before them, so that they can be given a port for it. */
-static void build_all(const struct boot_info *info, bool services)
+static LAGAN_INIT void build_all(const struct boot_info *info, bool services)
 {
     for (unsigned i = 0; i < info->module_count; i++)
         if (boot.line[i].kind == MODLINE_DOMAIN && boot.line[i].serves_store == services)
@@ -130,7 +130,7 @@ static void build_all(const struct boot_info *info, bool services)
 }
 
 /* dom0's end is the host's matter: it is never built anew. */
-static void build_dom0(const struct boot_info *info, unsigned kernel, unsigned initrd)
+static LAGAN_INIT void build_dom0(const struct boot_info *info, unsigned kernel, unsigned initrd)
 {
     struct boot_recipe *r = &boot.recipe[kernel];
 
@@ -151,7 +151,7 @@ static void build_dom0(const struct boot_info *info, unsigned kernel, unsigned i
     build(r);
 }
 
-static void parse_lines(const struct boot_info *info)
+static LAGAN_INIT void parse_lines(const struct boot_info *info)
 {
     char why[MODLINE_WHY_MAX];
 
@@ -167,7 +167,7 @@ static void parse_lines(const struct boot_info *info)
 }
 
 /* What the boot cost; `make bench` looks for this line. */
-static void log_boot_cost(void)
+static LAGAN_INIT void log_boot_cost(void)
 {
     uint64_t thousands = (rdtsc() - boot_tsc) / 1000;
 
@@ -175,7 +175,7 @@ static void log_boot_cost(void)
              thousands / 1000, thousands % 1000);
 }
 
-void bootdomains_start(const struct boot_info *info)
+LAGAN_INIT void bootdomains_start(const struct boot_info *info)
 {
     unsigned kernel, initrd;
 
@@ -194,5 +194,4 @@ void bootdomains_start(const struct boot_info *info)
     for (unsigned i = 0; i < info->module_count; i++)
         bootmodule_put(i);
     log_boot_cost();
-    bootreap_run();
 }

@@ -9,9 +9,12 @@
 struct boot_info;
 struct domain;
 
-/* Reads every module's line, builds the domains, starts them. What is wrong with a module is said
- * on the console, and that domain is left out. Boot only. */
+/* Reads every module's line and builds the domains; bootreap_run() starts them. What is wrong with a
+ * module is said on the console, and that domain is left out. Boot only. */
 void bootdomains_start(const struct boot_info *info);
+
+/* When the control domain shuts down, which it is about to, the whole host does. */
+void bootdomains_end_host(void);
 
 /* The domain has shut down for its shutdown_reason. Callable with no lock held; the work is done
  * later. */

@@ -21,7 +21,7 @@ static struct {
     unsigned users[BOOT_MODULES_MAX];
 } modules;
 
-void bootmodule_start(const struct boot_info *info)
+LAGAN_INIT void bootmodule_start(const struct boot_info *info)
 {
     modules.info = info;
     for (unsigned i = 0; i < BOOT_MODULES_MAX; i++)
@@ -68,8 +68,10 @@ void bootmodule_put(unsigned index)
     if (--modules.users[index] > 0)
         return;
     m = &modules.info->module[index];
-    if (in_ram(m) && stands_alone(index))
-        hvmap_release(m->start, m->end);
+    if (!in_ram(m) || !stands_alone(index))
+        return;
+    log_info("boot memory: module %u's %lu pages given back\n", index,
+             hvmap_release(m->start, m->end));
 }
 
 const void *bootmodule_data(unsigned index, size_t *bytes)

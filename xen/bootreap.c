@@ -7,12 +7,18 @@
  *      ^                                                      | a restart is wanted
  *      +---------(bootbuild_step says 0)---- in building <----+
  *
- * A step takes a few milliseconds at most; between two, as much time is left to the guests of CPU 0
- * as the last took.
+ * A step takes STEP_NS, or, while a kernel is unpacked, a millisecond; between two, as much time is left
+ * to the guests of CPU 0 as the last took.
  *
  * A domain that comes to grief at each start would otherwise do nothing but start: after
  * QUICK_ENDS_MAX ends in a row, each within QUICK_NS of the start, it is not built any more, and
  * counts as failed.
+ *
+ * When the control domain crashes, restarts, or switches the machine off, the host goes down: nobody
+ * is left who could manage its guests. All other domains are ended and taken apart, those too that no
+ * module made: but not before the control domain's vCPUs have stopped, which may be at it
+ * themselves. Should that last too long, the host does not wait for it. A control domain that just
+ * ends is one domain less: those of modules need none.
  *
  * When the last domain is gone, the host says what became of them and whether all memory came back,
  * and powers off. Modules that were freed meanwhile make the heap larger, so what is compared is
@@ -32,13 +38,17 @@
 #include "xen/bootmodule.h"
 #include "xen/console.h"
 #include "xen/control.h"
+#include "xen/options.h"
 #include "xen/store_service.h"
 #include "xen/timer.h"
 
 #define REAP_INTERVAL_NS UINT64_C(50000)
-#define ROOM_INTERVAL_NS UINT64_C(20000000) /* while a domain waits for others to make room */
-#define QUICK_NS         UINT64_C(10000000000)
-#define QUICK_ENDS_MAX   5
+#define STEP_NS          UINT64_C(50000) /* then a domain's end makes way for guests, as for events */
+/* While a domain waits for others: to make room, or to let go of its frames (which is told as well). */
+#define PATIENT_INTERVAL_NS UINT64_C(20000000)
+#define QUICK_NS            UINT64_C(10000000000)
+#define QUICK_ENDS_MAX      5
+#define DOWN_NS             UINT64_C(10000000000) /* as long the host's end may last */
 
 /* How the machine's power-off tells a test runner what happened (through QEMU's exit port). */
 enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_LOST = 0x13 };
@@ -49,6 +59,7 @@ enum host_status { HOST_ALL_WELL = 0x10, HOST_DOMAIN_FAILED = 0x11, HOST_MEMORY_
 struct boot_domain {
     struct domain *_Atomic d; /* with a reference; NULL while there is none */
     _Atomic bool dying;       /* it has ended: the reaper takes it apart */
+    bool held;                /* ... which waits for others to let go of its frames */
     /* The reaper's, and before the first domain runs the boot's. */
     const struct boot_recipe *recipe;
     bool waiting;             /* to be built: one at a time is */
@@ -67,7 +78,13 @@ static struct {
     unsigned failed;                          /* lines or images that were no good */
     _Atomic unsigned ended[REASON_OTHER + 1]; /* by reason: several CPUs may count at a time */
     uint64_t used_before;                     /* pages in use before the first was built */
+    _Atomic bool off_wanted;                  /* the control domain's next end is the host's */
+    _Atomic bool going_down;                  /* the control domain has ended so */
+    _Atomic int down_reason;
+    uint64_t down_by;    /* 0: the reaper does not know of it yet */
+    _Atomic bool let_go; /* somebody has let go of a dying domain's last frame */
     struct timer reaper;
+    struct timer limit; /* goes off when a step has lasted long enough */
 } boot;
 
 static bool may_restart(const struct boot_recipe *r)
@@ -81,6 +98,16 @@ static uint64_t used_pages(void)
 {
     slab_trim();
     return heap_total_pages() - heap_free_pages();
+}
+
+static LAGAN_NORETURN void end_machine(void)
+{
+    if (!boot.going_down || boot.down_reason == SHUTDOWN_poweroff)
+        machine_power_off();
+    if (!options.noreboot)
+        machine_restart();
+    log_warn("the host has stopped (noreboot)\n");
+    machine_halt();
 }
 
 static void finish_host(void)
@@ -105,7 +132,7 @@ static void finish_host(void)
         status = HOST_MEMORY_LOST;
     }
     machine_qemu_exit(status);
-    machine_power_off();
+    end_machine();
 }
 
 /* ---- one domain ---- */
@@ -171,6 +198,7 @@ static int take_apart(struct boot_domain *b)
 
     b->end_pages = max_u64(b->end_pages, d->account.pages);
     rc = domain_kill(d);
+    b->held = rc == -XEN_EAGAIN;
     b->end_ns += arch_time_ns() - began;
     if (rc)
         return rc;
@@ -236,6 +264,65 @@ static void end_services(void)
             domain_shutdown(boot.domain[i].d, SHUTDOWN_poweroff);
 }
 
+static bool is_of_a_module(const struct domain *d)
+{
+    for (unsigned i = 0; i < boot.count; i++)
+        if (boot.domain[i].d == d)
+            return true;
+    return false;
+}
+
+static bool control_has_stopped(void)
+{
+    for (unsigned i = 0; i < boot.count; i++)
+        if (boot.domain[i].d && boot.domain[i].d->privileged)
+            return boot.domain[i].d->teardown_step > 0;
+    return true;
+}
+
+static void forget_waiting(void)
+{
+    for (unsigned i = 0; i < boot.count; i++) {
+        if (!boot.domain[i].waiting)
+            continue;
+        boot.domain[i].waiting = false;
+        give_up(&boot.domain[i]);
+    }
+}
+
+/* A step towards the end of every domain. How many are left that no module made: the others have
+ * their place in the table. */
+static unsigned end_everybody(void)
+{
+    bool may_kill = control_has_stopped();
+    unsigned left = 0;
+    domid_t next = 0;
+    struct domain *d;
+
+    forget_waiting();
+    while ((d = domain_find_next(next))) {
+        next = (domid_t)(d->id + 1);
+        domain_shutdown(d, SHUTDOWN_poweroff);
+        if (!is_of_a_module(d))
+            left += !may_kill || domain_kill(d);
+        domain_put(d);
+    }
+    return left;
+}
+
+/* What of the host's end there is to do: how many domains are left that no module made. */
+static unsigned go_down(uint64_t now)
+{
+    if (boot.down_by == 0)
+        boot.down_by = now + DOWN_NS;
+    if (now > boot.down_by) {
+        log_warn("domains are left that do not end: the host does not wait for them\n");
+        machine_qemu_exit(HOST_DOMAIN_FAILED);
+        end_machine();
+    }
+    return end_everybody();
+}
+
 /* What there is to do for one, and when there is more of it: UINT64_MAX if something else has to
  * happen first. */
 static uint64_t reap_one(struct boot_domain *b, uint64_t soon)
@@ -249,14 +336,14 @@ static uint64_t reap_one(struct boot_domain *b, uint64_t soon)
     if (rc == -XEN_ERESTART)
         return soon;
     if (rc == -XEN_EAGAIN)
-        return soon + ROOM_INTERVAL_NS;
+        return soon + PATIENT_INTERVAL_NS;
     return b->waiting ? max_u64(soon, b->not_before) : UINT64_MAX;
 }
 
 static bool anyone_dying(void)
 {
     for (unsigned i = 0; i < boot.count; i++)
-        if (boot.domain[i].d && boot.domain[i].dying)
+        if (boot.domain[i].d && boot.domain[i].dying && !boot.domain[i].held)
             return true;
     return false;
 }
@@ -265,30 +352,52 @@ static bool anyone_dying(void)
 static void come_again(struct timer *t, uint64_t next, uint64_t soon, uint64_t not_before)
 {
     timer_set(t, max_u64(next, not_before));
-    if (next > soon && anyone_dying())
+    if (next > soon && (anyone_dying() || boot.let_go))
         timer_set(t, max_u64(soon, not_before));
+}
+
+/* As bootdomains_ended(): the reaper may be about to set its timer, and sees the flag then. */
+static void somebody_let_go(void)
+{
+    boot.let_go = true;
+    timer_set(&boot.reaper, 0);
+}
+
+/* That it has interrupted the step is all there is to do (arch_preempt_pending()). */
+static void enough(struct timer *t)
+{
+    (void)t;
 }
 
 /* One step for each that has ended or is to begin. */
 static void reap(struct timer *t)
 {
     uint64_t began = arch_time_ns(), soon = began + REAP_INTERVAL_NS, next = UINT64_MAX;
-    unsigned left = 0, services = 0;
+    unsigned left = boot.going_down ? go_down(began) : 0, services = 0;
 
+    if (left)
+        next = soon;
+    timer_set(&boot.limit, began + STEP_NS);
+    timer_let_interrupt();
+    boot.let_go = false;
     begin_next();
     for (unsigned i = 0; i < boot.count; i++) {
         struct boot_domain *b = &boot.domain[i];
 
-        next = min_u64(next, reap_one(b, soon));
+        if (next != UINT64_MAX && b->d && b->dying && arch_preempt_pending())
+            next = min_u64(next, soon); /* somebody has had a step */
+        else
+            next = min_u64(next, reap_one(b, soon));
         left += b->d || b->build || b->waiting;
         services += b->d && b->recipe->service;
     }
     if (left && left == services)
         end_services();
+    /* What is left then was made by a control domain that is gone. */
+    if (next == UINT64_MAX && !left && go_down(began))
+        next = soon;
     if (next != UINT64_MAX)
         come_again(t, next, soon, 2 * arch_time_ns() - began);
-    else if (!left && control_reap_all())
-        timer_set(t, soon + ROOM_INTERVAL_NS);
     else if (!left)
         finish_host();
 }
@@ -299,6 +408,16 @@ static const char *reason_name(int reason)
                                         "crash",    "watchdog", "soft reset"};
 
     return reason >= 0 && reason < (int)ARRAY_SIZE(names) ? names[reason] : "other";
+}
+
+static bool ends_host(int reason)
+{
+    return reason != SHUTDOWN_poweroff && reason != SHUTDOWN_suspend;
+}
+
+void bootdomains_end_host(void)
+{
+    boot.off_wanted = true;
 }
 
 /* On any CPU, several at a time. The reaper on CPU 0 sees `dying` at the latest when the timer that
@@ -313,6 +432,10 @@ void bootdomains_ended(struct domain *d)
     if (store_service_is(d))
         store_service_none();
     store_service_tell();
+    if (d->privileged && (boot.off_wanted || ends_host(reason))) {
+        boot.down_reason = reason;
+        boot.going_down = true;
+    }
     for (unsigned i = 0; i < boot.count; i++)
         if (boot.domain[i].d == d) {
             atomic_fetch_add(&boot.ended[min_u64((unsigned)reason, REASON_OTHER)], 1);
@@ -323,15 +446,20 @@ void bootdomains_ended(struct domain *d)
         }
 }
 
-void bootreap_start(void)
+LAGAN_INIT void bootreap_start(void)
 {
     boot.count = boot.failed = 0;
+    boot.off_wanted = boot.going_down = false;
+    boot.down_by = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(boot.ended); i++)
         boot.ended[i] = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
         boot.domain[i] = (struct boot_domain){.d = NULL};
     timer_init(&boot.reaper, reap, 0);
     control_reaper_start();
+    timer_init(&boot.limit, enough, 0);
+    boot.let_go = false;
+    accounts_watch(somebody_let_go);
     boot.used_before = used_pages();
 }
 
@@ -342,7 +470,7 @@ static void hold_modules(struct boot_domain *b)
     bootmodule_get(b->recipe->ramdisk);
 }
 
-void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
+LAGAN_INIT void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
 {
     struct boot_domain *b = &boot.domain[boot.count++];
 
@@ -352,7 +480,7 @@ void bootreap_adopt(const struct boot_recipe *recipe, struct domain *d)
         hold_modules(b);
 }
 
-void bootreap_later(const struct boot_recipe *recipe)
+LAGAN_INIT void bootreap_later(const struct boot_recipe *recipe)
 {
     struct boot_domain *b = &boot.domain[boot.count++];
 

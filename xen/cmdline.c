@@ -126,7 +126,7 @@ static const char *const ignored[] = {
     "hmp-unsafe",
 };
 
-static bool find_option(struct text name, struct option *found)
+static LAGAN_INIT bool find_option(struct text name, struct option *found)
 {
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         if (text_is(name, table[i].name)) {
@@ -144,7 +144,8 @@ static bool find_option(struct text name, struct option *found)
 }
 
 /* Each of these kinds has text behind a '='. */
-static bool parse_value(const struct option *option, struct text value, struct options *o)
+static LAGAN_INIT bool parse_value(const struct option *option, struct text value,
+                                   struct options *o)
 {
     void *place = (char *)o + option->offset;
 
@@ -175,7 +176,7 @@ static bool parse_value(const struct option *option, struct text value, struct o
 }
 
 /* These kinds have a yes or no, written as NAME, no-NAME, NAME=BOOL, or a word that means yes. */
-static bool parse_switch(const struct option *option, bool on, struct options *o)
+static LAGAN_INIT bool parse_switch(const struct option *option, bool on, struct options *o)
 {
     switch (option->kind) {
     case KIND_BOOL:
@@ -195,12 +196,12 @@ static bool parse_switch(const struct option *option, bool on, struct options *o
     }
 }
 
-static bool is_switch(enum kind kind)
+static LAGAN_INIT bool is_switch(enum kind kind)
 {
     return kind == KIND_BOOL || kind == KIND_WATCHDOG || kind == KIND_XPTI || kind == KIND_NOSMP;
 }
 
-static bool parse_word(struct options *o, struct text word, const char **why)
+static LAGAN_INIT bool parse_word(struct options *o, struct text word, const char **why)
 {
     bool has_value = text_has(word, '='), on = true;
     struct text value = word, name = text_split(&value, '=');
@@ -226,7 +227,7 @@ static bool parse_word(struct options *o, struct text word, const char **why)
     return (!has_value || parse_bool(value, &on)) && parse_switch(&option, on, o);
 }
 
-unsigned cmdline_parse(struct options *o, const char *line)
+LAGAN_INIT unsigned cmdline_parse(struct options *o, const char *line)
 {
     unsigned bad = 0;
 

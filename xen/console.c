@@ -48,7 +48,7 @@ static struct {
     unsigned strokes;      /* [softirq] of the switch key in a row */
 } console = {.lock = SPINLOCK_INIT(LK_CONSOLE)};
 
-void console_init(const struct options *o)
+LAGAN_INIT void console_init(const struct options *o)
 {
     console.switch_key = o->conswitch ? (char)(o->conswitch - 'a' + 1) : '\0';
     console.to_ring = o->console_to_ring;

@@ -202,7 +202,7 @@ int control_destroy(struct domain *d)
     if (d->reaped)
         return 0;
     rc = domain_kill(d);
-    if (rc == -XEN_ERESTART && domain_waits_for_frames(d)) {
+    if (rc == -XEN_EAGAIN) {
         control_reap(d);
         return 0;
     }

@@ -49,8 +49,6 @@ int control_put_bits(const struct xenctl_bitmap *map, uint64_t bits) LAGAN_MUST_
 void control_reaper_start(void);
 /* Takes d apart from here on, however long others hold frames of it. Once for each domain. */
 void control_reap(struct domain *d);
-/* The control domain is gone: so is what it has made. True while there is such a domain. */
-bool control_reap_all(void);
 
 /* ---- the machine's part (pv_control.c) ---- */
 #define CPU_POLICY_LEAVES_MAX 160 /* as many as a page holds, less some */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The reaper of the control domain's domains: those of which others still hold frames when they have
- * been taken apart, and all of them when the control domain itself is gone.
+ * been taken apart. (When the control domain itself is gone, bootreap.c ends them all: on the same
+ * CPU and in the same way, so the two never work on one domain at a time.)
  *
  * A timer on CPU 0 goes on with each until nothing is left of it. It finds them by a flag: the list
  * of domains is short, and nothing has to be kept in step with it.
@@ -19,9 +20,11 @@ static struct timer reaper;
 /* One step of one; when there is to be another, or UINT64_MAX. */
 static uint64_t reap_one(struct domain *d, uint64_t now)
 {
-    if (!d->reaped || domain_kill(d) == 0)
+    int rc = d->reaped ? domain_kill(d) : 0;
+
+    if (!rc)
         return UINT64_MAX;
-    return now + (domain_waits_for_frames(d) ? LATER_NS : SOON_NS);
+    return now + (rc == -XEN_EAGAIN ? LATER_NS : SOON_NS);
 }
 
 static void reap(struct timer *t)
@@ -50,22 +53,4 @@ void control_reap(struct domain *d)
 {
     atomic_store(&d->reaped, true);
     timer_set(&reaper, arch_time_ns());
-}
-
-bool control_reap_all(void)
-{
-    bool any = false;
-    struct domain *d;
-
-    for (unsigned id = 0; id < DOMID_FIRST_RESERVED; id++) {
-        d = domain_find_next((domid_t)id);
-        if (!d)
-            break;
-        id = d->id;
-        any = any || d->tools;
-        if (d->tools && !d->reaped)
-            control_reap(d);
-        domain_put(d);
-    }
-    return any;
 }

@@ -25,6 +25,7 @@
 #include "xen/bootdomains.h"
 #include "xen/memory_map.h"
 #include "xen/vcpu_timer.h"
+#include "xen/wallclock.h"
 #include "arch_current.h"
 #include "arch_inline.h"
 
@@ -381,6 +382,7 @@ int domain_create(const struct domain_config *config, struct domain **out)
     pressure_add(d, config->min_pages ? config->min_pages : config->max_pages,
                  config->pages ? config->pages : config->max_pages, config->max_pages);
     atomic_store(&d->refs, 2); /* the creation's and the caller's: from here on it can be found */
+    wallclock_tell(d);         /* it may have been set meanwhile */
     *out = d;
     return 0;
 

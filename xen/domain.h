@@ -141,12 +141,11 @@ void domain_put(struct domain *d);
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
 void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
-/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0. No lock held; one
+/* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0; -XEN_EAGAIN: there is
+ * nothing to do before others let go of its frames. No lock held; one
  * caller at a time, who has a reference; afterwards it is 0 again and does nothing. The struct
  * lives on until the last reference and the last frame are gone. */
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
-/* True if nothing keeps a domain that is taken apart but frames that others hold. */
-bool domain_waits_for_frames(const struct domain *d);
 /* A domain that has shut down for SHUTDOWN_suspend runs on. -XEN_EINVAL: it has not. */
 int domain_resume(struct domain *d) LAGAN_MUST_CHECK;
 /* Number of domains in the list. */
@@ -168,6 +167,8 @@ int arch_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c) LAG
 void arch_dump_vcpu(struct vcpu *v);
 /* Writes the time record of v and the wall clock of d for the guest to see. */
 void arch_update_wallclock(struct domain *d);
+/* UTC in ns since 1970 when system time was 0. */
+void arch_set_wallclock(uint64_t utc_ns_at_zero);
 
 /* True if v may run as far as its own conditions go. */
 static inline bool vcpu_runnable(const struct vcpu *v)

@@ -38,6 +38,9 @@
  * Raising a VIRQ reads the vCPU's table without a lock, so the port may have been closed, or be
  * used otherwise, when its lock is taken: the binding is compared again under the lock.
  *
+ * A physical interrupt is like a global VIRQ, but that the machine keeps the table (arch_pirq_bind()
+ * and so on), and raises it with the number of the port that it was told.
+ *
  * INV-EVENT-1: P of d is interdomain to (e, Q)  <=>  Q of e is interdomain to (d, P).
  * INV-EVENT-2: virq_port[] of a vCPU names port P  <=>  P is bound to that VIRQ (per-vCPU ones:
  *              and to that vCPU; global ones: only vCPU 0's table is used).
@@ -197,6 +200,8 @@ void event_port_close(struct domain *d, evtchn_port_t port, struct event_port *p
                        (union event_use){.remote = d->id});
     if (p->state == EVTCHNSTAT_virq)
         forget_virq(d, p);
+    if (p->state == EVTCHNSTAT_pirq)
+        arch_pirq_unbind(d, p->use.pirq, port);
     spin_lock(&p->lock);
     p->state = EVTCHNSTAT_closed;
     p->use = (union event_use){.virq = 0};
@@ -245,6 +250,18 @@ void event_notify(struct domain *d, evtchn_port_t port, event_sent_fn *sent)
         return;
     spin_lock(&p->lock);
     if (p->state == EVENT_HYPERVISOR && p->use.sent == sent)
+        event_set_pending(d, port, p);
+    spin_unlock(&p->lock);
+}
+
+void event_raise_pirq(struct domain *d, evtchn_port_t port, uint32_t pirq)
+{
+    struct event_port *p = event_port_lookup(d, port);
+
+    if (!p)
+        return;
+    spin_lock(&p->lock);
+    if (p->state == EVTCHNSTAT_pirq && p->use.pirq == pirq)
         event_set_pending(d, port, p);
     spin_unlock(&p->lock);
 }

@@ -63,6 +63,9 @@ void event_domain_free(struct domain *d);
 void event_raise_vcpu_virq(struct vcpu *v, unsigned virq);
 void event_raise_global_virq(struct domain *d, unsigned virq);
 
+/* The physical interrupt has come that d had bound to the port. Locks up to LK_PIRQ may be held. */
+void event_raise_pirq(struct domain *d, evtchn_port_t port, uint32_t pirq);
+
 /* A port of d that domain `remote` (a number, which need not exist) may bind to. A port, or
  * -XEN_ENOSPC, -XEN_ENOMEM, -XEN_EINVAL (d is dying): the errors of every function that makes one.
  */
@@ -80,6 +83,10 @@ int event_bind_interdomain(struct domain *d, struct domain *remote, evtchn_port_
  */
 int event_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu);
 int event_bind_ipi(struct domain *d, uint32_t vcpu);
+
+/* A port of d that d's physical interrupt makes pending; `share`: others of d's devices may use the
+ * interrupt as well. Errors as arch_pirq_bind(). */
+int event_bind_pirq(struct domain *d, uint32_t pirq, bool share);
 
 /* Frees a port; the other end of an interdomain channel is unbound then, waiting for d again.
  * -XEN_EINVAL when it is not in use. */
@@ -115,6 +122,19 @@ int event_port_is_pending(struct domain *d, evtchn_port_t port);
 void event_recheck_vcpu(struct vcpu *v);
 /* Sets v's upcall_pending, and makes v notice. Locks up to LK_EVENT_FIFO may be held. */
 void event_mark_pending(struct vcpu *v);
+
+/* ---- the machine's part: physical interrupts. d's event lock is held, but for the last one. ---- */
+/* From now on event_raise_pirq() is called for it. -XEN_EINVAL: d has no such interrupt; -XEN_EEXIST:
+ * it is bound; -XEN_EBUSY: the hypervisor's own; -XEN_ENOSPC: no vector is left. */
+int arch_pirq_bind(struct domain *d, uint32_t pirq, evtchn_port_t port, bool share);
+/* No longer, if it is bound to this port. */
+void arch_pirq_unbind(struct domain *d, uint32_t pirq, evtchn_port_t port);
+/* Its port notifies another vCPU. */
+void arch_pirq_follow(struct domain *d, uint32_t pirq, unsigned vcpu);
+/* To which port it is bound; 0: none. */
+evtchn_port_t arch_pirq_port(struct domain *d, uint32_t pirq);
+/* d ends, its ports are closed: gives up all its physical interrupts. */
+void arch_pirqs_release(struct domain *d);
 
 /* Restates the invariants by walking everything; stops the machine at a broken one. Nothing else
  * may change events of d or of its peers meanwhile. */

@@ -35,6 +35,9 @@ static void audit_port(struct domain *d, evtchn_port_t port, struct event_port *
         audit_peer(d, port, p);
     if (p->state == EVTCHNSTAT_virq)
         audit_virq(d, port, p);
+    /* INV-PIRQ-3. The machine may have taken an interrupt away, but it never has it for another. */
+    if (p->state == EVTCHNSTAT_pirq)
+        BUG_ON(arch_pirq_port(d, p->use.pirq) != port && arch_pirq_port(d, p->use.pirq) != 0);
 }
 
 /* The other direction of INV-EVENT-2. */

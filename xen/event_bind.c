@@ -96,6 +96,24 @@ int event_bind_ipi(struct domain *d, uint32_t vcpu)
     return port;
 }
 
+/* The port is one before the interrupt can come. */
+int event_bind_pirq(struct domain *d, uint32_t pirq, bool share)
+{
+    int port, rc;
+
+    spin_lock(&d->event.lock);
+    port = port_new(d, EVTCHNSTAT_pirq, (union event_use){.pirq = pirq}, 0);
+    if (port > 0) {
+        rc = arch_pirq_bind(d, pirq, (evtchn_port_t)port, share);
+        if (rc) {
+            event_port_close(d, (evtchn_port_t)port, event_port_at(d, (evtchn_port_t)port));
+            port = rc;
+        }
+    }
+    spin_unlock(&d->event.lock);
+    return port;
+}
+
 /* ---- closing ---- */
 
 /* The other domain that d's port is bound to, or NULL. Event lock of d held. */
@@ -229,6 +247,8 @@ int event_status(struct domain *d, evtchn_port_t port, struct evtchn_status *sta
         status->u.interdomain.port = p->use.peer.port;
     } else if (p->state == EVTCHNSTAT_virq) {
         status->u.virq = p->use.virq;
+    } else if (p->state == EVTCHNSTAT_pirq) {
+        status->u.pirq = p->use.pirq;
     } else if (p->state == EVENT_HYPERVISOR) {
         status->status = EVTCHNSTAT_interdomain;
         status->u.interdomain.dom = DOMID_XEN;
@@ -249,11 +269,13 @@ int event_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu)
         return -XEN_EINVAL;
     spin_lock(&d->event.lock);
     if (p->state == EVTCHNSTAT_unbound || p->state == EVTCHNSTAT_interdomain ||
-        p->state == EVENT_HYPERVISOR ||
+        p->state == EVENT_HYPERVISOR || p->state == EVTCHNSTAT_pirq ||
         (p->state == EVTCHNSTAT_virq && event_virq_is_global(p->use.virq))) {
         p->vcpu = (uint8_t)vcpu;
         rc = 0;
     }
+    if (p->state == EVTCHNSTAT_pirq)
+        arch_pirq_follow(d, p->use.pirq, vcpu);
     spin_unlock(&d->event.lock);
     return rc;
 }

@@ -20,6 +20,7 @@ union event_use {
     } peer;         /* interdomain */
     domid_t remote; /* unbound */
     uint32_t virq;
+    uint32_t pirq;
     event_sent_fn *sent; /* EVENT_HYPERVISOR */
 };
 

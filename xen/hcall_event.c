@@ -196,12 +196,17 @@ static int op_set_priority(guest_ptr_t arg)
     return event_set_priority(caller(), op.port, op.priority);
 }
 
-/* No domain has the right to a physical interrupt: the hypervisor drives what it needs itself. */
-static int64_t op_bind_pirq(guest_ptr_t arg)
+/* Only the control domain has devices. */
+static int op_bind_pirq(guest_ptr_t arg)
 {
     struct evtchn_bind_pirq op;
 
-    return copy_from_guest(&op, arg, sizeof(op)) ? -XEN_EFAULT : -XEN_EPERM;
+    if (copy_from_guest(&op, arg, sizeof(op)))
+        return -XEN_EFAULT;
+    if (!caller()->privileged)
+        return -XEN_EPERM;
+    return hand_out(caller(), event_bind_pirq(caller(), op.pirq, op.flags & BIND_PIRQ__WILL_SHARE),
+                    guest_ptr_add(arg, offsetof(struct evtchn_bind_pirq, port)));
 }
 
 static LAGAN_NOINLINE int64_t other_op(const struct hypercall_args *args)

@@ -11,6 +11,8 @@
 #include "xen/hypercall.h"
 
 #include <lagan/arch.h>
+#include <xen/xen.h>
+#include <xen/arch-x86/xen-mca.h>
 
 #include "include/public/lagan/host.h"
 #include "include/public/lagan/pressure.h"
@@ -34,6 +36,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_get_debugreg] = hcall_get_debugreg,
     [__HYPERVISOR_update_descriptor] = hcall_update_descriptor,
     [__HYPERVISOR_memory_op] = hcall_memory_op,
+    [__HYPERVISOR_platform_op] = hcall_platform_op,
     [__HYPERVISOR_multicall] = hcall_multicall,
     [__HYPERVISOR_update_va_mapping] = hcall_update_va_mapping,
     [__HYPERVISOR_set_timer_op] = hcall_set_timer_op,
@@ -52,6 +55,7 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_sysctl] = hcall_sysctl,
     [__HYPERVISOR_domctl] = hcall_domctl,
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
+    [__HYPERVISOR_mca] = hcall_mca,
     [LAGAN_HYPERVISOR_host_op] = hcall_host_op,
     [LAGAN_HYPERVISOR_pressure_op] = hcall_pressure_op,
 };

@@ -51,6 +51,8 @@ int64_t hcall_grant_table_op(const struct hypercall_args *args);
 int64_t hcall_physdev_op(const struct hypercall_args *args);
 int64_t hcall_sysctl(const struct hypercall_args *args);
 int64_t hcall_domctl(const struct hypercall_args *args);
+int64_t hcall_platform_op(const struct hypercall_args *args);
+int64_t hcall_mca(const struct hypercall_args *args);
 int64_t hcall_host_op(const struct hypercall_args *args);
 int64_t hcall_pressure_op(const struct hypercall_args *args);
 

@@ -209,14 +209,14 @@ void printk_guest(enum log_level level, const char *fmt, ...)
     leave(locked);
 }
 
-void log_set_thresholds(struct log_threshold own, struct log_threshold guest)
+LAGAN_INIT void log_set_thresholds(struct log_threshold own, struct log_threshold guest)
 {
     ASSERT(own.always <= own.limited && guest.always <= guest.limited);
     log_state.own = own;
     log_state.guest = guest;
 }
 
-void log_console_ready(void)
+LAGAN_INIT void log_console_ready(void)
 {
     bool locked = enter();
     uint32_t i = log_state.oldest;

@@ -54,7 +54,7 @@ static const char *const key_rules[KEY_COUNT] = {
 #define DELAY_MAX_MS 86400000
 STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
 
-static bool parse_name(struct text t, char *name)
+static LAGAN_INIT bool parse_name(struct text t, char *name)
 {
     for (size_t i = 0; i < t.length; i++) {
         char c = t.at[i];
@@ -66,7 +66,7 @@ static bool parse_name(struct text t, char *name)
     return t.length > 0 && text_copy(t, name, MODLINE_NAME_MAX);
 }
 
-static bool parse_mem(struct text t, uint64_t *bytes)
+static LAGAN_INIT bool parse_mem(struct text t, uint64_t *bytes)
 {
     uint64_t n;
 
@@ -76,13 +76,13 @@ static bool parse_mem(struct text t, uint64_t *bytes)
     return true;
 }
 
-static bool parse_action(struct text t, enum modline_action *action)
+static LAGAN_INIT bool parse_action(struct text t, enum modline_action *action)
 {
     *action = text_is(t, "restart") ? MODLINE_RESTART : MODLINE_DESTROY;
     return *action == MODLINE_RESTART || text_is(t, "destroy");
 }
 
-static bool parse_value(enum key key, struct text value, struct modline *m)
+static LAGAN_INIT bool parse_value(enum key key, struct text value, struct modline *m)
 {
     switch (key) {
     case KEY_NAME:
@@ -117,7 +117,7 @@ static bool parse_value(enum key key, struct text value, struct modline *m)
     }
 }
 
-static enum key find_key(struct text name)
+static LAGAN_INIT enum key find_key(struct text name)
 {
     for (enum key key = 0; key < KEY_COUNT; key++)
         if (text_is(name, key_names[key]))
@@ -126,20 +126,20 @@ static enum key find_key(struct text name)
 }
 
 /* A ramdisk has a name and nothing else. */
-static bool key_allowed(enum modline_kind kind, enum key key)
+static LAGAN_INIT bool key_allowed(enum modline_kind kind, enum key key)
 {
     return key < KEY_COUNT && (kind == MODLINE_DOMAIN || key == KEY_NAME);
 }
 
 /* The complaint about a word; the word is cut to a length that leaves room for the reason. */
-static int complain(char *why, struct text word, const char *reason)
+static LAGAN_INIT int complain(char *why, struct text word, const char *reason)
 {
     snprintf(why, MODLINE_WHY_MAX, "%.*s: %s", (int)min_u64(word.length, 40), word.at, reason);
     return -XEN_EINVAL;
 }
 
 /* Reads the words up to "--" or the end; *seen gets a bit for each key. */
-static int parse_words(const char *line, struct modline *m, unsigned *seen, char *why)
+static LAGAN_INIT int parse_words(const char *line, struct modline *m, unsigned *seen, char *why)
 {
     for (;;) {
         struct text word = text_word(&line), value = word, name;
@@ -166,7 +166,7 @@ static int parse_words(const char *line, struct modline *m, unsigned *seen, char
 }
 
 /* What no single word can tell. */
-static int check_whole(struct modline *m, unsigned seen, char *why)
+static LAGAN_INIT int check_whole(struct modline *m, unsigned seen, char *why)
 {
     const char *fault = NULL;
 
@@ -193,7 +193,7 @@ static int check_whole(struct modline *m, unsigned seen, char *why)
     return 0;
 }
 
-int modline_parse(const char *line, struct modline *m, char why[MODLINE_WHY_MAX])
+LAGAN_INIT int modline_parse(const char *line, struct modline *m, char why[MODLINE_WHY_MAX])
 {
     const char *rest = line;
     struct text first = text_word(&rest);
@@ -223,8 +223,8 @@ int modline_parse(const char *line, struct modline *m, char why[MODLINE_WHY_MAX]
     return rc;
 }
 
-size_t modline_find(const struct modline *lines, size_t count, enum modline_kind kind,
-                    const char *name)
+LAGAN_INIT size_t modline_find(const struct modline *lines, size_t count, enum modline_kind kind,
+                               const char *name)
 {
     size_t i = 0;
 

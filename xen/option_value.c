@@ -6,7 +6,7 @@
 #include <lagan/parse.h>
 #include "xen/option_value.h"
 
-static bool parse_parity(char c, char *parity)
+static LAGAN_INIT bool parse_parity(char c, char *parity)
 {
     if (c != 'n' && c != 'o' && c != 'e' && c != 'm' && c != 's')
         return false;
@@ -14,7 +14,7 @@ static bool parse_parity(char c, char *parity)
     return true;
 }
 
-bool option_uart(struct text t, struct option_uart *uart)
+LAGAN_INIT bool option_uart(struct text t, struct option_uart *uart)
 {
     struct option_uart u = *uart;
     struct text speed = text_split(&t, ','), dps = text_split(&t, ',');
@@ -42,7 +42,7 @@ bool option_uart(struct text t, struct option_uart *uart)
     return true;
 }
 
-bool option_console(struct text t, unsigned *console)
+LAGAN_INIT bool option_console(struct text t, unsigned *console)
 {
     unsigned bits = 0;
 
@@ -62,7 +62,7 @@ bool option_console(struct text t, unsigned *console)
     return true;
 }
 
-static bool parse_level(struct text t, uint8_t *threshold)
+static LAGAN_INIT bool parse_level(struct text t, uint8_t *threshold)
 {
     static const char *const names[] = {"none", "error", "warning", "info", "debug"};
 
@@ -80,7 +80,7 @@ static bool parse_level(struct text t, uint8_t *threshold)
     return false;
 }
 
-bool option_loglvl(struct text t, struct log_threshold *threshold)
+LAGAN_INIT bool option_loglvl(struct text t, struct log_threshold *threshold)
 {
     struct text first = text_split(&t, '/');
     struct log_threshold both;
@@ -96,7 +96,7 @@ bool option_loglvl(struct text t, struct log_threshold *threshold)
     return true;
 }
 
-bool option_conswitch(struct text t, struct options *o)
+LAGAN_INIT bool option_conswitch(struct text t, struct options *o)
 {
     bool keep = t.length == 2 && t.at[1] == 'x';
     char letter = t.length > 0 ? t.at[0] : '\0';
@@ -110,7 +110,7 @@ bool option_conswitch(struct text t, struct options *o)
     return true;
 }
 
-bool option_dom0(struct text t)
+LAGAN_INIT bool option_dom0(struct text t)
 {
     static const char *const known[] = {
         "pv",          "verbose",       "no-verbose", "cpuid-faulting", "no-cpuid-faulting",
@@ -129,7 +129,8 @@ bool option_dom0(struct text t)
 }
 
 /* One word of the list, into the choices that it is about. */
-static bool parse_xpti(struct text word, enum option_choice *dom0, enum option_choice *domu)
+static LAGAN_INIT bool parse_xpti(struct text word, enum option_choice *dom0,
+                                  enum option_choice *domu)
 {
     enum option_choice choice = OPTION_DEFAULT;
     bool for_dom0 = text_starts(word, "dom0="), for_domu = text_starts(word, "domu="), on;
@@ -147,7 +148,7 @@ static bool parse_xpti(struct text word, enum option_choice *dom0, enum option_c
     return true;
 }
 
-bool option_xpti(struct text t, struct options *o)
+LAGAN_INIT bool option_xpti(struct text t, struct options *o)
 {
     enum option_choice dom0 = o->xpti_dom0, domu = o->xpti_domu;
 
@@ -160,7 +161,7 @@ bool option_xpti(struct text t, struct options *o)
     return true;
 }
 
-bool option_dom0_mem(struct text t, struct options *o)
+LAGAN_INIT bool option_dom0_mem(struct text t, struct options *o)
 {
     struct option_amount size = o->dom0_mem, low = o->dom0_mem_min, high = o->dom0_mem_max;
 
@@ -190,7 +191,7 @@ bool option_dom0_mem(struct text t, struct options *o)
     return true;
 }
 
-bool option_dom0_vcpus(struct text t, struct option_vcpus *vcpus)
+LAGAN_INIT bool option_dom0_vcpus(struct text t, struct option_vcpus *vcpus)
 {
     struct option_vcpus v = {1, XEN_LEGACY_MAX_VCPUS};
     bool range = text_has(t, '-');

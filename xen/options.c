@@ -9,7 +9,7 @@ struct options options;
 static const struct option_uart uart_default = {
     .baud = 115200, .data_bits = 8, .stop_bits = 1, .parity = 'n', .irq = UINT_MAX};
 
-void options_default(struct options *o)
+LAGAN_INIT void options_default(struct options *o)
 {
     *o = (struct options){
         .com1 = uart_default,

@@ -200,7 +200,7 @@ static void step(struct timer *t)
 
 /* ---- domains come and go ---- */
 
-void pressure_start(void)
+LAGAN_INIT void pressure_start(void)
 {
     uint64_t total = heap_total_pages();
 

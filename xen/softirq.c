@@ -45,6 +45,9 @@ void softirq_raise_mask(cpumask_t cpus, enum softirq nr)
 static void dispatch(enum softirq nr)
 {
     switch (nr) {
+    case SOFTIRQ_PIRQ:
+        pirq_softirq();
+        break;
     case SOFTIRQ_TIMER:
         timer_softirq();
         break;

@@ -10,6 +10,7 @@
 #include "arch_inline.h"
 
 enum softirq {
+    SOFTIRQ_PIRQ,     /* device interrupts arrived: first, since they hold up others until then */
     SOFTIRQ_TIMER,    /* run expired timers */
     SOFTIRQ_SCHEDULE, /* choose the next vCPU */
     SOFTIRQ_CONSOLE,  /* serial input arrived or output drained */
@@ -37,6 +38,7 @@ void softirq_run(void);
 /* The work itself, by other modules. */
 void console_softirq(void);
 void time_softirq(void);
+void pirq_softirq(void);
 
 /* Provided by the machine: a CPU's pending bits, arch_softirq_word(cpu), and this CPU's,
  * arch_own_softirqs() (both inline; bit n: enum softirq n), and an IPI that takes the CPU out of

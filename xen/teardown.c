@@ -5,13 +5,13 @@
  * valid, only poorer.
  *
  *   stop      every vCPU is off its CPU and stays off
- *   events    ports are closed, peers see theirs unbound
+ *   events    ports are closed, peers see theirs unbound; physical interrupts are given up
  *   vcpus     the console ring's frame, timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
  *             long of these is left to the next step)
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
  *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
  *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
- *             reference
+ *             reference (accounts_watch() tells when that may be)
  */
 #include <lagan/printk.h>
 
@@ -76,8 +76,13 @@ static int run_step(struct domain *d)
     switch ((enum teardown_step)d->teardown_step) {
     case STEP_STOP:
         return stop_vcpus(d);
-    case STEP_EVENTS:
-        return event_domain_destroy(d);
+    case STEP_EVENTS: {
+        int rc = event_domain_destroy(d);
+
+        if (!rc)
+            arch_pirqs_release(d);
+        return rc;
+    }
     case STEP_VCPUS:
         console_ring_detach(d);
         for_each_vcpu (d, v, i)
@@ -88,7 +93,7 @@ static int run_step(struct domain *d)
     case STEP_GRANTS:
         return grant_table_relinquish(d->grants);
     case STEP_WAIT:
-        return d->account.pages ? -XEN_ERESTART : grant_table_withdraw(d->grants);
+        return d->account.pages || grant_table_withdraw(d->grants) ? -XEN_EAGAIN : 0;
     case STEP_DONE:
         break;
     }
@@ -123,11 +128,6 @@ void domain_dump_zombie(struct domain *d)
     for (unsigned i = 0; i < ZOMBIE_FRAMES && held_frame(&d->account, i, &m); i++)
         log_info("  frame %#lx, guest frame %#lx: %u references, used as type %u\n", m.n,
                  arch_m2p_get(m), frame_refs(frame_of(m)), type_of(m));
-}
-
-bool domain_waits_for_frames(const struct domain *d)
-{
-    return d->teardown_step == STEP_WAIT;
 }
 
 int domain_kill(struct domain *d)

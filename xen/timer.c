@@ -230,6 +230,15 @@ void timer_cpu_init(unsigned cpu)
     heaps[cpu].first = NULL;
 }
 
+void timer_let_interrupt(void)
+{
+    struct timer_heap *h = &heaps[arch_cpu()];
+
+    spin_lock(&h->lock);
+    arch_timer_program(h->first ? h->first->expires : UINT64_MAX);
+    spin_unlock(&h->lock);
+}
+
 void timer_softirq(void)
 {
     struct timer_heap *h = &heaps[arch_cpu()];

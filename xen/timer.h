@@ -37,6 +37,9 @@ void timer_move(struct timer *t, unsigned cpu);
 bool timer_is_armed(const struct timer *t);
 /* Makes ready the heap of a CPU, before any timer uses it. */
 void timer_cpu_init(unsigned cpu);
+/* For a handler that takes long and looks for preemption: what is due meanwhile on this CPU interrupts
+ * it, which is otherwise arranged for only when all handlers are through. */
+void timer_let_interrupt(void);
 /* SOFTIRQ_TIMER: runs expired timers and programs the hardware for the next one. */
 void timer_softirq(void);
 /* Recounts one CPU's heap: INV-TIMER-1 and -2. Debug and tests. */

@@ -21,10 +21,10 @@ static const struct {
     const char *name;
     void (*run)(void);
 } probes[] = {
-    {"signals", probe_signals}, {"ldt", probe_ldt},     {"xstate", probe_xstate},
-    {"clock", probe_clock},     {"step", probe_step},   {"segments", probe_segments},
-    {"memory", probe_memory},   {"loops", probe_loops}, {"domid", probe_domid},
-    {"store", probe_store},
+    {"signals", probe_signals}, {"ldt", probe_ldt},         {"xstate", probe_xstate},
+    {"clock", probe_clock},     {"step", probe_step},       {"segments", probe_segments},
+    {"memory", probe_memory},   {"loops", probe_loops},     {"domid", probe_domid},
+    {"store", probe_store},     {"threads", probe_threads},
 };
 
 bool expect(bool holds, const char *format, ...)

@@ -37,3 +37,4 @@ void probe_memory(void);
 void probe_loops(void);
 void probe_domid(void);
 void probe_store(void);
+void probe_threads(void);

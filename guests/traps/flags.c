@@ -117,6 +117,29 @@ static void check_way(const char *name, void (*code)(void), unsigned vector, boo
     check_end();
 }
 
+/* Linux has a CLD where exceptions enter it and none where system calls do, as a machine's SYSCALL clears the flag. A
+ * user program that has set it must not have the kernel copy backwards. Debian's Xen hands it on. */
+static void check_direction(const char *name, void (*code)(void), unsigned vector)
+{
+    struct iret_frame to = {(uint64_t)code, FLAT_USER_CS | 3, 0x202 | DF, user_stack_top(),
+                            FLAT_USER_SS};
+    struct fault fault;
+    xen_extraversion_t extra = "";
+
+    (void)hv_version(XENVER_extraversion, extra);
+    if (strcmp(extra, ".0-lagan") != 0) {
+        check_skip(name, "this hypervisor hands the flag on");
+        return;
+    }
+    flags_at_entry = DF;
+    fault = guarded_iret(&to, NULL);
+    check_begin(name);
+    check_part(fault.vector == vector, "vector %u", fault.vector);
+    check_part((flags_at_entry & DF) == 0, "at entry %lx", flags_at_entry);
+    check_part(fault.frame.rflags & DF, "frame %lx", fault.frame.rflags);
+    check_end();
+}
+
 /* The interrupt flag of an iret frame is the upcall mask, and comes back in the next frame. */
 static void check_masked(const char *name, void (*code)(void), unsigned vector, bool masked)
 {
@@ -372,6 +395,9 @@ void check_flags(void)
     check_way("flags-ud-kernel", flags_do_ud, 6, false);
     check_way("flags-int80-user", flags_do_int80, TRAP_INT80, true);
     check_way("flags-syscall-user", flags_do_syscall, TRAP_SYSCALL, true);
+    check_direction("direction-ud", flags_do_ud, 6);
+    check_direction("direction-int80", flags_do_int80, TRAP_INT80);
+    check_direction("direction-syscall", flags_do_syscall, TRAP_SYSCALL);
     check_masked("mask-ud", flags_do_ud, 6, false);
     check_masked("mask-ud-masked", flags_do_ud, 6, true);
     check_masked("mask-syscall", flags_do_syscall, TRAP_SYSCALL, false);

@@ -33,6 +33,7 @@ enum lock_level {
     LK_PRESSURE,   /* targets of all domains, and the host's memory as the policy sees it */
     LK_PV,         /* one domain's page tables and descriptor tables (mm_account lock of updates) */
     LK_EVENT,      /* one domain's event channels */
+    LK_PIRQ,       /* the table of physical interrupts; then one of them */
     LK_EVENT_PORT, /* one event port's binding */
     LK_EVENT_FIFO, /* one FIFO queue */
     LK_GRANT,      /* the shape of a grant table */

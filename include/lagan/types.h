@@ -37,6 +37,18 @@ typedef struct {
     uint64_t va;
 } guest_ptr_t;
 
+/* Code and data that are needed at boot only; what has ended with it is free memory afterwards
+ * (`make lint-init` proves that nothing else refers to them). LAGAN_INIT_BSS begins as zeroes. */
+#ifdef LAGAN_HOST
+#define LAGAN_INIT
+#define LAGAN_INIT_DATA
+#define LAGAN_INIT_BSS
+#else
+#define LAGAN_INIT      __attribute__((section(".init.text")))
+#define LAGAN_INIT_DATA __attribute__((section(".init.data")))
+#define LAGAN_INIT_BSS  __attribute__((section(".bss.init")))
+#endif
+
 #define LAGAN_MUST_CHECK   __attribute__((warn_unused_result))
 #define LAGAN_NORETURN     __attribute__((noreturn))
 #define LAGAN_NOINLINE     __attribute__((noinline)) /* keeps a rare path's needs off a frequent one */

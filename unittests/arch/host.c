@@ -379,6 +379,8 @@ unsigned arch_phys_bits(void)
     return 40;
 }
 
+void (*host_irqs_on)(void);
+
 enum io_access arch_io_access(mfn_t m)
 {
     if (m.n >= UINT64_C(1) << (40 - PAGE_SHIFT) || m.n == HOST_OWN_DEVICE)

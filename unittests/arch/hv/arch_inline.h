@@ -31,6 +31,20 @@ static inline _Atomic uint32_t *arch_own_softirqs(void)
     return arch_softirq_word(arch_cpu());
 }
 
+/* For what a softirq shares with a handler on its CPU. A test with handlers says what arrives when they
+ * are on again. */
+extern void (*host_irqs_on)(void);
+
+static inline void arch_irqs_off(void)
+{
+}
+
+static inline void arch_irqs_on(void)
+{
+    if (host_irqs_on)
+        host_irqs_on();
+}
+
 /* Test threads outnumber the host's processors, so a spinning one gives way. */
 static inline void arch_relax(void)
 {

@@ -30,7 +30,7 @@ struct table {
 };
 
 /* Maps the table at phys; false, with a word on the console, if it is no table. */
-static bool table_map(uint64_t phys, struct table *t)
+static LAGAN_INIT bool table_map(uint64_t phys, struct table *t)
 {
     const uint8_t *head = map_firmware(phys, ACPI_HEADER_BYTES);
     uint32_t length;
@@ -57,12 +57,12 @@ static bool table_map(uint64_t phys, struct table *t)
     return true;
 }
 
-static bool is_named(const struct table *t, const char *signature)
+static LAGAN_INIT bool is_named(const struct table *t, const char *signature)
 {
     return memcmp(t->bytes, signature, 4) == 0;
 }
 
-static void look_for_s5(const struct table *t, struct acpi_info *info)
+static LAGAN_INIT void look_for_s5(const struct table *t, struct acpi_info *info)
 {
     if (!info->has_s5)
         info->has_s5 = acpi_find_s5(t->bytes + ACPI_HEADER_BYTES, t->length - ACPI_HEADER_BYTES,
@@ -70,7 +70,7 @@ static void look_for_s5(const struct table *t, struct acpi_info *info)
 }
 
 /* Reads one table if it is of a kind that we know; the first of a kind wins. */
-static void read_table(const struct table *t, struct acpi_info *info, bool *madt_seen)
+static LAGAN_INIT void read_table(const struct table *t, struct acpi_info *info, bool *madt_seen)
 {
     int rc = 0;
 
@@ -90,7 +90,7 @@ static void read_table(const struct table *t, struct acpi_info *info, bool *madt
         log_warn("ACPI: %.4s makes no sense, ignored\n", (const char *)t->bytes);
 }
 
-static void read_dsdt(struct acpi_info *info)
+static LAGAN_INIT void read_dsdt(struct acpi_info *info)
 {
     struct table t;
 
@@ -99,7 +99,8 @@ static void read_dsdt(struct acpi_info *info)
 }
 
 /* Follows the root table: 8-byte pointers in an XSDT, 4-byte ones in an RSDT. */
-static bool walk_root(uint64_t phys, const char *signature, size_t pointer, struct acpi_info *info)
+static LAGAN_INIT bool walk_root(uint64_t phys, const char *signature, size_t pointer,
+                                 struct acpi_info *info)
 {
     struct table root, t;
     bool madt_seen = false;
@@ -120,7 +121,7 @@ static bool walk_root(uint64_t phys, const char *signature, size_t pointer, stru
 }
 
 /* How many of the bytes are the RSDP: 0 if it is none. */
-static size_t rsdp_bytes(const uint8_t *p, size_t bytes)
+static LAGAN_INIT size_t rsdp_bytes(const uint8_t *p, size_t bytes)
 {
     if (bytes < RSDP_V1_BYTES || memcmp(p, "RSD PTR ", 8) != 0 || acpi_sum(p, RSDP_V1_BYTES) != 0)
         return 0;
@@ -129,7 +130,7 @@ static size_t rsdp_bytes(const uint8_t *p, size_t bytes)
     return RSDP_V1_BYTES;
 }
 
-int acpi_walk(const uint8_t *rsdp, size_t bytes, struct acpi_info *info)
+LAGAN_INIT int acpi_walk(const uint8_t *rsdp, size_t bytes, struct acpi_info *info)
 {
     size_t valid = rsdp_bytes(rsdp, bytes);
 
@@ -143,7 +144,7 @@ int acpi_walk(const uint8_t *rsdp, size_t bytes, struct acpi_info *info)
 }
 
 /* The RSDP stands on a multiple of 16 within the area. */
-static const uint8_t *scan(uint64_t phys, size_t bytes, struct acpi_info *info)
+static LAGAN_INIT const uint8_t *scan(uint64_t phys, size_t bytes, struct acpi_info *info)
 {
     const uint8_t *area = map_firmware(phys, bytes);
 
@@ -156,7 +157,7 @@ static const uint8_t *scan(uint64_t phys, size_t bytes, struct acpi_info *info)
     return NULL;
 }
 
-static const uint8_t *scan_bios(struct acpi_info *info)
+static LAGAN_INIT const uint8_t *scan_bios(struct acpi_info *info)
 {
     const uint8_t *bda = map_firmware(BDA_EBDA, 2);
     uint64_t ebda = bda ? (uint64_t)get_le16(bda) << 4 : 0;
@@ -167,7 +168,7 @@ static const uint8_t *scan_bios(struct acpi_info *info)
     return found ? found : scan(BIOS_START, BIOS_END - BIOS_START, info);
 }
 
-static void print_summary(const struct acpi_info *info)
+static LAGAN_INIT void print_summary(const struct acpi_info *info)
 {
     log_info(
         "ACPI: %u CPUs (%u disabled, %u over the limit), %u IO-APICs, HPET %#lx, PM timer %#lx\n",
@@ -181,7 +182,7 @@ static void print_summary(const struct acpi_info *info)
         log_warn("ACPI: no \\_S5 found: cannot switch the machine off by ACPI\n");
 }
 
-void acpi_init(const void *rsdp, size_t bytes, uint32_t boot_apic_id)
+LAGAN_INIT void acpi_init(const void *rsdp, size_t bytes, uint32_t boot_apic_id)
 {
     acpi_defaults(&acpi_info, boot_apic_id);
     if (!rsdp) {

@@ -31,7 +31,7 @@ struct aml {
     size_t left;
 };
 
-static bool take(struct aml *s, uint8_t *v)
+static LAGAN_INIT bool take(struct aml *s, uint8_t *v)
 {
     if (s->left == 0)
         return false;
@@ -40,7 +40,7 @@ static bool take(struct aml *s, uint8_t *v)
     return true;
 }
 
-static bool take_number(struct aml *s, uint32_t *v)
+static LAGAN_INIT bool take_number(struct aml *s, uint32_t *v)
 {
     uint8_t op, byte;
     unsigned bytes;
@@ -62,7 +62,7 @@ static bool take_number(struct aml *s, uint32_t *v)
     return true;
 }
 
-static bool skip_package_length(struct aml *s)
+static LAGAN_INIT bool skip_package_length(struct aml *s)
 {
     uint8_t lead, ignored;
 
@@ -76,7 +76,7 @@ static bool skip_package_length(struct aml *s)
 
 /* What follows the name: is it a package of at least two sleep types? A package of one is legal in
  * practice: the second is then the same register's. */
-static bool parse_package(struct aml s, uint8_t *type_a, uint8_t *type_b)
+static LAGAN_INIT bool parse_package(struct aml s, uint8_t *type_a, uint8_t *type_b)
 {
     uint8_t op, count;
     uint32_t a, b = 0;
@@ -92,13 +92,13 @@ static bool parse_package(struct aml s, uint8_t *type_a, uint8_t *type_b)
     return true;
 }
 
-static bool is_defined_here(const uint8_t *aml, size_t at)
+static LAGAN_INIT bool is_defined_here(const uint8_t *aml, size_t at)
 {
     return (at >= 1 && aml[at - 1] == AML_NAME) ||
            (at >= 2 && aml[at - 1] == '\\' && aml[at - 2] == AML_NAME);
 }
 
-bool acpi_find_s5(const uint8_t *aml, size_t bytes, uint8_t *type_a, uint8_t *type_b)
+LAGAN_INIT bool acpi_find_s5(const uint8_t *aml, size_t bytes, uint8_t *type_a, uint8_t *type_b)
 {
     for (size_t at = 0; at + 4 <= bytes; at++) {
         if (memcmp(aml + at, "_S5_", 4) != 0 || !is_defined_here(aml, at))

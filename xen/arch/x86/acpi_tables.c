@@ -30,7 +30,7 @@ enum madt_type {
     MADT_X2APIC_NMI = 10,
 };
 
-uint8_t acpi_sum(const void *p, size_t bytes)
+LAGAN_INIT uint8_t acpi_sum(const void *p, size_t bytes)
 {
     const uint8_t *b = p;
     unsigned sum = 0;
@@ -40,7 +40,7 @@ uint8_t acpi_sum(const void *p, size_t bytes)
     return (uint8_t)sum;
 }
 
-void acpi_defaults(struct acpi_info *info, uint32_t boot_apic_id)
+LAGAN_INIT void acpi_defaults(struct acpi_info *info, uint32_t boot_apic_id)
 {
     memset(info, 0, sizeof(*info));
     info->lapic_address = DEFAULT_LAPIC;
@@ -58,7 +58,8 @@ void acpi_defaults(struct acpi_info *info, uint32_t boot_apic_id)
 
 /* ---- MADT ---- */
 
-static void add_cpu(struct acpi_info *info, uint32_t apic_id, uint32_t acpi_id, uint32_t flags)
+static LAGAN_INIT void add_cpu(struct acpi_info *info, uint32_t apic_id, uint32_t acpi_id,
+                               uint32_t flags)
 {
     if (!(flags & CPU_ENABLED)) {
         info->cpu_disabled_count++;
@@ -77,7 +78,7 @@ static void add_cpu(struct acpi_info *info, uint32_t apic_id, uint32_t acpi_id, 
     info->cpu[info->cpu_count++] = (struct acpi_cpu){.apic_id = apic_id, .acpi_id = acpi_id};
 }
 
-static void add_ioapic(struct acpi_info *info, const uint8_t *e)
+static LAGAN_INIT void add_ioapic(struct acpi_info *info, const uint8_t *e)
 {
     if (info->ioapic_count < ACPI_MAX_IOAPICS)
         info->ioapic[info->ioapic_count++] = (struct acpi_ioapic){
@@ -86,7 +87,7 @@ static void add_ioapic(struct acpi_info *info, const uint8_t *e)
 
 /* Flags: polarity in bits 1:0, trigger mode in bits 3:2; value 0 means the bus's habit, which for
  * ISA is edge and active high. */
-static void add_override(struct acpi_info *info, const uint8_t *e)
+static LAGAN_INIT void add_override(struct acpi_info *info, const uint8_t *e)
 {
     uint8_t irq = e[3];
     uint16_t flags = get_le16(e + 8);
@@ -98,13 +99,13 @@ static void add_override(struct acpi_info *info, const uint8_t *e)
                                            .low = (flags & 3) == POLARITY_LOW};
 }
 
-static void add_nmi(struct acpi_info *info, uint32_t acpi_id, uint8_t lint)
+static LAGAN_INIT void add_nmi(struct acpi_info *info, uint32_t acpi_id, uint8_t lint)
 {
     if (info->nmi_count < ACPI_MAX_NMIS && lint <= 1)
         info->nmi[info->nmi_count++] = (struct acpi_nmi){.acpi_id = acpi_id, .lint = lint};
 }
 
-static size_t madt_entry_bytes(uint8_t type)
+static LAGAN_INIT size_t madt_entry_bytes(uint8_t type)
 {
     switch (type) {
     case MADT_LAPIC:
@@ -126,7 +127,7 @@ static size_t madt_entry_bytes(uint8_t type)
     }
 }
 
-static void add_entry(struct acpi_info *info, const uint8_t *e)
+static LAGAN_INIT void add_entry(struct acpi_info *info, const uint8_t *e)
 {
     switch (e[0]) {
     case MADT_LAPIC:
@@ -158,7 +159,7 @@ static void add_entry(struct acpi_info *info, const uint8_t *e)
 }
 
 /* Every entry lies within the table and is as long as its type demands. */
-static bool madt_is_sound(const uint8_t *t, size_t bytes, bool *names_nmi)
+static LAGAN_INIT bool madt_is_sound(const uint8_t *t, size_t bytes, bool *names_nmi)
 {
     size_t at = MADT_HEAD;
 
@@ -174,7 +175,7 @@ static bool madt_is_sound(const uint8_t *t, size_t bytes, bool *names_nmi)
     return true;
 }
 
-int acpi_read_madt(const uint8_t *t, size_t bytes, struct acpi_info *info)
+LAGAN_INIT int acpi_read_madt(const uint8_t *t, size_t bytes, struct acpi_info *info)
 {
     bool names_nmi;
 
@@ -218,8 +219,8 @@ enum fadt_offset {
 
 /* The extended form of a register if the table has it and it is in use, else the old port number.
  */
-static struct acpi_register fadt_register(const uint8_t *t, size_t bytes, size_t old,
-                                          size_t extended, uint8_t bits)
+static LAGAN_INIT struct acpi_register fadt_register(const uint8_t *t, size_t bytes, size_t old,
+                                                     size_t extended, uint8_t bits)
 {
     struct acpi_register r = {ACPI_PORTS, bits, get_le32(t + old)};
 
@@ -228,7 +229,7 @@ static struct acpi_register fadt_register(const uint8_t *t, size_t bytes, size_t
     return r;
 }
 
-static void read_reset(const uint8_t *t, size_t bytes, struct acpi_info *info)
+static LAGAN_INIT void read_reset(const uint8_t *t, size_t bytes, struct acpi_info *info)
 {
     if (bytes <= FADT_RESET_VALUE || !(get_le32(t + FADT_FLAGS) & FADT_HAS_RESET))
         return;
@@ -237,7 +238,7 @@ static void read_reset(const uint8_t *t, size_t bytes, struct acpi_info *info)
     info->reset_value = t[FADT_RESET_VALUE];
 }
 
-int acpi_read_fadt(const uint8_t *t, size_t bytes, struct acpi_info *info)
+LAGAN_INIT int acpi_read_fadt(const uint8_t *t, size_t bytes, struct acpi_info *info)
 {
     if (bytes < FADT_V1_BYTES)
         return -XEN_EINVAL;
@@ -262,7 +263,7 @@ int acpi_read_fadt(const uint8_t *t, size_t bytes, struct acpi_info *info)
 
 /* ---- HPET, MCFG ---- */
 
-int acpi_read_hpet(const uint8_t *t, size_t bytes, struct acpi_info *info)
+LAGAN_INIT int acpi_read_hpet(const uint8_t *t, size_t bytes, struct acpi_info *info)
 {
     if (bytes < 56 || t[40] != ACPI_MEMORY || get_le64(t + 44) == 0)
         return -XEN_EINVAL;
@@ -271,7 +272,7 @@ int acpi_read_hpet(const uint8_t *t, size_t bytes, struct acpi_info *info)
 }
 
 /* A megabyte of configuration space a bus, and the address is that of bus 0. */
-static bool segment_is_sound(const struct acpi_segment *s)
+static LAGAN_INIT bool segment_is_sound(const struct acpi_segment *s)
 {
     uint64_t end;
 
@@ -279,7 +280,7 @@ static bool segment_is_sound(const struct acpi_segment *s)
            !add_overflows(s->address, ((uint64_t)s->last_bus + 1) << 20, &end);
 }
 
-int acpi_read_mcfg(const uint8_t *t, size_t bytes, struct acpi_info *info)
+LAGAN_INIT int acpi_read_mcfg(const uint8_t *t, size_t bytes, struct acpi_info *info)
 {
     struct acpi_segment found[ACPI_MAX_SEGMENTS];
     unsigned count = 0;

@@ -145,7 +145,7 @@ void apic_send_startup(uint32_t id, uint8_t page)
 
 /* ---- set-up ---- */
 
-static bool ids_need_x2(void)
+static LAGAN_INIT bool ids_need_x2(void)
 {
     for (unsigned i = 0; i < acpi_info.cpu_count; i++)
         if (acpi_info.cpu[i].apic_id > XAPIC_ID_MAX)
@@ -153,7 +153,7 @@ static bool ids_need_x2(void)
     return false;
 }
 
-static bool choose_x2(void)
+static LAGAN_INIT bool choose_x2(void)
 {
     uint32_t features = cpuid(1, 0).c;
 
@@ -238,7 +238,7 @@ void apic_cpu_init(void)
     apic_timer_cpu_init();
 }
 
-void apic_init(void)
+LAGAN_INIT void apic_init(void)
 {
     apic.x2 = choose_x2();
     if (!apic.x2) {

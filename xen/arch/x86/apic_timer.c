@@ -44,7 +44,7 @@ void apic_timer_cpu_init(void)
     }
 }
 
-static uint64_t measure_hz(void)
+static LAGAN_INIT uint64_t measure_hz(void)
 {
     uint64_t start, ticks, flags = irq_save();
     uint32_t left;
@@ -61,7 +61,7 @@ static uint64_t measure_hz(void)
     return mul_div_u64(UINT32_MAX - left, time_tsc_khz() * 1000, ticks);
 }
 
-void apic_timer_init(void)
+LAGAN_INIT void apic_timer_init(void)
 {
     if (apic_timer.deadline) {
         log_info("APIC: timer in TSC-deadline mode\n");

@@ -219,7 +219,7 @@ no_long_mode_text:
 boot_tsc:
         .quad   0
 
-        .section .bss.page_aligned, "aw", @nobits
+        .section .bss.init, "aw", @nobits
         .balign 4096
         .globl  boot_l4
         .hidden boot_l4

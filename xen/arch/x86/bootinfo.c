@@ -16,7 +16,7 @@
 
 /* A full map gives up RAM, never a reservation (INV-BOOT-2). The place for the new range, or NULL.
  */
-static struct boot_range *make_room(struct boot_info *bi, uint32_t type)
+static LAGAN_INIT struct boot_range *make_room(struct boot_info *bi, uint32_t type)
 {
     if (bi->map_count < BOOT_MAP_MAX)
         return &bi->map[bi->map_count++];
@@ -27,7 +27,8 @@ static struct boot_range *make_room(struct boot_info *bi, uint32_t type)
     return NULL;
 }
 
-void bootinfo_add_range(struct boot_info *bi, uint64_t start, uint64_t size, uint32_t type)
+LAGAN_INIT void bootinfo_add_range(struct boot_info *bi, uint64_t start, uint64_t size,
+                                   uint32_t type)
 {
     struct boot_range *last = bi->map_count ? &bi->map[bi->map_count - 1] : NULL, *place;
     uint64_t end;
@@ -50,7 +51,7 @@ void bootinfo_add_range(struct boot_info *bi, uint64_t start, uint64_t size, uin
         *place = (struct boot_range){start, end, type};
 }
 
-void bootinfo_limit_ram(struct boot_info *bi, uint64_t limit)
+LAGAN_INIT void bootinfo_limit_ram(struct boot_info *bi, uint64_t limit)
 {
     unsigned kept = 0;
 
@@ -65,21 +66,22 @@ void bootinfo_limit_ram(struct boot_info *bi, uint64_t limit)
     bi->map_count = kept;
 }
 
-static size_t skip_spaces(const char *text, size_t at, size_t length)
+static LAGAN_INIT size_t skip_spaces(const char *text, size_t at, size_t length)
 {
     while (at < length && text[at] == ' ')
         at++;
     return at;
 }
 
-static size_t skip_word(const char *text, size_t at, size_t length)
+static LAGAN_INIT size_t skip_word(const char *text, size_t at, size_t length)
 {
     while (at < length && text[at] != ' ')
         at++;
     return skip_spaces(text, at, length);
 }
 
-const char *bootinfo_keep_text(struct boot_info *bi, const char *text, size_t length, unsigned skip)
+LAGAN_INIT const char *bootinfo_keep_text(struct boot_info *bi, const char *text, size_t length,
+                                          unsigned skip)
 {
     static const char placeholder[] = "placeholder";
     const size_t word = sizeof(placeholder) - 1;
@@ -108,7 +110,7 @@ const char *bootinfo_keep_text(struct boot_info *bi, const char *text, size_t le
 
 /* The type that wins for the piece starting at `at`, and where the piece ends; 0: nobody claims it.
  */
-static uint32_t type_at(const struct boot_info *bi, uint64_t at, uint64_t *end)
+static LAGAN_INIT uint32_t type_at(const struct boot_info *bi, uint64_t at, uint64_t *end)
 {
     uint32_t type = 0;
 
@@ -128,7 +130,7 @@ static uint32_t type_at(const struct boot_info *bi, uint64_t at, uint64_t *end)
 }
 
 /* Appends to a map that is sane so far. False: no room. */
-static bool append(struct boot_range *out, unsigned *count, struct boot_range r)
+static LAGAN_INIT bool append(struct boot_range *out, unsigned *count, struct boot_range r)
 {
     struct boot_range *last = *count ? &out[*count - 1] : NULL;
 
@@ -143,7 +145,7 @@ static bool append(struct boot_range *out, unsigned *count, struct boot_range r)
 }
 
 /* RAM to whole pages, after joining: two half pages that meet make a page. */
-static unsigned round_ram(struct boot_range *map, unsigned count)
+static LAGAN_INIT unsigned round_ram(struct boot_range *map, unsigned count)
 {
     unsigned kept = 0;
 
@@ -165,9 +167,9 @@ static unsigned round_ram(struct boot_range *map, unsigned count)
     return kept;
 }
 
-int bootinfo_sanitise(struct boot_info *bi)
+LAGAN_INIT int bootinfo_sanitise(struct boot_info *bi)
 {
-    static struct boot_range out[BOOT_MAP_MAX];
+    static LAGAN_INIT_BSS struct boot_range out[BOOT_MAP_MAX];
     unsigned count = 0;
     uint64_t at = 0, end;
     int rc = 0;

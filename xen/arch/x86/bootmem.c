@@ -7,7 +7,7 @@
 
 #include "xen/arch/x86/bootmem.h"
 
-void bootmem_init(struct bootmem *bm, const struct boot_info *bi, uint64_t floor)
+LAGAN_INIT void bootmem_init(struct bootmem *bm, const struct boot_info *bi, uint64_t floor)
 {
     bm->count = 0;
     bm->lost = 0;
@@ -62,7 +62,7 @@ static bool cut(struct bootmem *bm, unsigned i, uint64_t start, uint64_t end)
     return true;
 }
 
-void bootmem_reserve(struct bootmem *bm, uint64_t start, uint64_t end)
+LAGAN_INIT void bootmem_reserve(struct bootmem *bm, uint64_t start, uint64_t end)
 {
     if (start >= end)
         return;

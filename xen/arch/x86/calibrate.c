@@ -25,7 +25,7 @@
 #define LEAF_HYPERVISOR_TSC 0x40000010 /* EAX: kHz */
 #define LEAF_CRYSTAL        0x15
 
-static uint64_t hz_from_hypervisor(void)
+static LAGAN_INIT uint64_t hz_from_hypervisor(void)
 {
     struct cpuid_regs r = cpuid(LEAF_HYPERVISOR, 0);
     char name[12];
@@ -40,7 +40,7 @@ static uint64_t hz_from_hypervisor(void)
     return (uint64_t)cpuid(LEAF_HYPERVISOR_TSC, 0).a * 1000;
 }
 
-static uint64_t stated_hz(const char **source)
+static LAGAN_INIT uint64_t stated_hz(const char **source)
 {
     struct cpuid_regs r;
     uint64_t hz = 0;
@@ -58,7 +58,7 @@ static uint64_t stated_hz(const char **source)
 }
 
 /* Waits until the counter has made `ticks`, fewer than it can count without wrapping. */
-static bool wait_for(const struct counter *c, uint32_t start, uint32_t ticks)
+static LAGAN_INIT bool wait_for(const struct counter *c, uint32_t start, uint32_t ticks)
 {
     for (unsigned i = 0; i < POLL_MAX; i++) {
         uint64_t from = rdtsc();
@@ -71,7 +71,7 @@ static bool wait_for(const struct counter *c, uint32_t start, uint32_t ticks)
     return false;
 }
 
-static uint64_t measure_hz(const struct counter *c, uint64_t window_ns)
+static LAGAN_INIT uint64_t measure_hz(const struct counter *c, uint64_t window_ns)
 {
     struct counter_sample start = counter_sample(c), end;
     uint32_t ticks = (uint32_t)mul_div_u64(window_ns, FS_PER_NS, c->period_fs);
@@ -84,7 +84,7 @@ static uint64_t measure_hz(const struct counter *c, uint64_t window_ns)
     return ns ? mul_div_u64(end.tsc - start.tsc, BILLION, ns) : 0;
 }
 
-uint64_t calibrate_tsc(const struct counter *c, const char **source)
+LAGAN_INIT uint64_t calibrate_tsc(const struct counter *c, const char **source)
 {
     uint64_t stated = stated_hz(source);
 

@@ -14,7 +14,7 @@
 
 #define ATTEMPTS 6
 
-static int start(enum counter_kind kind, struct counter *c)
+static LAGAN_INIT int start(enum counter_kind kind, struct counter *c)
 {
     if (kind == COUNTER_HPET)
         return hpet_start(c);
@@ -24,7 +24,7 @@ static int start(enum counter_kind kind, struct counter *c)
 /* The names that clocksource= has for the counters, best counter first. */
 static const char *const option_name[COUNTER_KINDS] = {"hpet", "acpi", "pit"};
 
-int counter_choose(struct counter *c)
+LAGAN_INIT int counter_choose(struct counter *c)
 {
     for (unsigned k = 0; k < COUNTER_KINDS; k++)
         if (strcmp(options.clocksource, option_name[k]) == 0 && start(k, c) == 0)

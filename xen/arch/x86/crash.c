@@ -209,7 +209,7 @@ void assert_failed(const char *what, const char *file, int line)
     crash_here();
 }
 
-void crash_early(const char *text)
+LAGAN_INIT void crash_early(const char *text)
 {
     volatile uint16_t *screen = (volatile uint16_t *)0xb8000; /* the boot tables map it there */
 

@@ -42,7 +42,7 @@ static bool bit(uint32_t word, unsigned n)
     return (word >> n) & 1;
 }
 
-void smap_enable(void)
+LAGAN_INIT void smap_enable(void)
 {
     for (const uint64_t *site = smap_sites_start; site < smap_sites_end; site++) {
         uint8_t *code = (uint8_t *)*site;
@@ -53,7 +53,7 @@ void smap_enable(void)
     }
 }
 
-static uint64_t wanted_cr4(void)
+static LAGAN_INIT uint64_t wanted_cr4(void)
 {
     uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
@@ -68,7 +68,7 @@ static uint64_t wanted_cr4(void)
 }
 
 /* What this CPU has of what the options allow. */
-static void detect(void)
+static LAGAN_INIT void detect(void)
 {
     struct cpuid_regs basic = leaf(1, 0), structured = leaf(7, 0), extended = leaf(0x80000001, 0);
     uint32_t address_sizes = leaf(0x80000008, 0).a;
@@ -84,7 +84,7 @@ static void detect(void)
         feature.phys_bits = 52;
 }
 
-void feature_init(void)
+LAGAN_INIT void feature_init(void)
 {
     detect();
     pti_choose();

@@ -80,7 +80,7 @@ static bool virtual_ts(const struct vcpu *v)
     return v->arch.ctrlreg[0] & CR0_TS;
 }
 
-void fpu_init(void)
+LAGAN_INIT void fpu_init(void)
 {
     const struct cpuid_policy *machine = pv_cpuid_machine();
     struct fpu_area *probe = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_VCPUS));

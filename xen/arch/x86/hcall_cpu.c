@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Decoders of small calls about the CPU: physdev_op, fpu_taskswitch, stack_switch,
- * set_segment_base.
+ * Decoders of small calls about the CPU: I/O privilege (of physdev_op), fpu_taskswitch, stack_switch, set_segment_base.
  */
 #include "xen/hypercall.h"
 
+#include <xen/xen.h>
 #include <xen/physdev.h>
 
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/hcall_physdev.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_msr_policy.h"
@@ -16,9 +17,9 @@
 
 #define IO_PORTS 65536
 
-/* ---- physdev_op(cmd, arg): what a guest without devices needs ---- */
+/* ---- I/O privilege ---- */
 
-static int64_t set_iopl(struct vcpu *v, guest_ptr_t arg)
+int64_t physdev_set_iopl(guest_ptr_t arg)
 {
     struct physdev_set_iopl op;
     int rc = copy_from_guest(&op, arg, sizeof(op));
@@ -27,13 +28,14 @@ static int64_t set_iopl(struct vcpu *v, guest_ptr_t arg)
         return rc;
     if (op.iopl > 3)
         return -XEN_EINVAL;
-    v->arch.iopl = (uint8_t)op.iopl;
+    current_vcpu()->arch.iopl = (uint8_t)op.iopl;
     return 0;
 }
 
 /* The bitmap is read at each access, from guest memory: only its place is kept. */
-static int64_t set_io_bitmap(struct vcpu *v, guest_ptr_t arg)
+int64_t physdev_set_io_bitmap(guest_ptr_t arg)
 {
+    struct vcpu *v = current_vcpu();
     struct physdev_set_iobitmap op;
     int rc = copy_from_guest(&op, arg, sizeof(op));
     guest_ptr_t bitmap;
@@ -46,20 +48,6 @@ static int64_t set_io_bitmap(struct vcpu *v, guest_ptr_t arg)
     v->arch.io_bitmap = bitmap;
     v->arch.io_bitmap_ports = op.nr_ports;
     return 0;
-}
-
-int64_t hcall_physdev_op(const struct hypercall_args *args)
-{
-    guest_ptr_t arg = guest_ptr(args->a[1]);
-
-    switch ((uint32_t)args->a[0]) {
-    case PHYSDEVOP_set_iopl:
-        return set_iopl(current_vcpu(), arg);
-    case PHYSDEVOP_set_iobitmap:
-        return set_io_bitmap(current_vcpu(), arg);
-    default:
-        return -XEN_ENOSYS;
-    }
 }
 
 /* ---- calls without pointers ---- */

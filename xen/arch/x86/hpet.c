@@ -27,7 +27,7 @@ uint32_t hpet_read(void)
     return mmio_read32(hpet, HPET_COUNTER);
 }
 
-static bool is_running(void)
+static LAGAN_INIT bool is_running(void)
 {
     uint32_t first = hpet_read();
 
@@ -37,7 +37,7 @@ static bool is_running(void)
     return false;
 }
 
-int hpet_start(struct counter *c)
+LAGAN_INIT int hpet_start(struct counter *c)
 {
     uint32_t period;
 

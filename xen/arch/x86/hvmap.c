@@ -8,11 +8,12 @@
  * the switch.
  *
  * INV-MAP-1: no page is writable and executable, at any of its addresses: the image's code and
- *            constants are read-only in the direct map too.
+ *            constants are read-only in the direct map too (boot code until it is gone: initmem.c).
  * INV-MAP-2: every leaf is global; no leaf but those of the M2P is accessible from ring 3.
  * INV-MAP-3: the L3 tables of slots 256..271, but 260, are final after hvmap_init(): L4 tables
  *            hold copies of the entries that lead to them.
  */
+#include <lagan/printk.h>
 #include <lagan/string.h>
 
 #include "mm/frame.h"
@@ -104,35 +105,42 @@ void map_range(uint64_t va, uint64_t pa, uint64_t bytes, uint64_t flags, uint64_
     }
 }
 
-static uint64_t largest_page(void)
+static LAGAN_INIT uint64_t largest_page(void)
 {
     bool gigabyte = cpuid(0x80000000, 0).a >= 0x80000001 && (cpuid(0x80000001, 0).d >> 26 & 1);
 
     return gigabyte ? SIZE_1G : SIZE_2M;
 }
 
-/* One piece of RAM, which lies wholly before, in or behind the image's unwritable part. */
-static void map_direct(uint64_t start, uint64_t end, uint64_t flags)
+/* The part of [start, end) in [from, to). */
+static LAGAN_INIT void map_direct(uint64_t start, uint64_t end, uint64_t from, uint64_t to,
+                                  uint64_t flags, uint64_t largest)
 {
+    start = max_u64(start, from);
+    end = min_u64(end, to);
     if (start < end)
-        map_range(VA_DIRECT + start, start, end - start, flags, largest_page());
+        map_range(VA_DIRECT + start, start, end - start, flags, largest);
 }
 
-static void map_direct_range(uint64_t start, uint64_t end)
+static LAGAN_INIT void map_direct_range(uint64_t start, uint64_t end)
 {
     uint64_t ro_start = image_phys(text_start), ro_end = image_phys(rodata_end);
+    uint64_t init_start = image_phys(init_text_start), init_end = image_phys(init_text_end);
+    uint64_t large = largest_page();
 
-    map_direct(start, min_u64(end, ro_start), PTE_HV_RW);
-    map_direct(max_u64(start, ro_start), min_u64(end, ro_end), PTE_HV_RO);
-    map_direct(max_u64(start, ro_end), end, PTE_HV_RW);
+    map_direct(start, end, 0, ro_start, PTE_HV_RW, large);
+    map_direct(start, end, ro_start, init_start, PTE_HV_RO, large);
+    map_direct(start, end, init_start, init_end, PTE_HV_RO, PAGE_SIZE); /* initmem.c changes it */
+    map_direct(start, end, init_end, ro_end, PTE_HV_RO, large);
+    map_direct(start, end, ro_end, UINT64_MAX, PTE_HV_RW, large);
 }
 
-static void map_image_part(const char *start, const char *end, uint64_t flags)
+static LAGAN_INIT void map_image_part(const char *start, const char *end, uint64_t flags)
 {
     map_range((uint64_t)start, image_phys(start), (uint64_t)(end - start), flags, PAGE_SIZE);
 }
 
-static void map_image(void)
+static LAGAN_INIT void map_image(void)
 {
     map_image_part(text_start, text_end, PTE_HV_RX);
     map_image_part(init_text_start, init_text_end, PTE_HV_RX);
@@ -142,14 +150,14 @@ static void map_image(void)
 }
 
 /* INV-MAP-3: all L3 tables that will ever be, but that of slot 260. */
-static void make_l3_tables(void)
+static LAGAN_INIT void make_l3_tables(void)
 {
     for (uint64_t slot = SLOT_HV_FIRST; slot <= SLOT_HV_LAST; slot++)
         if (slot >= SLOT_HV || slot == SLOT_FRAMES)
             (void)entry_for(VA_HV_START + ((slot - SLOT_HV_FIRST) << 39), 3);
 }
 
-void hvmap_init(const struct boot_info *bi, struct bootmem *bm)
+LAGAN_INIT void hvmap_init(const struct boot_info *bi, struct bootmem *bm)
 {
     map.bm = bm;
     map.device_next = VA_DEVICES;
@@ -166,7 +174,7 @@ void hvmap_init(const struct boot_info *bi, struct bootmem *bm)
     frames_fill();
 }
 
-static void reserve_frames(uint64_t start, uint64_t end)
+static LAGAN_INIT void reserve_frames(uint64_t start, uint64_t end)
 {
     map.boot_pages += (end - start) >> PAGE_SHIFT;
     for (; start < end; start += PAGE_SIZE)
@@ -175,7 +183,7 @@ static void reserve_frames(uint64_t start, uint64_t end)
                               memory_order_relaxed);
 }
 
-static void reserve_unlisted(const struct boot_info *bi, const struct bootmem *bm)
+static LAGAN_INIT void reserve_unlisted(const struct boot_info *bi, const struct bootmem *bm)
 {
     unsigned next = 0;
 
@@ -192,22 +200,24 @@ static void reserve_unlisted(const struct boot_info *bi, const struct bootmem *b
     }
 }
 
-void hvmap_heap_start(const struct boot_info *bi, struct bootmem *bm)
+LAGAN_INIT void hvmap_heap_start(const struct boot_info *bi, struct bootmem *bm)
 {
     reserve_unlisted(bi, bm);
     heap_init();
     for (unsigned i = 0; i < bm->count; i++)
         heap_add(mfn(bm->range[i].start >> PAGE_SHIFT), mfn(bm->range[i].end >> PAGE_SHIFT));
+    log_info("boot memory: the early allocator's %lu pages go to the heap, %lu are kept\n",
+             heap_total_pages(), map.boot_pages);
     bm->count = 0;
     map.bm = NULL;
 }
 
-void hvmap_release(uint64_t start, uint64_t end)
+uint64_t hvmap_release(uint64_t start, uint64_t end)
 {
     start = (start + PAGE_SIZE - 1) & PAGE_MASK;
     end &= PAGE_MASK;
     if (start >= end)
-        return;
+        return 0;
     for (uint64_t pa = start; pa < end; pa += PAGE_SIZE) {
         struct frame *f = frame_of(mfn(pa >> PAGE_SHIFT));
 
@@ -216,6 +226,7 @@ void hvmap_release(uint64_t start, uint64_t end)
     }
     map.boot_pages -= (end - start) >> PAGE_SHIFT;
     heap_add(mfn(start >> PAGE_SHIFT), mfn(end >> PAGE_SHIFT));
+    return (end - start) >> PAGE_SHIFT;
 }
 
 int hvmap_stack(unsigned cpu)
@@ -257,6 +268,26 @@ void *map_device(uint64_t phys, size_t bytes)
     return (void *)map_for_good(phys, bytes, PTE_HV_UC);
 }
 
+char *map_device_window(unsigned pages)
+{
+    uint64_t va = map.device_next, span = pages * PAGE_SIZE;
+
+    if (span > VA_DEVICES + DEVICES_SIZE - va)
+        arch_panic("No address space for a window of %u pages\n", pages);
+    for (uint64_t at = 0; at < span; at += PAGE_SIZE)
+        (void)entry_for(va + at, 1);
+    map.device_next += span + PAGE_SIZE;
+    return (char *)va;
+}
+
+void map_device_window_page(char *at, mfn_t m)
+{
+    uint64_t *entry = entry_for((uint64_t)at, 1);
+
+    ASSERT(!(*entry & PTE_P));
+    *(volatile uint64_t *)entry = m.n << PAGE_SHIFT | PTE_HV_UC;
+}
+
 const void *map_firmware(uint64_t phys, size_t bytes)
 {
     uint64_t end;
@@ -279,7 +310,7 @@ void arch_l4_fill(uint64_t *table, domid_t owner)
     table[SLOT_PERDOMAIN] = perdomain_l4_entry(owner);
 }
 
-uint64_t hvmap_kept_kib(void)
+LAGAN_INIT uint64_t hvmap_kept_kib(void)
 {
     return map.kept_bytes >> 10;
 }

@@ -21,8 +21,8 @@ void hvmap_init(const struct boot_info *bi, struct bootmem *bm);
 void hvmap_heap_start(const struct boot_info *bi, struct bootmem *bm);
 
 /* Gives RAM that was reserved at boot (a module that is done with) to the heap: whole pages inside
- * of [start, end), which must be reserved RAM. */
-void hvmap_release(uint64_t start, uint64_t end);
+ * of [start, end), which must be reserved RAM. Returns how many. */
+uint64_t hvmap_release(uint64_t start, uint64_t end);
 
 /* Maps the stack of a CPU: 16 KiB, a guard page and the four small stacks of desc.h. The boot CPU's
  * has its memory in the image, others take it from the heap. What is mapped already stays: the
@@ -33,6 +33,10 @@ int hvmap_stack(unsigned cpu) LAGAN_MUST_CHECK;
 /* Maps device registers, uncached, for good. Panics if the address space or memory for it is used
  * up. */
 void *map_device(uint64_t phys, size_t bytes);
+/* Address space for `pages` pages of device registers that are found later. Boot only. */
+char *map_device_window(unsigned pages);
+/* Maps a page there, uncached, where none has been mapped so far. One caller at a time. */
+void map_device_window_page(char *at, mfn_t m);
 /* Maps tables that firmware left in memory: cached, read-only, for good. NULL: not a sensible
  * range. */
 const void *map_firmware(uint64_t phys, size_t bytes);

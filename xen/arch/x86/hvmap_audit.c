@@ -2,7 +2,7 @@
  *
  * Walks the hypervisor's page tables and checks what hvmap.c promises of them (INV-MAP-1,
  * INV-MAP-2, INV-M2P-1), entry by entry, with the rights that all levels together give. Debug
- * builds do it once at boot.
+ * builds do it at boot, and again when the boot code is gone.
  */
 #include <lagan/arch.h>
 #include <lagan/cpumask.h>
@@ -50,11 +50,14 @@ static const char *fault_of(uint64_t va, uint64_t e, uint64_t rights)
 {
     uint64_t slot = va >> 39 & 511, pa = e & PTE_ADDR;
     bool constant = pa >= image_phys(text_start) && pa < image_phys(rodata_end) && !(e & PTE_PS);
+    bool init = pa >= image_phys(init_text_start) && pa < image_phys(init_text_end);
 
     if ((rights & PTE_RW) && !(rights & PTE_NX))
         return "writable and executable";
-    if ((rights & PTE_RW) && constant)
+    if ((rights & PTE_RW) && constant && !(init && init_is_gone))
         return "a constant of the image, writable";
+    if (init_is_gone && !(rights & PTE_NX) && init)
+        return "boot code that is gone";
     if ((rights & PTE_US) && (slot != SLOT_M2P_RO || (rights & PTE_RW)))
         return "open to ring 3";
     if (slot == SLOT_M2P_RW && (rights & PTE_RW) && !(e & PTE_PS) && !describes_ram(va))

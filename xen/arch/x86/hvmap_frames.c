@@ -44,7 +44,7 @@ static void fill64(uint64_t *to, uint64_t value, uint64_t count)
     __asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(value) : "memory");
 }
 
-static void note_ram(const struct boot_info *bi)
+static LAGAN_INIT void note_ram(const struct boot_info *bi)
 {
     for (unsigned i = 0; i < bi->map_count; i++) {
         struct arch_ram r = {bi->map[i].start >> PAGE_SHIFT, bi->map[i].end >> PAGE_SHIFT};
@@ -74,7 +74,7 @@ static uint64_t ram_within(uint64_t start, uint64_t end)
 }
 
 /* The pages of the frame table that ram[i] needs and the range before it did not. */
-static struct arch_ram table_of(unsigned i)
+static LAGAN_INIT struct arch_ram table_of(unsigned i)
 {
     struct arch_ram t;
 
@@ -88,7 +88,7 @@ static struct arch_ram table_of(unsigned i)
     return t;
 }
 
-static void map_frame_table(struct bootmem *bm)
+static LAGAN_INIT void map_frame_table(struct bootmem *bm)
 {
     for (unsigned i = 0; i < frames.count; i++) {
         struct arch_ram t = table_of(i);
@@ -106,7 +106,7 @@ static void map_frame_table(struct bootmem *bm)
 /* A gigabyte of frames that are partly RAM: pages up to the last one that describes RAM, in one
  * piece, as arch_m2p_extent() names it; the page of ~0 where there is none (in a hole of the piece,
  * which is small if there is one, the memory is wasted). */
-static uint64_t m2p_mixed(struct bootmem *bm, uint64_t first, uint64_t nothing)
+static LAGAN_INIT uint64_t m2p_mixed(struct bootmem *bm, uint64_t first, uint64_t nothing)
 {
     uint64_t l1 = table_new(), piece;
     unsigned count = 512;
@@ -124,7 +124,7 @@ static uint64_t m2p_mixed(struct bootmem *bm, uint64_t first, uint64_t nothing)
     return l1 | PTE_HV_TABLE | PTE_US;
 }
 
-static void map_m2p(struct bootmem *bm)
+static LAGAN_INIT void map_m2p(struct bootmem *bm)
 {
     uint64_t nothing = table_new(), hole_l1 = table_new();
     uint64_t *l4e = &hv_l4[SLOT_M2P_RW];
@@ -149,7 +149,7 @@ static void map_m2p(struct bootmem *bm)
     *l4e |= PTE_NX;
 }
 
-void frames_map(const struct boot_info *bi, struct bootmem *bm)
+LAGAN_INIT void frames_map(const struct boot_info *bi, struct bootmem *bm)
 {
     note_ram(bi);
     map_frame_table(bm);
@@ -158,7 +158,7 @@ void frames_map(const struct boot_info *bi, struct bootmem *bm)
 
 /* All pages of the M2P that are RAM of their own, wherever they are mapped; the shared one is
  * filled already. */
-static void fill_m2p(void)
+static LAGAN_INIT void fill_m2p(void)
 {
     for (uint64_t m = 0; m < frames.m2p_frames; m += M2P_CHUNK_FRAMES) {
         uint64_t *to = (uint64_t *)VA_M2P_RW + m;
@@ -174,7 +174,7 @@ static void fill_m2p(void)
     }
 }
 
-void frames_fill(void)
+LAGAN_INIT void frames_fill(void)
 {
     for (unsigned i = 0; i < frames.count; i++) {
         struct arch_ram t = table_of(i);

@@ -39,7 +39,7 @@ static unsigned ist_of(unsigned vector)
     }
 }
 
-void idt_init(void)
+LAGAN_INIT void idt_init(void)
 {
     for (unsigned v = 0; v < 256; v++) {
         uint64_t stub = (uint64_t)trap_stubs + v * STUB_BYTES;

@@ -8,6 +8,8 @@
 
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/interrupt.h"
+#include "xen/arch/x86/pirq.h"
+#include "xen/arch/x86/vectors.h"
 
 static void (*handlers[256])(void);
 static _Atomic unsigned long strays;
@@ -22,6 +24,10 @@ void interrupt(unsigned vector)
 {
     if (handlers[vector]) {
         handlers[vector]();
+        return;
+    }
+    if (vector >= VECTOR_DEVICE_FIRST && vector <= VECTOR_DEVICE_LAST) {
+        pirq_interrupt(vector);
         return;
     }
     atomic_fetch_add_explicit(&strays, 1, memory_order_relaxed);

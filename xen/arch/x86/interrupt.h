@@ -9,8 +9,9 @@
 
 #include <lagan/types.h>
 
-#define VECTOR_FIRST       0x20 /* below are the CPU's exceptions */
-#define VECTOR_UART        0x30
+#define VECTOR_FIRST 0x20 /* below are the CPU's exceptions */
+#define VECTOR_UART  0x30
+/* 0x40 to 0xef: devices of the control domain (vectors.h) */
 #define VECTOR_TIMER       0xf0
 #define VECTOR_EVENT_CHECK 0xf1 /* another CPU raised a softirq here */
 #define VECTOR_FLUSH       0xf2 /* another CPU asks for a TLB flush */

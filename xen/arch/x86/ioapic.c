@@ -7,10 +7,8 @@
  * masked first, then its upper word is written, then the lower: no interrupt ever goes to a
  * half-written target (INV-IOAPIC-1).
  *
- * How a device interrupt that belongs to a domain will be served without a lock in its handler: the
- * handler leaves a note and does not EOI the local APIC. Device vectors are below all of the
- * hypervisor's own, which therefore still get through. A softirq on that CPU masks a level pin
- * here, then does the EOIs that are due; the domain's own EOI later unmasks the pin.
+ * How a device interrupt that belongs to a domain is served without a lock in its handler is told in
+ * pirq.c.
  */
 #include <lagan/lock.h>
 #include <lagan/printk.h>
@@ -38,6 +36,7 @@
 
 struct ioapic {
     volatile void *window;
+    uint64_t address;
     unsigned gsi_base, pins;
     uint8_t version;
 };
@@ -118,7 +117,9 @@ static bool overlaps(const struct ioapic *a)
 
 static void add(const struct acpi_ioapic *described)
 {
-    struct ioapic a = {map_device(described->address, WINDOW_BYTES), described->gsi_base, 0, 0};
+    struct ioapic a = {.window = map_device(described->address, WINDOW_BYTES),
+                       .address = described->address,
+                       .gsi_base = described->gsi_base};
     uint32_t version = a.window ? reg_read(&a, REG_VERSION) : UINT32_MAX;
 
     a.pins = ((version >> 16) & 0xff) + 1;
@@ -161,6 +162,7 @@ int ioapic_route(unsigned gsi, uint8_t vector, bool level, bool low, unsigned cp
         return -XEN_EINVAL;
     spin_lock(&io.lock);
     reg_write(a, entry_reg(a, gsi), reg_read(a, entry_reg(a, gsi)) | ENTRY_MASKED);
+    forget_service(a, gsi); /* the end of what it serves would be told by its old vector */
     reg_write(a, entry_reg(a, gsi) + 1, target << 24);
     reg_write(a, entry_reg(a, gsi), word);
     spin_unlock(&io.lock);
@@ -199,6 +201,19 @@ void ioapic_eoi(unsigned gsi)
     spin_lock(&io.lock);
     forget_service(a, gsi);
     spin_unlock(&io.lock);
+}
+
+int ioapic_peek(uint64_t address, uint32_t reg, uint32_t *value)
+{
+    for (unsigned i = 0; i < io.count; i++) {
+        if (io.ioapic[i].address != address || reg > 0xff)
+            continue;
+        spin_lock(&io.lock);
+        *value = reg_read(&io.ioapic[i], reg);
+        spin_unlock(&io.lock);
+        return 0;
+    }
+    return -XEN_EINVAL;
 }
 
 struct acpi_isa_irq ioapic_isa(unsigned irq)

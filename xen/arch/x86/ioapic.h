@@ -28,6 +28,9 @@ void ioapic_unmask(unsigned gsi);
  * did not (it was lost, or is suppressed). Harmless on an edge interrupt. */
 void ioapic_eoi(unsigned gsi);
 
+/* What register `reg` (0..255, by its index) of the IO-APIC at this address holds: 0 or -XEN_EINVAL. */
+int ioapic_peek(uint64_t address, uint32_t reg, uint32_t *value) LAGAN_MUST_CHECK;
+
 /* Where an ISA interrupt (0..15) arrives and of what kind it is, the firmware's overrides applied.
  */
 struct acpi_isa_irq ioapic_isa(unsigned irq);

@@ -17,7 +17,7 @@
 
 /* The interrupt controllers are where no kernel should ever put anything else, whether or not the
  * firmware's map says so. */
-void machine_map_init(void)
+LAGAN_INIT void machine_map_init(void)
 {
     bootinfo_add_range(&boot_info, rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS, PAGE_SIZE,
                        BOOT_RESERVED);

@@ -71,21 +71,21 @@ struct efi_memory {
 
 #define TEXT_MAX 4096 /* of one command line */
 
-static int bad(struct boot_info *bi, const char *complaint)
+static LAGAN_INIT int bad(struct boot_info *bi, const char *complaint)
 {
     bi->complaint = complaint;
     return -XEN_EINVAL;
 }
 
 /* `bytes` of physical memory at `pa`, or NULL if they are not all in the window. */
-static const uint8_t *at(const struct phys_window *w, uint64_t pa, uint64_t bytes)
+static LAGAN_INIT const uint8_t *at(const struct phys_window *w, uint64_t pa, uint64_t bytes)
 {
     if (pa < w->start || pa - w->start > w->bytes || bytes > w->bytes - (pa - w->start))
         return NULL;
     return w->base + (pa - w->start);
 }
 
-static bool fetch(const struct phys_window *w, uint64_t pa, void *to, size_t bytes)
+static LAGAN_INIT bool fetch(const struct phys_window *w, uint64_t pa, void *to, size_t bytes)
 {
     const uint8_t *from = at(w, pa, bytes);
 
@@ -95,8 +95,8 @@ static bool fetch(const struct phys_window *w, uint64_t pa, void *to, size_t byt
 }
 
 /* A string of unknown length: as much of it as can be read. */
-static const char *keep_string(struct boot_info *bi, const struct phys_window *w, uint64_t pa,
-                               unsigned skip)
+static LAGAN_INIT const char *keep_string(struct boot_info *bi, const struct phys_window *w,
+                                          uint64_t pa, unsigned skip)
 {
     uint64_t bytes = 0;
 
@@ -109,7 +109,8 @@ static const char *keep_string(struct boot_info *bi, const struct phys_window *w
     return bootinfo_keep_text(bi, (const char *)at(w, pa, bytes), bytes, skip);
 }
 
-static int add_module(struct boot_info *bi, uint64_t start, uint64_t end, const char *cmdline)
+static LAGAN_INIT int add_module(struct boot_info *bi, uint64_t start, uint64_t end,
+                                 const char *cmdline)
 {
     if (end < start)
         return bad(bi, "a module ends before it starts");
@@ -120,13 +121,14 @@ static int add_module(struct boot_info *bi, uint64_t start, uint64_t end, const 
 }
 
 /* Without a map, the old two numbers: KiB from 0 up, and KiB from 1 MiB up. */
-static void add_basic_memory(struct boot_info *bi, uint32_t lower, uint32_t upper)
+static LAGAN_INIT void add_basic_memory(struct boot_info *bi, uint32_t lower, uint32_t upper)
 {
     bootinfo_add_range(bi, 0, (uint64_t)min_u64(lower, 640) << 10, BOOT_RAM);
     bootinfo_add_range(bi, 0x100000, (uint64_t)upper << 10, BOOT_RAM);
 }
 
-static int mb1_map(struct boot_info *bi, const struct phys_window *w, uint32_t pa, uint32_t length)
+static LAGAN_INIT int mb1_map(struct boot_info *bi, const struct phys_window *w, uint32_t pa,
+                              uint32_t length)
 {
     uint64_t end = (uint64_t)pa + length;
 
@@ -143,8 +145,8 @@ static int mb1_map(struct boot_info *bi, const struct phys_window *w, uint32_t p
     return 0;
 }
 
-static int mb1_modules(struct boot_info *bi, const struct phys_window *w,
-                       const struct mb1_info *info, unsigned skip)
+static LAGAN_INIT int mb1_modules(struct boot_info *bi, const struct phys_window *w,
+                                  const struct mb1_info *info, unsigned skip)
 {
     if (info->mods_count > BOOT_MODULES_MAX)
         return bad(bi, "too many modules");
@@ -162,7 +164,7 @@ static int mb1_modules(struct boot_info *bi, const struct phys_window *w,
     return 0;
 }
 
-static int parse_mb1(struct boot_info *bi, const struct phys_window *w, uint64_t pa)
+static LAGAN_INIT int parse_mb1(struct boot_info *bi, const struct phys_window *w, uint64_t pa)
 {
     struct mb1_info info;
     unsigned skip = 1;
@@ -185,7 +187,7 @@ static int parse_mb1(struct boot_info *bi, const struct phys_window *w, uint64_t
     return rc;
 }
 
-static int mb2_map(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
+static LAGAN_INIT int mb2_map(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
 {
     uint32_t entry_size;
 
@@ -205,7 +207,7 @@ static int mb2_map(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
 
 /* By the UEFI specification: loader and boot-services memory is free once boot services have ended.
  */
-static uint32_t efi_type(uint32_t type)
+static LAGAN_INIT uint32_t efi_type(uint32_t type)
 {
     switch (type) {
     case 1:
@@ -225,7 +227,7 @@ static uint32_t efi_type(uint32_t type)
     }
 }
 
-static int mb2_efi_map(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
+static LAGAN_INIT int mb2_efi_map(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
 {
     uint32_t entry_size;
 
@@ -246,7 +248,7 @@ static int mb2_efi_map(struct boot_info *bi, const uint8_t *body, uint32_t bytes
     return 0;
 }
 
-static int mb2_module(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
+static LAGAN_INIT int mb2_module(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
 {
     uint32_t bounds[2];
 
@@ -257,7 +259,7 @@ static int mb2_module(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
                       bootinfo_keep_text(bi, (const char *)body + 8, bytes - 8, 0));
 }
 
-static void mb2_rsdp(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
+static LAGAN_INIT void mb2_rsdp(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
 {
     uint32_t kept = (uint32_t)min_u64(bytes, BOOT_RSDP_BYTES);
 
@@ -274,8 +276,8 @@ struct mb2_memory {
     uint32_t efi_map_bytes, lower, upper;
 };
 
-static int mb2_one_tag(struct boot_info *bi, struct mb2_memory *memory, uint32_t type,
-                       const uint8_t *body, uint32_t bytes)
+static LAGAN_INIT int mb2_one_tag(struct boot_info *bi, struct mb2_memory *memory, uint32_t type,
+                                  const uint8_t *body, uint32_t bytes)
 {
     switch (type) {
     case MB2_CMDLINE:
@@ -312,7 +314,7 @@ static int mb2_one_tag(struct boot_info *bi, struct mb2_memory *memory, uint32_t
     }
 }
 
-static int parse_mb2(struct boot_info *bi, const struct phys_window *w, uint64_t pa)
+static LAGAN_INIT int parse_mb2(struct boot_info *bi, const struct phys_window *w, uint64_t pa)
 {
     struct mb2_memory memory = {0};
     uint32_t total;
@@ -344,8 +346,8 @@ static int parse_mb2(struct boot_info *bi, const struct phys_window *w, uint64_t
     return 0;
 }
 
-int multiboot_parse(struct boot_info *bi, uint32_t magic, const struct phys_window *w,
-                    uint64_t info)
+LAGAN_INIT int multiboot_parse(struct boot_info *bi, uint32_t magic, const struct phys_window *w,
+                               uint64_t info)
 {
     int rc;
 

@@ -15,7 +15,7 @@
 #define VECTOR_BASE 0x20 /* to 0x2f: nothing else uses these */
 #define ALL         0xff
 
-static void initialise(uint16_t chip, uint8_t vector, uint8_t cascade)
+static LAGAN_INIT void initialise(uint16_t chip, uint8_t vector, uint8_t cascade)
 {
     out8(chip, INIT_ICW4);
     io_delay();
@@ -27,7 +27,7 @@ static void initialise(uint16_t chip, uint8_t vector, uint8_t cascade)
     io_delay();
 }
 
-void pic_silence(bool present)
+LAGAN_INIT void pic_silence(bool present)
 {
     out8(MASTER + DATA, ALL);
     out8(SLAVE + DATA, ALL);

@@ -26,7 +26,7 @@ uint32_t pit_read(void)
     return (0x10000 - (high << 8 | low)) & 0xffff; /* upwards, as the others */
 }
 
-int pit_start(struct counter *c)
+LAGAN_INIT int pit_start(struct counter *c)
 {
     uint32_t first;
 

@@ -28,7 +28,7 @@ uint32_t pmtimer_read(void)
     return b & mask;
 }
 
-static bool is_running(void)
+static LAGAN_INIT bool is_running(void)
 {
     uint32_t first = pmtimer_read();
 
@@ -38,7 +38,7 @@ static bool is_running(void)
     return false;
 }
 
-int pmtimer_start(struct counter *c)
+LAGAN_INIT int pmtimer_start(struct counter *c)
 {
     const struct acpi_register *r = &acpi_info.pm_timer;
 

@@ -59,18 +59,31 @@ static uint16_t sleep_value(uint16_t port, uint8_t type)
     return (uint16_t)((in16(port) & ~SLP_MASK) | (uint32_t)type << SLP_TYP_SHIFT);
 }
 
+/* Of the control domain, which has evaluated what the firmware says. */
+static struct {
+    bool given;
+    uint16_t a, b;
+} sleep_values;
+
+void machine_set_sleep_values(uint16_t pm1a, uint16_t pm1b)
+{
+    sleep_values.a = pm1a & (uint16_t)~SLP_EN;
+    sleep_values.b = pm1b & (uint16_t)~SLP_EN;
+    sleep_values.given = true;
+}
+
 static void try_s5(void)
 {
     uint16_t pm1a, pm1b, a, b = 0;
     bool has_b = port_of(&acpi_info.pm1b_control, &pm1b);
 
-    if (!acpi_info.has_s5 || !port_of(&acpi_info.pm1a_control, &pm1a))
+    if (!(acpi_info.has_s5 || sleep_values.given) || !port_of(&acpi_info.pm1a_control, &pm1a))
         return;
     enter_acpi_mode(pm1a);
-    a = sleep_value(pm1a, acpi_info.s5_type_a);
+    a = sleep_values.given ? sleep_values.a : sleep_value(pm1a, acpi_info.s5_type_a);
     out16(pm1a, a);
     if (has_b) {
-        b = sleep_value(pm1b, acpi_info.s5_type_b);
+        b = sleep_values.given ? sleep_values.b : sleep_value(pm1b, acpi_info.s5_type_b);
         out16(pm1b, b);
     }
     out16(pm1a, (uint16_t)(a | SLP_EN));

@@ -84,7 +84,7 @@ const struct pti_tables *pti_tables_of(unsigned cpu)
 
 /* ---- what is wanted ---- */
 
-void pti_choose(void)
+LAGAN_INIT void pti_choose(void)
 {
     struct cpuid_regs r = cpuid(0, 0);
     struct processor_kind kind = processor_kind(r.b, r.d, r.c, cpuid(1, 0).a);
@@ -108,7 +108,7 @@ struct entry_page *pti_entry_page(unsigned cpu)
 }
 
 /* Maps a page under an L3 table. False: there is no memory for a table. */
-static bool map_page(uint64_t *l3, uint64_t va, uint64_t entry)
+static LAGAN_INIT bool map_page(uint64_t *l3, uint64_t va, uint64_t entry)
 {
     uint64_t *table = l3;
 
@@ -129,7 +129,7 @@ static bool map_page(uint64_t *l3, uint64_t va, uint64_t entry)
 }
 
 /* The first CPU makes what all share; the others have its L3 entry. */
-static bool map_image(uint64_t *l3)
+static LAGAN_INIT bool map_image(uint64_t *l3)
 {
     uint64_t *e = &l3[pte_index(VA_IMAGE, 3)];
 
@@ -147,7 +147,7 @@ static bool map_image(uint64_t *l3)
 }
 
 /* Into the hypervisor's own tables too; it stays when the CPU's number is used again. */
-static bool map_entry_page(unsigned cpu, uint64_t *l3)
+static LAGAN_INIT bool map_entry_page(unsigned cpu, uint64_t *l3)
 {
     uint64_t va = VA_STACKS + (uint64_t)cpu * STACK_STRIDE + ENTRY_PAGE_OFFSET;
     uint64_t *own = entry_for(va, 1);
@@ -165,14 +165,14 @@ static bool map_entry_page(unsigned cpu, uint64_t *l3)
     return true;
 }
 
-static bool have_page(uint64_t **page)
+static LAGAN_INIT bool have_page(uint64_t **page)
 {
     if (!*page)
         *page = page_alloc(0, HEAP_CLEAR);
     return *page != NULL;
 }
 
-int pti_prepare(unsigned cpu)
+LAGAN_INIT int pti_prepare(unsigned cpu)
 {
     struct pti_tables *t = &tables[cpu];
 
@@ -193,7 +193,7 @@ int pti_prepare(unsigned cpu)
 /* ---- the start ---- */
 
 /* Nobody else runs; the text is written through its mapping, whose rights do not count just now. */
-static void turn_ways(void)
+static LAGAN_INIT void turn_ways(void)
 {
     uint64_t cr0 = read_cr0();
 
@@ -207,7 +207,7 @@ static void turn_ways(void)
     write_cr0(cr0);
 }
 
-void pti_init(void)
+LAGAN_INIT void pti_init(void)
 {
     log_info("Page-table isolation: dom0 %s, other domains %s (this CPU %s Meltdown)\n",
              pti.dom0 ? "yes" : "no", pti.others ? "yes" : "no",

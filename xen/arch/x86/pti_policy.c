@@ -10,7 +10,8 @@
 
 static const uint8_t in_order_models[] = {0x1c, 0x26, 0x27, 0x35, 0x36}; /* of family 6 */
 
-struct processor_kind processor_kind(uint32_t b, uint32_t d, uint32_t c, uint32_t signature)
+LAGAN_INIT struct processor_kind processor_kind(uint32_t b, uint32_t d, uint32_t c,
+                                                uint32_t signature)
 {
     struct processor_kind k = {.family = signature >> 8 & 0xf, .model = signature >> 4 & 0xf};
 
@@ -24,7 +25,7 @@ struct processor_kind processor_kind(uint32_t b, uint32_t d, uint32_t c, uint32_
     return k;
 }
 
-bool has_meltdown(const struct processor_kind *kind, bool rdcl_no)
+LAGAN_INIT bool has_meltdown(const struct processor_kind *kind, bool rdcl_no)
 {
     if (strcmp(kind->vendor, "AuthenticAMD") == 0 || strcmp(kind->vendor, "HygonGenuine") == 0)
         return false;

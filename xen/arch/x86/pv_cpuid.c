@@ -32,7 +32,7 @@ static struct {
     uint64_t cr4_settable;       /* [c] */
 } policy;
 
-static void read_machine(struct cpuid_policy *p, uint32_t first, uint32_t count)
+static LAGAN_INIT void read_machine(struct cpuid_policy *p, uint32_t first, uint32_t count)
 {
     uint32_t last = cpuid(first, 0).a;
 
@@ -49,7 +49,7 @@ static void read_machine(struct cpuid_policy *p, uint32_t first, uint32_t count)
     }
 }
 
-void pv_cpuid_init(void)
+LAGAN_INIT void pv_cpuid_init(void)
 {
     const struct cpuid_policy *g = &policy.guest;
 

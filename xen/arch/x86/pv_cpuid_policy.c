@@ -157,7 +157,7 @@ bool xcr0_valid(uint64_t xcr0, uint64_t allowed)
     return !avx512 || (avx512 == XSTATE_AVX512 && (xcr0 & XSTATE_AVX));
 }
 
-uint64_t cpuid_policy_xcr0(const struct cpuid_policy *p)
+LAGAN_INIT uint64_t cpuid_policy_xcr0(const struct cpuid_policy *p)
 {
     uint64_t offered = ((uint64_t)p->xsave[0].d << 32 | p->xsave[0].a) & XSTATE_KNOWN;
 
@@ -185,17 +185,17 @@ uint32_t cpuid_policy_xsave_bytes(const struct cpuid_policy *p, uint64_t xcr0, b
     return bytes;
 }
 
-static struct cpuid_leaf leaf_and(struct cpuid_leaf x, struct cpuid_leaf mask)
+static LAGAN_INIT struct cpuid_leaf leaf_and(struct cpuid_leaf x, struct cpuid_leaf mask)
 {
     return (struct cpuid_leaf){x.a & mask.a, x.b & mask.b, x.c & mask.c, x.d & mask.d};
 }
 
-static void leaf_clear(struct cpuid_leaf *x, struct cpuid_leaf bits)
+static LAGAN_INIT void leaf_clear(struct cpuid_leaf *x, struct cpuid_leaf bits)
 {
     *x = (struct cpuid_leaf){x->a & ~bits.a, x->b & ~bits.b, x->c & ~bits.c, x->d & ~bits.d};
 }
 
-static void apply_keep(struct cpuid_policy *p)
+static LAGAN_INIT void apply_keep(struct cpuid_policy *p)
 {
     struct cpuid_policy machine = *p;
 
@@ -208,7 +208,7 @@ static void apply_keep(struct cpuid_policy *p)
     }
 }
 
-static void derive_xsave(struct cpuid_policy *p, uint64_t xcr0)
+static LAGAN_INIT void derive_xsave(struct cpuid_policy *p, uint64_t xcr0)
 {
     p->xsave[0].a = (uint32_t)xcr0;
     p->xsave[0].d = (uint32_t)(xcr0 >> 32);
@@ -224,13 +224,13 @@ static void derive_xsave(struct cpuid_policy *p, uint64_t xcr0)
                        state_features[i].bits);
 }
 
-static void limit(uint32_t *value, uint32_t highest)
+static LAGAN_INIT void limit(uint32_t *value, uint32_t highest)
 {
     if (*value > highest)
         *value = highest;
 }
 
-void cpuid_policy_derive(struct cpuid_policy *p)
+LAGAN_INIT void cpuid_policy_derive(struct cpuid_policy *p)
 {
     struct cpuid_leaf *ext1 = &p->extended[1], *ext8 = &p->extended[8];
     uint64_t xcr0 = cpuid_policy_xcr0(p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Port I/O by ring 3: who may, and what the ports say. No port of the machine is reached from here:
- * a guest without devices sees an empty bus, where reads give all ones and writes go nowhere.
+ * Port I/O by ring 3: who may, and what the ports say. The control domain reaches the machine's
+ * (machine_io.h). Any other guest sees an empty bus, where reads give all ones and writes go nowhere.
  * Raising #GP instead would be no kindness, since kernels probe ports with no fix-up.
  *
  * The table names the bytes that must not read as ones. The timer's channel 2 is one: Linux
@@ -10,6 +10,7 @@
  */
 #include "xen/arch/x86/pv.h"
 
+#include "xen/arch/x86/machine_io.h"
 #include "xen/guest_access.h"
 
 struct port_rule {
@@ -33,7 +34,8 @@ uint32_t pv_io_read(struct vcpu *v, uint16_t port, unsigned bytes)
 {
     uint32_t value = 0;
 
-    (void)v;
+    if (v->domain->privileged)
+        return machine_io_read(port, bytes);
     for (unsigned i = 0; i < bytes; i++)
         value |= (uint32_t)port_byte((uint32_t)port + i) << (8 * i);
     return value;
@@ -41,10 +43,8 @@ uint32_t pv_io_read(struct vcpu *v, uint16_t port, unsigned bytes)
 
 void pv_io_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value)
 {
-    (void)v;
-    (void)port;
-    (void)bytes;
-    (void)value;
+    if (v->domain->privileged)
+        machine_io_write(port, bytes, value);
 }
 
 bool pv_iopl_ok(const struct vcpu *v)

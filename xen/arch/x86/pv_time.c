@@ -48,6 +48,11 @@ void arch_update_wallclock(struct domain *d)
     s->wc_version = d->arch.wallclock_version = version + 1;
 }
 
+void arch_set_wallclock(uint64_t utc_ns_at_zero)
+{
+    time_set_wallclock(utc_ns_at_zero);
+}
+
 void time_softirq(void)
 {
     struct vcpu *v = current_vcpu();

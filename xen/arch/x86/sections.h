@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Bounds of the image's sections (xen.lds.S) and the mark for what is needed at boot only.
+ * Bounds of the image's sections (xen.lds.S).
  */
 #pragma once
 
@@ -13,12 +13,9 @@ extern char entry_text_start[], entry_text_end[]; /* part of the text: pti.h */
 extern char init_text_start[], init_text_end[];
 extern char rodata_start[], rodata_end[];
 extern char data_start[], data_end[];
-extern char init_data_start[], init_data_end[];
+extern char init_data_start[], init_data_end[]; /* LAGAN_INIT_DATA, LAGAN_INIT_BSS */
 /* Constructors of the libraries' objects (foreign.c). */
 extern void (*const init_array_start[])(void), (*const init_array_end[])(void);
-
-#define LAGAN_INIT     __attribute__((section(".init.text")))
-#define LAGAN_INITDATA __attribute__((section(".init.data")))
 
 /* Physical address of something in the image. */
 static inline uint64_t image_phys(const void *p)
@@ -26,8 +23,10 @@ static inline uint64_t image_phys(const void *p)
     return (uint64_t)p - VA_IMAGE + IMAGE_PHYS;
 }
 
+extern bool init_is_gone; /* initmem.c */
+
 static inline bool address_is_code(uint64_t a)
 {
     return (a >= (uint64_t)text_start && a < (uint64_t)text_end) ||
-           (a >= (uint64_t)init_text_start && a < (uint64_t)init_text_end);
+           (!init_is_gone && a >= (uint64_t)init_text_start && a < (uint64_t)init_text_end);
 }

@@ -61,6 +61,7 @@ static struct {
     unsigned starting; /* number of the CPU that is being started */
     uint32_t starting_id;
     _Atomic bool arrived, refused; /* it came, and can or cannot be used */
+    bool strays;                   /* a CPU came as far as the trampoline and was given up */
 } smp = {.online = 1};
 
 cpumask_t arch_online_cpus(void)
@@ -74,7 +75,7 @@ void smp_mark_online(void)
     __asm__ volatile("sti" : : : "memory");
 }
 
-void smp_choose_trampoline(const struct boot_info *bi)
+LAGAN_INIT void smp_choose_trampoline(const struct boot_info *bi)
 {
     const uint64_t top = 640 << 10;
 
@@ -114,7 +115,7 @@ static LAGAN_NORETURN void ap_start(void)
     ap_main();
 }
 
-static struct ap_data *place_trampoline(void)
+static LAGAN_INIT struct ap_data *place_trampoline(void)
 {
     char *page = (char *)(VA_DIRECT + smp.trampoline);
     struct ap_data *data = (struct ap_data *)(page + (ap_data - ap_trampoline));
@@ -130,7 +131,7 @@ static struct ap_data *place_trampoline(void)
     return data;
 }
 
-static bool wait_until(bool (*done)(void), uint64_t ns)
+static LAGAN_INIT bool wait_until(bool (*done)(void), uint64_t ns)
 {
     uint64_t end = arch_time_ns() + ns;
 
@@ -158,7 +159,7 @@ static bool is_online(void)
 }
 
 /* INIT, then at most two start-up interrupts. True when the CPU has arrived and can be used. */
-static bool wake(struct ap_data *data, uint32_t id)
+static LAGAN_INIT bool wake(struct ap_data *data, uint32_t id)
 {
     atomic_store(&smp.arrived, false);
     atomic_store(&smp.refused, false);
@@ -170,11 +171,12 @@ static bool wake(struct ap_data *data, uint32_t id)
         (void)wait_until(reported, STARTUP_WAIT_NS);
     }
     (void)wait_until(reported, REPORT_WAIT_NS);
-    atomic_store(&data->ticket, 0);
+    if (!atomic_exchange(&data->ticket, 0) && !reported())
+        smp.strays = true;
     return atomic_load(&smp.arrived);
 }
 
-static bool start_one(struct ap_data *data, unsigned cpu, uint32_t id)
+static LAGAN_INIT bool start_one(struct ap_data *data, unsigned cpu, uint32_t id)
 {
     uint64_t flags;
 
@@ -200,8 +202,13 @@ static bool start_one(struct ap_data *data, unsigned cpu, uint32_t id)
     return true;
 }
 
+bool smp_has_strays(void)
+{
+    return smp.strays;
+}
+
 /* With smt=0: true for all but the first CPU of each core. */
-static bool left_out(unsigned index)
+static LAGAN_INIT bool left_out(unsigned index)
 {
     for (unsigned i = 0; !options.smt && i < index; i++)
         if (topology_siblings(cpuid, acpi_info.cpu[i].apic_id, acpi_info.cpu[index].apic_id))
@@ -209,7 +216,7 @@ static bool left_out(unsigned index)
     return false;
 }
 
-void smp_start_others(void)
+LAGAN_INIT void smp_start_others(void)
 {
     unsigned limit = options.maxcpus ? options.maxcpus : MAX_CPUS;
     struct ap_data *data;

@@ -25,6 +25,7 @@
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/crash.h"
 #include "xen/arch/x86/desc.h"
+#include "xen/arch/x86/device_page.h"
 #include "xen/arch/x86/feature.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/idt.h"
@@ -34,6 +35,7 @@
 #include "xen/arch/x86/mce.h"
 #include "xen/arch/x86/msr.h"
 #include "xen/arch/x86/multiboot.h"
+#include "xen/arch/x86/pirq.h"
 #include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/sections.h"
@@ -53,7 +55,7 @@
 #define DIRECT_SIZE ((uint64_t)(SLOT_HV_LAST - SLOT_DIRECT + 1) << 39)
 
 struct boot_info boot_info;
-static struct bootmem bootmem;
+static LAGAN_INIT_BSS struct bootmem bootmem;
 
 struct lock_trace *arch_lock_trace(void)
 {
@@ -62,7 +64,7 @@ struct lock_trace *arch_lock_trace(void)
 
 /* ---- 1 ---- */
 
-static void read_loader_information(uint32_t magic, uint64_t info)
+static LAGAN_INIT void read_loader_information(uint32_t magic, uint64_t info)
 {
     /* The boot tables map the first 4 GiB at 0; address 0 itself is not a pointer that C likes. */
     static const struct phys_window window = {(const uint8_t *)PAGE_SIZE, PAGE_SIZE,
@@ -77,7 +79,7 @@ static void read_loader_information(uint32_t magic, uint64_t info)
 
 /* ---- 2 ---- */
 
-static void start_console(void)
+static LAGAN_INIT void start_console(void)
 {
     int com1 = 0, com2 = 0;
 
@@ -92,7 +94,7 @@ static void start_console(void)
 
 /* ---- 3 ---- */
 
-static void prepare_memory_map(void)
+static LAGAN_INIT void prepare_memory_map(void)
 {
     struct boot_info *bi = &boot_info;
     uint64_t limit = min_u64(DIRECT_SIZE, UINT64_C(1) << arch_phys_bits());
@@ -111,7 +113,7 @@ static void prepare_memory_map(void)
         bootmem_reserve(&bootmem, bi->module[i].start, bi->module[i].end);
 }
 
-static void show_memory_map(void)
+static LAGAN_INIT void show_memory_map(void)
 {
     static const char *const type[] = {"", "RAM", "reserved", "ACPI", "ACPI NVS", "bad"};
 
@@ -129,7 +131,7 @@ static void show_memory_map(void)
 
 /* ---- 4 and 5, on the boot CPU's final stack ---- */
 
-static void set_interrupt_handlers(void)
+static LAGAN_INIT void set_interrupt_handlers(void)
 {
     interrupt_set_handler(VECTOR_TIMER, apic_timer_interrupt);
     interrupt_set_handler(VECTOR_ERROR, apic_error_interrupt);
@@ -139,7 +141,7 @@ static void set_interrupt_handlers(void)
     interrupt_set_handler(VECTOR_EVENT_CHECK, apic_eoi);
 }
 
-static LAGAN_NORETURN void start_on_own_stack(void)
+static LAGAN_INIT LAGAN_NORETURN void start_on_own_stack(void)
 {
     cpu_info()->cpu = 0;
     hvmap_heap_start(&boot_info, &bootmem);
@@ -153,6 +155,8 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     accounts_init();
     grants_init();
     ioapic_init();
+    pirq_init();
+    device_page_init();
     machine_map_init();
     set_interrupt_handlers();
     topology_cpu_init(0);
@@ -177,7 +181,7 @@ static LAGAN_NORETURN void start_on_own_stack(void)
     xen_main();
 }
 
-void x86_start(uint32_t magic, uint64_t info)
+LAGAN_INIT void x86_start(uint32_t magic, uint64_t info)
 {
     read_loader_information(magic, info);
 

@@ -37,3 +37,11 @@ const char *symbol_find(uint64_t address, uint64_t *offset)
     *offset = (uint32_t)address - symbol_address[low];
     return symbol_text + symbol_name[low];
 }
+
+const char *symbol_at(uint32_t n, uint64_t *address)
+{
+    if (n >= symbol_count)
+        return NULL;
+    *address = VA_IMAGE + symbol_address[n];
+    return symbol_text + symbol_name[n];
+}

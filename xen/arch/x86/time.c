@@ -219,12 +219,12 @@ void time_adopt(unsigned cpu, int64_t tsc_offset)
     clk.steering[cpu] = (struct steering){.window = {s.tsc, s.ns}, .refreshed_ns = s.ns};
 }
 
-static bool tsc_is_invariant(void)
+static LAGAN_INIT bool tsc_is_invariant(void)
 {
     return cpuid(0x80000000, 0).a >= 0x80000007 && (cpuid(0x80000007, 0).d & (1u << 8));
 }
 
-static void start_clock(void)
+static LAGAN_INIT void start_clock(void)
 {
     struct counter_sample now = {.tsc = rdtsc()};
 
@@ -236,7 +236,7 @@ static void start_clock(void)
     time_adopt(0, 0);
 }
 
-void time_init(void)
+LAGAN_INIT void time_init(void)
 {
     const char *source = "none";
     uint64_t utc;

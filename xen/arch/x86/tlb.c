@@ -23,7 +23,8 @@
  * carried out.
  *
  * All of a guest's translations are dropped by writing CR3: none of them is global, and PCIDs are
- * not used.
+ * not used. The hypervisor's are global, and are dropped by a change of CR4.PGE: once, at the end of
+ * the boot.
  */
 #include <stdatomic.h>
 
@@ -38,9 +39,10 @@
 #include "xen/arch/x86/tlb.h"
 #include "arch_inline.h"
 
-/* `what`: nothing, everything, or the address of one page (page-aligned, bit 0 set). */
+/* `what`: nothing, everything of guests, everything, or the address of one page (page-aligned, bit 0 set). */
 #define WISH_NOTHING 0
 #define WISH_ALL     UINT64_MAX
+#define WISH_GLOBAL  (UINT64_MAX - 1) /* the hypervisor's own translations as well */
 #define WISH_PAGE(v) (((v)&PAGE_MASK) | 1)
 
 static struct mailbox {
@@ -58,10 +60,22 @@ void tlb_flush_local(void)
     irq_restore(flags);
 }
 
+static void flush_global_local(void)
+{
+    uint64_t flags = irq_save(), cr4 = read_cr4();
+
+    write_cr4(cr4 & ~CR4_PGE);
+    write_cr4(cr4);
+    tlb_flush_local();
+    irq_restore(flags);
+}
+
 static void carry_out(uint64_t wish)
 {
     if (wish == WISH_ALL)
         tlb_flush_local();
+    else if (wish == WISH_GLOBAL)
+        flush_global_local();
     else if (wish != WISH_NOTHING)
         __asm__ volatile("invlpg (%0)" : : "r"(wish & PAGE_MASK) : "memory");
 }
@@ -88,7 +102,9 @@ static uint32_t ask(unsigned cpu, uint64_t wish)
     uint64_t what = atomic_load(&box->what), merged;
 
     do {
-        merged = what == WISH_NOTHING || what == wish ? wish : WISH_ALL;
+        merged = what == WISH_NOTHING || what == wish         ? wish
+                 : what == WISH_GLOBAL || wish == WISH_GLOBAL ? WISH_GLOBAL
+                                                              : WISH_ALL;
     } while (!atomic_compare_exchange_weak(&box->what, &what, merged));
     return atomic_fetch_add(&box->asked, 1) + 1;
 }
@@ -130,12 +146,17 @@ void arch_tlb_flush(cpumask_t cpus)
     flush(cpus, WISH_ALL);
 }
 
+void tlb_flush_global(void)
+{
+    flush(arch_online_cpus(), WISH_GLOBAL);
+}
+
 void arch_tlb_flush_page(cpumask_t cpus, uint64_t va)
 {
     flush(cpus, WISH_PAGE(va));
 }
 
-void tlb_init(void)
+LAGAN_INIT void tlb_init(void)
 {
     interrupt_set_handler(VECTOR_FLUSH, flush_interrupt);
 }

@@ -8,3 +8,5 @@
 void tlb_init(void);
 /* Drops all guest translations of this CPU, and tells the TLB clock. */
 void tlb_flush_local(void);
+/* Drops all translations of all CPUs, the hypervisor's own among them. Interrupts are on. */
+void tlb_flush_global(void);

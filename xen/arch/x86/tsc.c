@@ -81,14 +81,15 @@ struct tsc_scale tsc_scale_slewed(uint64_t ns, uint64_t ticks, int64_t ppb)
     return tsc_scale_from(mul_div_u64(ns, (uint64_t)(BILLION + ppb), BILLION), ticks);
 }
 
-uint64_t tsc_hz_from_crystal(uint32_t denominator, uint32_t numerator, uint32_t crystal_hz)
+LAGAN_INIT uint64_t tsc_hz_from_crystal(uint32_t denominator, uint32_t numerator,
+                                        uint32_t crystal_hz)
 {
     if (denominator == 0 || numerator == 0 || crystal_hz == 0)
         return 0;
     return mul_div_u64(crystal_hz, numerator, denominator);
 }
 
-bool hz_agree(uint64_t a, uint64_t b)
+LAGAN_INIT bool hz_agree(uint64_t a, uint64_t b)
 {
     uint64_t apart = a > b ? a - b : b - a;
 

@@ -112,7 +112,7 @@ static bool compare(unsigned side)
     return (side == 0 ? throw_ball() : catch_ball()) && meet(side);
 }
 
-void time_sync_boot(unsigned cpu)
+LAGAN_INIT void time_sync_boot(unsigned cpu)
 {
     uint64_t flags = irq_save();
 

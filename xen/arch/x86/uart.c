@@ -27,6 +27,8 @@
 #include "xen/arch/x86/interrupt.h"
 #include "xen/arch/x86/io.h"
 #include "xen/arch/x86/ioapic.h"
+#include "xen/arch/x86/pirq.h"
+#include "xen/arch/x86/port_rights.h"
 #include "xen/arch/x86/uart.h"
 #include "xen/log.h"
 #include "xen/softirq.h"
@@ -42,6 +44,8 @@ enum uart_register {
     UART_LSR = 5,
     UART_MSR = 6,
 };
+
+#define UART_PORTS 8
 
 #define IER_RECEIVE   0x01
 #define IER_TRANSMIT  0x02
@@ -255,7 +259,7 @@ static void poll(struct timer *t)
 
 /* ---- set-up ---- */
 
-static bool is_there(const struct uart *u)
+static LAGAN_INIT bool is_there(const struct uart *u)
 {
     uint8_t lines = reg_read(u, UART_MCR), seen;
 
@@ -265,7 +269,7 @@ static bool is_there(const struct uart *u)
     return (seen & 0xf0) == MSR_LOOP_SEEN;
 }
 
-static int line_control(const struct option_uart *c)
+static LAGAN_INIT int line_control(const struct option_uart *c)
 {
     static const char parities[] = "noems"; /* by the chip's code for them */
     static const uint8_t code[] = {0x00, 0x08, 0x18, 0x28, 0x38};
@@ -278,7 +282,7 @@ static int line_control(const struct option_uart *c)
     return -XEN_EINVAL;
 }
 
-static void set_up_chip(struct uart *u, unsigned divisor, unsigned lcr)
+static LAGAN_INIT void set_up_chip(struct uart *u, unsigned divisor, unsigned lcr)
 {
     reg_write(u, UART_IER, 0);
     if (divisor) {
@@ -292,7 +296,7 @@ static void set_up_chip(struct uart *u, unsigned divisor, unsigned lcr)
     reg_write(u, UART_MCR, MCR_LINES);
 }
 
-int uart_init(enum uart_port which, const struct option_uart *config)
+LAGAN_INIT int uart_init(enum uart_port which, const struct option_uart *config)
 {
     static const uint16_t usual_base[UART_COUNT] = {0x3f8, 0x2f8};
     static const unsigned usual_irq[UART_COUNT] = {4, 3};
@@ -308,12 +312,13 @@ int uart_init(enum uart_port which, const struct option_uart *config)
     u->irq = config->irq == UINT_MAX ? usual_irq[which] : config->irq;
     if (!is_there(u))
         return -XEN_ENODEV;
+    port_rights_hide(u->base, UART_PORTS);
     set_up_chip(u, config->baud ? BASE_BAUD / config->baud : 0, (unsigned)lcr);
     u->present = true;
     return 0;
 }
 
-static bool start_interrupts(struct uart *u)
+static LAGAN_INIT bool start_interrupts(struct uart *u)
 {
     struct acpi_isa_irq pin;
 
@@ -322,13 +327,14 @@ static bool start_interrupts(struct uart *u)
     pin = ioapic_isa(u->irq);
     if (ioapic_route(pin.gsi, VECTOR_UART, pin.level, pin.low, 0) != 0)
         return false;
+    pirq_keep_gsi(pin.gsi);
     u->by_interrupt = true;
     reg_write(u, UART_IER, IER_RECEIVE);
     ioapic_unmask(pin.gsi);
     return true;
 }
 
-void uart_start(void)
+LAGAN_INIT void uart_start(void)
 {
     bool polled = false;
 

@@ -101,7 +101,7 @@ void watchdog_touch(void)
 
 /* ---- the cycle counter of a lone CPU ---- */
 
-static bool has_counter(void)
+static LAGAN_INIT bool has_counter(void)
 {
     return cpuid(0, 0).a >= LEAF_PERF && (cpuid(LEAF_PERF, 0).a & 0xff) >= 2;
 }
@@ -283,7 +283,7 @@ void watchdog_report(void)
 
 /* ---- start ---- */
 
-void watchdog_init(void)
+LAGAN_INIT void watchdog_init(void)
 {
     bool alone = acpi_info.cpu_count <= 1 || options.maxcpus == 1;
 

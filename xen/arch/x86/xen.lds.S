@@ -80,13 +80,14 @@ SECTIONS
         init_data_start = .;
         *(.init.data)
         . = ALIGN(4096);
-        init_data_end = .;
         image_load_end = .;
     } :data
     .bss (NOLOAD) : AT(PHYS(ADDR(.bss))) {
+        *(.bss.init)
         /* Aligned by hand: an input section's alignment would raise the segment's, and leave a gap in
          * the file that a loader without program headers does not know of. */
         . = ALIGN(STACK_SIZE);
+        init_data_end = .;
         cpu0_stack = .;
         . += STACK_SIZE;
         *(.bss.page_aligned)

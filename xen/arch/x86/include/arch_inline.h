@@ -6,6 +6,7 @@
 
 #include <lagan/arch.h>
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/cpuctl.h"
 #include "xen/arch/x86/layout.h"
 
 #define ARCH_FRAME_TABLE ((struct frame *)VA_FRAMES)
@@ -36,6 +37,16 @@ static inline bool arch_mfn_valid(mfn_t m)
 {
     return likely(m.n >= arch_largest_ram.start && m.n < arch_largest_ram.end) ||
            arch_mfn_valid_elsewhere(m);
+}
+
+static inline void arch_irqs_off(void)
+{
+    interrupts_off();
+}
+
+static inline void arch_irqs_on(void)
+{
+    interrupts_on();
 }
 
 static inline void arch_relax(void)
