@@ -47,7 +47,7 @@ LOADER_OBJS := $(addprefix xen/,kernel_image.o bzimage.o elf.o elf_notes.o unpac
 UNPACK_LIBS := lzma zstd z lz4
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
-              softirq.o stop.o timer.o vcpu_timer.o hcall_sched.o hcall_vcpu_timer.o)
+              softirq.o stop.o timer.o vcpu_timer.o domain_watchdog.o hcall_sched.o hcall_vcpu_timer.o)
 
 EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o \
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o

@@ -2,7 +2,7 @@
  *
  * console: the console ring. Its verdicts go through console_io, so that the ring is ours alone.
  *
- *   (nothing)   output, a full ring, indices that lie, the page as a table, a closed port. The last line
+ *   (nothing)   output, a full ring, indices that lie, the page as a table, a reset, a closed port. The last line
  *               that it leaves in the ring, without saying so, is the runner's to look for.
  *   input       repeats each line that is typed to it; `bye` ends it
  */
@@ -98,6 +98,22 @@ static void check_page(void)
     (void)page_make_writable(ring);
 }
 
+/* Every port goes but this one: its other end is the hypervisor, which cannot bind to it anew. */
+static void check_reset(void)
+{
+    struct evtchn_reset reset = {.dom = DOMID_SELF};
+    uint32_t other;
+
+    check_begin("reset");
+    check_part(event_bind_ipi(0, &other) == 0, "bind refused");
+    check_part(hv_event(EVTCHNOP_reset, &reset) == 0, "refused");
+    check_part(event_send(other) == -XEN_EINVAL, "a port is still there");
+    put("after a reset\n", 14);
+    check_part(event_send(port) == 0 && drained(), "cons %u prod %u", ring->out_cons,
+               ring->out_prod);
+    check_end();
+}
+
 static void check_port(void)
 {
     struct evtchn_status status;
@@ -177,5 +193,6 @@ void guest_main(void)
     check_output();
     check_lies();
     check_page();
+    check_reset();
     check_port();
 }

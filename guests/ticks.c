@@ -177,6 +177,52 @@ static void check_periodic(void)
     check_end();
 }
 
+/* ---- watchdogs ---- */
+
+static long watchdog(uint32_t id, uint32_t seconds)
+{
+    struct sched_watchdog op = {.id = id, .timeout = seconds};
+
+    return hv_sched(SCHEDOP_watchdog, &op);
+}
+
+static void check_watchdogs(void)
+{
+    const uint32_t long_time = 3600;
+    long first, second, third;
+
+    check_begin("watchdogs");
+    check_part(watchdog(1, long_time) == -XEN_EINVAL, "one that nobody has");
+    check_part(hv_sched(SCHEDOP_watchdog, (void *)8) == -XEN_EFAULT, "a bad address");
+    first = watchdog(0, long_time);
+    second = watchdog(0, long_time);
+    check_part(first > 0 && second > 0 && first != second, "ids %ld and %ld", first, second);
+    third = watchdog(0, long_time);
+    check_part((int)third == -XEN_ENOSPC, "a third one: %ld", third); /* Xen cuts it to 32 bits */
+    check_part(watchdog((uint32_t)second, 0) == 0, "not given back");
+    check_part(watchdog((uint32_t)second, 0) == -XEN_EINVAL, "given back twice");
+    check_part(watchdog((uint32_t)first, long_time) == 0, "not set anew");
+    check_part(watchdog((uint32_t)first, 0) == 0, "not given back");
+    check_end();
+}
+
+/* The runner looks for the end that the watchdog makes of us. */
+static void end_by_watchdog(void)
+{
+    struct sched_shutdown code = {.reason = SHUTDOWN_MAX + 1};
+    struct sched_remote_shutdown other = {.domain_id = 0x7000, .reason = SHUTDOWN_crash};
+    struct sched_pin_override pin = {.pcpu = 0};
+
+    check_result("latch-bad-reason", hv_sched(SCHEDOP_shutdown_code, &code), -XEN_EINVAL);
+    check_result("shutdown-of-others", hv_sched(SCHEDOP_remote_shutdown, &other), -XEN_EPERM);
+    check_result("pin", hv_sched(SCHEDOP_pin_override, &pin), -XEN_EPERM);
+    check_true("watchdog", watchdog(0, 1) > 0, "refused");
+    check_verdict();
+    for (;;) {
+        (void)hv_sched(SCHEDOP_block, NULL);
+    }
+}
+
 /* ---- errors ---- */
 
 static void check_errors(void)
@@ -277,6 +323,9 @@ static void check_between_cpus(void)
 
 void guest_main(void)
 {
+    if (args_has("watchdog")) {
+        end_by_watchdog();
+    }
     check_record();
     check_wall_clock();
     check_monotone();
@@ -289,6 +338,7 @@ void guest_main(void)
     check_cancel("set-timer-op-cancel", set_timer_op, stop_timer_op);
     check_cancel("singleshot-later", set_singleshot, singleshot_for_later);
     check_periodic();
+    check_watchdogs();
     check_errors();
     check_between_cpus();
 }

@@ -83,11 +83,19 @@ static inline int model_bind(struct model *m, int d, int remote, int remote_port
     return port;
 }
 
+static inline bool model_is_hypervisor(const struct model_port *p)
+{
+    return p->state == EVTCHNSTAT_interdomain && p->peer_domain == DOMID_XEN;
+}
+
 /* The hypervisor's end is that of a domain and a port which nobody else has. */
 static inline int model_hypervisor(struct model *m, int d)
 {
-    int port = model_new(m, d, EVTCHNSTAT_interdomain);
+    int port, count = 0;
 
+    for (int i = 1; i < MODEL_PORTS; i++)
+        count += model_is_hypervisor(&m->port[d][i]);
+    port = count < 4 ? model_new(m, d, EVTCHNSTAT_interdomain) : -XEN_ENOSPC;
     if (port > 0)
         m->port[d][port].peer_domain = DOMID_XEN;
     return port;
@@ -138,7 +146,7 @@ static inline int model_close(struct model *m, int d, int port)
 
     if (!p || p->state == EVTCHNSTAT_closed)
         return -XEN_EINVAL;
-    if (p->state == EVTCHNSTAT_interdomain && p->peer_domain != DOMID_XEN) {
+    if (p->state == EVTCHNSTAT_interdomain && !model_is_hypervisor(p)) {
         struct model_port *q = &m->port[p->peer_domain][p->peer_port];
 
         q->state = EVTCHNSTAT_unbound;

@@ -134,6 +134,21 @@ void domain_shutdown(struct domain *d, int reason)
     sim_shutdown_reason = reason;
 }
 
+void domain_latch_shutdown(struct domain *d, int reason)
+{
+    d->shutdown_latched = reason;
+}
+
+struct domain *domain_find(domid_t id)
+{
+    return id < sim.domain_count ? sim.domain[id] : NULL;
+}
+
+void domain_put(struct domain *d)
+{
+    (void)d;
+}
+
 static bool in_memory(uint64_t va, size_t bytes)
 {
     return va >= SIM_GUEST_VA && va - SIM_GUEST_VA <= sizeof(sim_memory) &&
@@ -199,6 +214,9 @@ struct domain *sim_domain(unsigned weight, unsigned cap)
         abort();
     d->id = (domid_t)sim.domain_count;
     sched_domain_init(d, weight, cap);
+    spin_init(&d->lock, LK_DOMAIN);
+    domain_watchdog_init(d);
+    d->shutdown_latched = -1;
     sim.domain[sim.domain_count++] = d;
     return d;
 }

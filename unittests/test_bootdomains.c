@@ -151,8 +151,10 @@ static void no_second_time(void)
     CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
     d = domain_find(2);
     end_domain(1, SHUTDOWN_reboot);
+    host_preempt_every(1);      /* the shortest steps */
     while (domain_count() == 2) /* until nothing of it is left, and the new one is not there yet */
         CU_ASSERT_EQUAL_FATAL(host_runs(50000), CORE_RUNNING);
+    host_preempt_every(0);
     CU_ASSERT_EQUAL(domain_count(), 1);
     while (heap_free_pages() > 1000)
         CU_ASSERT_EQUAL_FATAL(account_alloc(&d->account, 0, HEAP_ANY, &m), 0);

@@ -242,6 +242,47 @@ static void shutdown_once(void)
     core_end();
 }
 
+/* The guest has said beforehand what its end is to be called, however it comes. */
+static void shutdown_latched(void)
+{
+    struct domain *d;
+
+    core_start(PAGES);
+    d = core_domain(1, 10);
+    domain_latch_shutdown(d, SHUTDOWN_poweroff);
+    domain_latch_shutdown(d, SHUTDOWN_suspend);
+    CU_ASSERT_EQUAL(d->shutdown_reason, -1);
+    CU_ASSERT(core_runs(d->vcpu[0]));
+    (void)host_log();
+    domain_crash(d, "by accident");
+    CU_ASSERT_EQUAL(d->shutdown_reason, SHUTDOWN_suspend);
+    CU_ASSERT_PTR_NOT_NULL(strstr(host_log(), "ended: suspend"));
+    core_kill(d);
+    core_end();
+}
+
+/* One that is killed with its watchdogs set is not heard of any more; another one ends by its own. */
+static void watchdogs_end(void)
+{
+    struct domain *d, *other;
+
+    core_start(PAGES);
+    d = core_domain(1, 10);
+    other = core_domain(1, 10);
+    CU_ASSERT_EQUAL(domain_watchdog_start(d, 1), 1);
+    CU_ASSERT_EQUAL(domain_watchdog_start(d, 2), 2);
+    CU_ASSERT_EQUAL(domain_watchdog_start(other, 3), 1);
+    core_kill(d);
+    core_pass(UINT64_C(2900000000));
+    CU_ASSERT_EQUAL(other->shutdown_reason, -1);
+    core_pass(UINT64_C(100000000));
+    CU_ASSERT_EQUAL(other->shutdown_reason, SHUTDOWN_watchdog);
+    core_settle();
+    CU_ASSERT(!core_runs(other->vcpu[0]));
+    core_kill(other);
+    core_end();
+}
+
 static void crash_says_why(void)
 {
     struct domain *d;
@@ -409,6 +450,8 @@ static const struct test_case cases[] = {
     {"self is found", self_is_found},
     {"shutdown happens once", shutdown_once},
     {"a crash says why", crash_says_why},
+    {"a latched reason", shutdown_latched},
+    {"watchdogs", watchdogs_end},
     {"killed from inside", killed_from_inside},
     {"stays stopped", stays_stopped},
     {"preempted everywhere", preempted_everywhere},

@@ -106,6 +106,65 @@ static void test_loopback_and_death(void)
     world_end();
 }
 
+static unsigned told;
+
+static int tell(struct domain *d)
+{
+    (void)d;
+    told++;
+    return 0;
+}
+
+/* What a reset leaves is the hypervisor's: the same port, as it was made. A domain's end takes it. */
+static void test_reset_keeps_hypervisor(void)
+{
+    struct evtchn_status s;
+    int a, b, h, i;
+
+    world();
+    told = 0;
+    connect_ports(dom[1], dom[2], &a, &b);
+    h = event_alloc_hypervisor(dom[1], tell);
+    i = event_bind_ipi(dom[1], 1);
+    CU_ASSERT_TRUE(h > 0 && i > 0);
+    CU_ASSERT_EQUAL(event_bind_vcpu(dom[1], P(h), 1), 0);
+    event_notify(dom[1], P(h), tell);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom[1], P(h)), 1);
+    host_preempt_every(1);
+    while (event_reset(dom[1]) == -XEN_ERESTART)
+        world_audit();
+    host_preempt_every(0);
+    CU_ASSERT_EQUAL(dom[1]->event.active_count, 1);
+    CU_ASSERT_EQUAL(state_of(dom[1], a), EVTCHNSTAT_closed);
+    CU_ASSERT_EQUAL(state_of(dom[1], i), EVTCHNSTAT_closed);
+    CU_ASSERT_EQUAL(event_status(dom[1], P(h), &s), 0);
+    CU_ASSERT_TRUE(s.status == EVTCHNSTAT_interdomain && s.u.interdomain.dom == DOMID_XEN &&
+                   s.vcpu == 0);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom[1], P(h)), 0);
+    CU_ASSERT_EQUAL(event_send(dom[1], P(h)), 0);
+    CU_ASSERT_EQUAL(told, 1);
+    event_notify(dom[1], P(h), tell);
+    CU_ASSERT_TRUE(take_bit(dom[1], h));
+    /* Another domain's end waits to be bound to again, the lowest port is given out. */
+    CU_ASSERT_EQUAL(event_bind_interdomain(dom[1], dom[2], P(b)), a);
+    world_audit();
+    CU_ASSERT_EQUAL(event_close(dom[1], P(h)), 0);
+    CU_ASSERT_EQUAL(event_send(dom[1], P(h)), -XEN_EINVAL);
+    world_end();
+}
+
+static void test_hypervisor_ports(void)
+{
+    world();
+    for (int i = 0; i < EVENT_HYPERVISOR_PORTS; i++)
+        CU_ASSERT_TRUE(event_alloc_hypervisor(dom[1], tell) > 0);
+    CU_ASSERT_EQUAL(event_alloc_hypervisor(dom[1], tell), -XEN_ENOSPC);
+    CU_ASSERT_EQUAL(event_reset(dom[1]), 0);
+    CU_ASSERT_EQUAL(dom[1]->event.active_count, EVENT_HYPERVISOR_PORTS);
+    world_audit();
+    world_end();
+}
+
 static void test_dying(void)
 {
     int n;
@@ -426,6 +485,8 @@ static const struct test_case cases[] = {
     {"interdomain", test_interdomain},
     {"loopback and death", test_loopback_and_death},
     {"dying", test_dying},
+    {"reset keeps the hypervisor's ports", test_reset_keeps_hypervisor},
+    {"the hypervisor's ports are few", test_hypervisor_ports},
     {"virq", test_virq},
     {"ipi and bind_vcpu", test_ipi_and_bind_vcpu},
     {"masks", test_masks},

@@ -131,6 +131,19 @@ static void close_in_model(int d)
         model_close(&model, d, i);
 }
 
+/* The hypervisor's ports are there as before, and as new. */
+static void reset_in_model(int d)
+{
+    for (int i = 1; i < MODEL_PORTS; i++) {
+        struct model_port *p = &model.port[d][i];
+
+        if (model_is_hypervisor(p))
+            p->pending = false, p->vcpu = 0;
+        else
+            model_close(&model, d, i);
+    }
+}
+
 static void rebirth(int d)
 {
     host_domain_kill(dom[d]);
@@ -162,7 +175,7 @@ static void test_random(void)
         if (draw(700) == 0) {
             while (event_reset(dom[d]) != 0)
                 ;
-            close_in_model(d);
+            reset_in_model(d);
         }
     }
     world_end();

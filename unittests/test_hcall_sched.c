@@ -64,8 +64,7 @@ static uint64_t put_ports(const evtchn_port_t *ports, unsigned count)
 static void unknown_operations(void)
 {
     setup();
-    CU_ASSERT_EQUAL(sched_op(4, SIM_GUEST_VA), -XEN_ENOSYS);
-    CU_ASSERT_EQUAL(sched_op(7, SIM_GUEST_VA), -XEN_ENOSYS);
+    CU_ASSERT_EQUAL(sched_op(8, SIM_GUEST_VA), -XEN_ENOSYS);
     CU_ASSERT_EQUAL(sched_op(UINT32_MAX, 0), -XEN_ENOSYS);
     CU_ASSERT_EQUAL(vcpu_op_time(&me->vcpu, 12, guest_ptr(SIM_GUEST_VA)), -XEN_ENOSYS);
 }
@@ -99,6 +98,124 @@ static void shutdown(void)
     memcpy(sim_memory, &(struct sched_shutdown){SHUTDOWN_crash}, 4);
     CU_ASSERT_EQUAL(sched_op(SCHEDOP_shutdown, SIM_GUEST_VA), 0);
     CU_ASSERT_EQUAL(sim_shutdown_reason, SHUTDOWN_crash);
+}
+
+static void shutdown_code(void)
+{
+    setup();
+    CU_ASSERT_EQUAL(sched_op(SCHEDOP_shutdown_code, BAD), -XEN_EFAULT);
+    memcpy(sim_memory, &(struct sched_shutdown){SHUTDOWN_MAX + 1}, 4);
+    CU_ASSERT_EQUAL(sched_op(SCHEDOP_shutdown_code, SIM_GUEST_VA), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(me->vcpu.domain->shutdown_latched, -1);
+    memcpy(sim_memory, &(struct sched_shutdown){SHUTDOWN_reboot}, 4);
+    CU_ASSERT_EQUAL(sched_op(SCHEDOP_shutdown_code, SIM_GUEST_VA), 0);
+    CU_ASSERT_EQUAL(me->vcpu.domain->shutdown_latched, SHUTDOWN_reboot);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, -1); /* not yet */
+}
+
+static int64_t remote(domid_t id, unsigned reason)
+{
+    memcpy(sim_memory, &(struct sched_remote_shutdown){id, reason}, 8);
+    return sched_op(SCHEDOP_remote_shutdown, SIM_GUEST_VA);
+}
+
+static void remote_shutdown(void)
+{
+    setup();
+    (void)sim_domain(0, 0);
+    CU_ASSERT_EQUAL(remote(1, SHUTDOWN_poweroff), -XEN_EPERM);
+    CU_ASSERT_EQUAL(remote(7, SHUTDOWN_poweroff), -XEN_EPERM); /* it learns nothing */
+    CU_ASSERT_EQUAL(sched_op(SCHEDOP_remote_shutdown, BAD), -XEN_EPERM);
+    me->vcpu.domain->privileged = true;
+    CU_ASSERT_EQUAL(sched_op(SCHEDOP_remote_shutdown, BAD), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(remote(1, SHUTDOWN_MAX + 1), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(remote(7, SHUTDOWN_poweroff), -XEN_ESRCH);
+    CU_ASSERT_EQUAL(remote(0, SHUTDOWN_poweroff), -XEN_EPERM);
+    CU_ASSERT_EQUAL(remote(DOMID_SELF, SHUTDOWN_poweroff), -XEN_EPERM);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, -1);
+    CU_ASSERT_EQUAL(remote(1, SHUTDOWN_suspend), 0);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, SHUTDOWN_suspend);
+}
+
+static int64_t watchdog(uint32_t id, uint32_t seconds)
+{
+    memcpy(sim_memory, &(struct sched_watchdog){id, seconds}, 8);
+    return sched_op(SCHEDOP_watchdog, SIM_GUEST_VA);
+}
+
+static void watchdogs(void)
+{
+    setup();
+    CU_ASSERT_EQUAL(sched_op(SCHEDOP_watchdog, BAD), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(watchdog(1, 5), -XEN_EINVAL); /* nobody has it */
+    CU_ASSERT_EQUAL(watchdog(1, 0), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(watchdog(3, 5), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(watchdog(UINT32_MAX, 5), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(watchdog(0, 3), 1);
+    CU_ASSERT_EQUAL(watchdog(0, UINT32_MAX), 2);
+    CU_ASSERT_EQUAL(watchdog(0, 3), -XEN_ENOSPC);
+    sim_run(2000 * MS);
+    CU_ASSERT_EQUAL(watchdog(1, 3), 0); /* set anew in time */
+    sim_run(2999 * MS);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, -1);
+    CU_ASSERT_EQUAL(watchdog(1, 0), 0); /* given back: it does not go off... */
+    sim_run(10000 * MS);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, -1);
+    CU_ASSERT_EQUAL(watchdog(1, 3), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(watchdog(0, 1), 1); /* ...and there is one to be had */
+    sim_run(999 * MS);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, -1);
+    sim_run(MS);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, SHUTDOWN_watchdog);
+    sim_shutdown_reason = -1;
+    CU_ASSERT_EQUAL(watchdog(1, 0), 0);
+    CU_ASSERT_EQUAL(watchdog(0, 0), 1); /* at once */
+    sim_run(MS);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, SHUTDOWN_watchdog);
+    sim_shutdown_reason = -1;
+    CU_ASSERT_EQUAL(watchdog(2, 1), 0);
+    domain_watchdog_destroy(me->vcpu.domain);
+    sim_run(5000 * MS);
+    CU_ASSERT_EQUAL(sim_shutdown_reason, -1);
+}
+
+static int64_t pin(int pcpu)
+{
+    memcpy(sim_memory, &(struct sched_pin_override){pcpu}, 4);
+    return sched_op(SCHEDOP_pin_override, SIM_GUEST_VA);
+}
+
+static void pin_override(void)
+{
+    setup();
+    CU_ASSERT_EQUAL(pin(1), -XEN_EPERM);
+    CU_ASSERT_EQUAL(sched_op(SCHEDOP_pin_override, BAD), -XEN_EPERM);
+    me->vcpu.domain->privileged = true;
+    CU_ASSERT_EQUAL(sched_op(SCHEDOP_pin_override, BAD), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(pin(-1), -XEN_EINVAL); /* it is not pinned */
+    CU_ASSERT_EQUAL(pin(2), -XEN_EINVAL);  /* there is no such CPU */
+    CU_ASSERT_EQUAL(pin(INT_MAX), -XEN_EINVAL);
+    CU_ASSERT_PTR_EQUAL(sim_on(0), me);
+    CU_ASSERT_EQUAL(pin(1), 0);
+    CU_ASSERT_PTR_NULL(sim_on(0)); /* it has gone there at once */
+    CU_ASSERT_PTR_EQUAL(sim_on(1), me);
+    sim_enter(1);
+    memcpy(sim_memory, &(struct sched_pin_override){0}, 4);
+    CU_ASSERT_EQUAL(hcall_sched_op(&(struct hypercall_args){{SCHEDOP_pin_override, SIM_GUEST_VA}}),
+                    -XEN_EBUSY);
+    /* What is asked for meanwhile holds afterwards, and not before. */
+    CU_ASSERT_EQUAL(sched_set_affinity(&me->vcpu, (cpumask_t){4}), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(sched_set_affinity(&me->vcpu, cpumask_of(0)), 0);
+    sim_settle();
+    sim_run(10 * MS);
+    CU_ASSERT_PTR_EQUAL(sim_on(1), me);
+    sim_enter(1);
+    memcpy(sim_memory, &(struct sched_pin_override){-1}, 4);
+    CU_ASSERT_EQUAL(hcall_sched_op(&(struct hypercall_args){{SCHEDOP_pin_override, SIM_GUEST_VA}}),
+                    0);
+    sim_settle();
+    CU_ASSERT_PTR_EQUAL(sim_on(0), me);
+    CU_ASSERT_EQUAL(me->vcpu.sched.unit.affinity.bits, 1);
 }
 
 static void poll_errors(void)
@@ -282,6 +399,10 @@ static const struct test_case cases[] = {
     {"unknown operations", unknown_operations},
     {"block", block},
     {"shutdown", shutdown},
+    {"shutdown code", shutdown_code},
+    {"remote shutdown", remote_shutdown},
+    {"watchdogs", watchdogs},
+    {"pin override", pin_override},
     {"poll: errors", poll_errors},
     {"poll: wakes", poll_wakes},
     {"poll: times out", poll_times_out},

@@ -7,8 +7,10 @@
  *      ^                                                      | a restart is wanted
  *      +---------(bootbuild_step says 0)---- in building <----+
  *
- * A step takes STEP_NS, or, while a kernel is unpacked, a millisecond; between two, as much time is left
- * to the guests of CPU 0 as the last took.
+ * While CPU 0 has nobody to run, a step lasts until somebody turns up. Otherwise it takes STEP_NS, and
+ * then as much time is left to the guests of CPU 0 as it took:
+ *
+ *     CPU 0:  step | guest | step | guest | ...      half of the CPU, and no guest waits for long
  *
  * A domain that comes to grief at each start would otherwise do nothing but start: after
  * QUICK_ENDS_MAX ends in a row, each within QUICK_NS of the start, it is not built any more, and
@@ -44,6 +46,7 @@
 
 #define REAP_INTERVAL_NS UINT64_C(50000)
 #define STEP_NS          UINT64_C(50000) /* then a domain's end makes way for guests, as for events */
+#define BUILD_STEPS      64              /* of building at a time: some wait for something */
 /* While a domain waits for others: to make room, or to let go of its frames (which is told as well). */
 #define PATIENT_INTERVAL_NS UINT64_C(20000000)
 #define QUICK_NS            UINT64_C(10000000000)
@@ -67,9 +70,11 @@ struct boot_domain {
     uint64_t not_before;      /* it waits at least until then */
     struct boot_build *build; /* NULL unless it is being built anew */
     uint64_t started_ns;
-    uint64_t end_ns, end_pages; /* what its end took so far, and the pages that it had */
-    unsigned quick_ends;        /* in a row, so far */
-    int reason;                 /* how it ended last */
+    uint64_t work_began,
+        work_ns;         /* its end or its being built anew: since when, what it took so far */
+    uint64_t end_pages;  /* the pages that it had */
+    unsigned quick_ends; /* in a row, so far */
+    int reason;          /* how it ended last */
 };
 
 static struct {
@@ -185,6 +190,7 @@ static void let_run(struct boot_domain *b, struct domain *d)
 {
     b->started_ns = arch_time_ns();
     b->dying = false;
+    b->work_ns = 0;
     b->d = d; /* from here on bootdomains_ended() finds it */
     domain_unpause(d);
     store_service_tell();
@@ -199,12 +205,13 @@ static int take_apart(struct boot_domain *b)
     b->end_pages = max_u64(b->end_pages, d->account.pages);
     rc = domain_kill(d);
     b->held = rc == -XEN_EAGAIN;
-    b->end_ns += arch_time_ns() - began;
+    b->work_ns += arch_time_ns() - began;
     if (rc)
         return rc;
-    log_info("domain %s is gone: %lu pages given back in %lu us\n", d->name, b->end_pages,
-             b->end_ns / 1000);
-    b->end_ns = b->end_pages = 0;
+    log_info("domain %s is gone: %lu pages given back in %lu us, over %lu ms\n", d->name,
+             b->end_pages, b->work_ns / 1000, (arch_time_ns() - b->work_began) / 1000000);
+    b->end_pages = b->work_ns = 0;
+    b->work_began = arch_time_ns();
     b->d = NULL;
     domain_put(d);
     after_the_end(b);
@@ -233,12 +240,20 @@ static void begin_next(void)
     }
 }
 
+/* Its steps are short ones: as many as there is time for. */
 static int build_anew(struct boot_domain *b)
 {
+    uint64_t began = arch_time_ns();
     const char *why;
     struct domain *d;
-    int rc = bootbuild_step(b->build, &why);
+    int rc = -XEN_ERESTART;
 
+    for (unsigned n = 0; n < BUILD_STEPS && rc == -XEN_ERESTART; n++) {
+        rc = bootbuild_step(b->build, &why);
+        if (arch_preempt_pending())
+            break;
+    }
+    b->work_ns += arch_time_ns() - began;
     if (rc == -XEN_ERESTART || rc == -XEN_EAGAIN)
         return rc;
     d = bootbuild_end(b->build);
@@ -250,6 +265,8 @@ static int build_anew(struct boot_domain *b)
     }
     if (!may_restart(b->recipe))
         give_up(b);
+    log_info("domain %s is built anew: in %lu us, over %lu ms\n", d->name, b->work_ns / 1000,
+             (arch_time_ns() - b->work_began) / 1000000);
     let_run(b, d);
     return 0;
 }
@@ -369,15 +386,25 @@ static void enough(struct timer *t)
     (void)t;
 }
 
+/* Somebody who was woken by the step gets to run before the next one, too. */
+static uint64_t pause_until(uint64_t began, bool busy)
+{
+    uint64_t now = arch_time_ns();
+
+    return now + (busy ? max_u64(now - began, REAP_INTERVAL_NS) : REAP_INTERVAL_NS);
+}
+
 /* One step for each that has ended or is to begin. */
 static void reap(struct timer *t)
 {
+    bool busy = sched_current() != NULL;
     uint64_t began = arch_time_ns(), soon = began + REAP_INTERVAL_NS, next = UINT64_MAX;
     unsigned left = boot.going_down ? go_down(began) : 0, services = 0;
 
     if (left)
         next = soon;
-    timer_set(&boot.limit, began + STEP_NS);
+    if (busy)
+        timer_set(&boot.limit, began + STEP_NS);
     timer_let_interrupt();
     boot.let_go = false;
     begin_next();
@@ -397,7 +424,7 @@ static void reap(struct timer *t)
     if (next == UINT64_MAX && !left && go_down(began))
         next = soon;
     if (next != UINT64_MAX)
-        come_again(t, next, soon, 2 * arch_time_ns() - began);
+        come_again(t, next, soon, pause_until(began, busy));
     else if (!left)
         finish_host();
 }
@@ -440,6 +467,7 @@ void bootdomains_ended(struct domain *d)
         if (boot.domain[i].d == d) {
             atomic_fetch_add(&boot.ended[min_u64((unsigned)reason, REASON_OTHER)], 1);
             boot.domain[i].reason = reason;
+            boot.domain[i].work_began = arch_time_ns();
             boot.domain[i].dying = true;
             timer_set(&boot.reaper, 0);
             return; /* from here on d may be gone at any moment, unless we run in it */

@@ -336,9 +336,10 @@ static struct domain *alloc_domain(const struct domain_config *config)
     if (config->handle)
         memcpy(d->handle, config->handle, sizeof(d->handle));
     sched_domain_init(d, config->weight, config->cap);
-    d->shutdown_reason = -1;
+    d->shutdown_reason = d->shutdown_latched = -1;
     d->pause_count = 1;
     spin_init(&d->lock, LK_DOMAIN);
+    domain_watchdog_init(d);
     console_ring_init(d);
     list_init(&d->link);
     return d;
@@ -404,7 +405,7 @@ static bool begin_shutdown(struct domain *d, int reason)
     first = !d->shutting_down;
     if (first) {
         d->shutting_down = true;
-        d->shutdown_reason = reason;
+        d->shutdown_reason = d->shutdown_latched < 0 ? reason : d->shutdown_latched;
     }
     spin_unlock(&d->lock);
     return first;
@@ -429,6 +430,13 @@ static void report_crash(struct domain *d, const char *why)
     log_warn("domain %s (%u) crashed: %s\n", d->name, d->id, why);
     if (current_vcpu() && current_vcpu()->domain == d)
         arch_dump_vcpu(current_vcpu());
+}
+
+void domain_latch_shutdown(struct domain *d, int reason)
+{
+    spin_lock(&d->lock);
+    d->shutdown_latched = reason;
+    spin_unlock(&d->lock);
 }
 
 void domain_shutdown(struct domain *d, int reason)

@@ -20,6 +20,7 @@
 #include "mm/account.h"
 #include "shmem/grant.h"
 #include "xen/console_ring.h"
+#include "xen/domain_watchdog.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
 #include "xen/pressure.h"
@@ -73,7 +74,9 @@ struct domain {
     enum domain_state state;    /* [d] */
     bool shutting_down;         /* [d] */
     int shutdown_reason;        /* [d] SHUTDOWN_*; -1 while it runs */
-    _Atomic int pause_count;    /* of the whole domain; 1 at creation */
+    int shutdown_latched;       /* [d] what its end is to be reported as; -1: as what it is */
+    struct domain_watchdog watchdog[DOMAIN_WATCHDOGS];
+    _Atomic int pause_count; /* of the whole domain; 1 at creation */
 
     struct account account; /* its memory */
     struct pressure_domain pressure;
@@ -141,6 +144,9 @@ void domain_put(struct domain *d);
 void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
 void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
+/* However d ends from now on, it is reported to have ended for this reason (SHUTDOWN_*); the last
+ * one named before the end counts. */
+void domain_latch_shutdown(struct domain *d, int reason);
 /* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0; -XEN_EAGAIN: there is
  * nothing to do before others let go of its frames. No lock held; one
  * caller at a time, who has a reference; afterwards it is 0 again and does nothing. The struct

@@ -49,6 +49,7 @@
  * INV-EVENT-4: a port not closed has a number <= max_port, and < 4096 while the domain is
  *              two-level.
  * INV-EVENT-5: a port's vcpu is below vcpu_count, its priority below 16.
+ * INV-EVENT-6: hypervisor_count is the number of ports whose other end is the hypervisor.
  */
 #include <lagan/string.h>
 
@@ -200,6 +201,8 @@ void event_port_close(struct domain *d, evtchn_port_t port, struct event_port *p
                        (union event_use){.remote = d->id});
     if (p->state == EVTCHNSTAT_virq)
         forget_virq(d, p);
+    if (p->state == EVENT_HYPERVISOR)
+        e->hypervisor_count--;
     if (p->state == EVTCHNSTAT_pirq)
         arch_pirq_unbind(d, p->use.pirq, port);
     spin_lock(&p->lock);

@@ -32,6 +32,7 @@ struct event_domain {
     _Atomic uint32_t port_count;          /* [e], read anywhere: ports that exist (bound or free) */
     unsigned max_port;                    /* [c] highest number that may be allocated */
     unsigned active_count;                /* [e] ports that are not closed */
+    unsigned hypervisor_count;            /* [e] those of them whose other end is the hypervisor */
     evtchn_port_t free_hint;              /* [e] no port below it is closed, but for port 0 */
     evtchn_port_t cursor;                 /* [e] how far destroy or reset has come */
     bool dying;                           /* [e] no more ports are given out */
@@ -102,7 +103,8 @@ int event_status(struct domain *d, evtchn_port_t port, struct evtchn_status *sta
 int event_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t vcpu);
 /* Unmasks, and notifies if it is pending. -XEN_EINVAL when closed. */
 int event_unmask(struct domain *d, evtchn_port_t port);
-/* Closes every port and goes back to two-level. Preemptible: -XEN_ERESTART until done, then 0. */
+/* Closes every port but those to the hypervisor, which are as new afterwards, and goes back to
+ * two-level. Preemptible: -XEN_ERESTART until done, then 0. */
 int event_reset(struct domain *d) LAGAN_MUST_CHECK;
 
 /* FIFO. The first init_control switches the domain over; one for each vCPU. -XEN_ENOENT: no such

@@ -62,7 +62,7 @@ static void audit_tables(struct domain *d)
 void event_audit(struct domain *d)
 {
     struct event_domain *e = &d->event;
-    unsigned active = 0;
+    unsigned active = 0, hypervisor = 0;
 
     BUG_ON(e->port_count % EVENT_BUCKET_PORTS != 0);
     BUG_ON(e->port_count / EVENT_BUCKET_PORTS > e->bucket_limit);
@@ -75,9 +75,11 @@ void event_audit(struct domain *d)
             continue;
         }
         active++;
+        hypervisor += p->state == EVENT_HYPERVISOR;
         audit_port(d, port, p);
     }
-    BUG_ON(active != e->active_count); /* INV-EVENT-3 */
+    BUG_ON(active != e->active_count);         /* INV-EVENT-3 */
+    BUG_ON(hypervisor != e->hypervisor_count); /* INV-EVENT-6 */
     audit_tables(d);
     if (e->fifo)
         event_fifo_audit(d, e->fifo);

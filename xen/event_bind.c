@@ -35,11 +35,13 @@ int event_alloc_unbound(struct domain *d, domid_t remote)
 
 int event_alloc_hypervisor(struct domain *d, event_sent_fn *sent)
 {
-    int port;
+    int port = -XEN_ENOSPC;
 
     ASSERT(sent);
     spin_lock(&d->event.lock);
-    port = port_new(d, EVENT_HYPERVISOR, (union event_use){.sent = sent}, 0);
+    if (d->event.hypervisor_count < EVENT_HYPERVISOR_PORTS)
+        port = port_new(d, EVENT_HYPERVISOR, (union event_use){.sent = sent}, 0);
+    d->event.hypervisor_count += port > 0;
     spin_unlock(&d->event.lock);
     return port;
 }
@@ -164,6 +166,18 @@ int event_close(struct domain *d, evtchn_port_t port)
     return rc;
 }
 
+/* What close_all() leaves. A guest that resets its channels still has its console: the hypervisor's
+ * end cannot come and bind to it again, as another domain's can. Event lock held. */
+static unsigned staying(const struct event_domain *e)
+{
+    return e->dying ? 0 : e->hypervisor_count;
+}
+
+static bool closes(const struct event_domain *e, const struct event_port *p)
+{
+    return p->state != EVTCHNSTAT_closed && (e->dying || p->state != EVENT_HYPERVISOR);
+}
+
 /* The next port that close_all() has to close; 0 when it is through. */
 static evtchn_port_t next_active(struct domain *d, bool *more)
 {
@@ -173,11 +187,11 @@ static evtchn_port_t next_active(struct domain *d, bool *more)
 
     spin_lock(&e->lock);
     while (!found && e->cursor < e->port_count && skipped++ < SKIP_MAX) {
-        if (event_port_at(d, e->cursor)->state != EVTCHNSTAT_closed)
+        if (closes(e, event_port_at(d, e->cursor)))
             found = e->cursor;
         e->cursor++;
     }
-    *more = e->active_count > 0;
+    *more = e->active_count > staying(e);
     if (e->cursor >= e->port_count && *more && !found)
         e->cursor = 1; /* somebody bound ports behind the cursor: again from the start */
     spin_unlock(&e->lock);
@@ -200,6 +214,34 @@ static int close_all(struct domain *d)
     return 0;
 }
 
+/* Ports to the hypervisor are closed while the FIFO pages go: who sends to one, under the port's
+ * lock, uses them. Those are opened again as they were made; what was pending is lost, as the ABI
+ * says of a reset. Event lock held. */
+static void start_over(struct domain *d)
+{
+    struct {
+        struct event_port *p;
+        event_sent_fn *sent;
+    } kept[EVENT_HYPERVISOR_PORTS];
+    unsigned count = 0;
+
+    for (evtchn_port_t port = 1; d->event.hypervisor_count > 0; port++) {
+        struct event_port *p = event_port_at(d, port);
+
+        if (p->state != EVENT_HYPERVISOR)
+            continue;
+        kept[count].p = p;
+        kept[count++].sent = p->use.sent;
+        event_port_close(d, port, p);
+    }
+    if (d->event.fifo)
+        event_fifo_teardown(d);
+    for (unsigned i = 0; i < count; i++)
+        event_port_use(kept[i].p, EVENT_HYPERVISOR, (union event_use){.sent = kept[i].sent});
+    d->event.hypervisor_count = count;
+    d->event.active_count += count;
+}
+
 int event_reset(struct domain *d)
 {
     int rc = close_all(d);
@@ -207,10 +249,10 @@ int event_reset(struct domain *d)
     if (rc)
         return rc;
     spin_lock(&d->event.lock);
-    if (d->event.active_count > 0)
+    if (d->event.active_count > staying(&d->event))
         rc = -XEN_ERESTART;
-    else if (d->event.fifo)
-        event_fifo_teardown(d);
+    else
+        start_over(d);
     d->event.cursor = 1;
     spin_unlock(&d->event.lock);
     return rc;

@@ -25,7 +25,8 @@ union event_use {
 };
 
 /* A state beside the ABI's: the other end is the hypervisor. The guest is told `interdomain`. */
-#define EVENT_HYPERVISOR (EVTCHNSTAT_ipi + 1)
+#define EVENT_HYPERVISOR       (EVTCHNSTAT_ipi + 1)
+#define EVENT_HYPERVISOR_PORTS 4 /* as many at most in a domain */
 
 /* Lock letters: [ep] changes under the domain's event lock and the port's lock, so that either is
  * enough to read; [q] lock of the FIFO queue that it names; [a] atomic, changes under the event

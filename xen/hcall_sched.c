@@ -5,6 +5,7 @@
 #include <lagan/types.h>
 #include <xen/sched.h>
 #include "xen/domain.h"
+#include "xen/domain_watchdog.h"
 #include "xen/guest_access.h"
 #include "xen/hypercall.h"
 #include "xen/sched.h"
@@ -13,11 +14,16 @@
 #define POLL_PORTS_MAX 128 /* more is -XEN_EINVAL, as guests of this ABI know it */
 
 STATIC_ASSERT(sizeof(struct sched_shutdown) == 4);
+STATIC_ASSERT(sizeof(struct sched_remote_shutdown) == 8);
+STATIC_ASSERT(sizeof(struct sched_watchdog) == 8);
+STATIC_ASSERT(sizeof(struct sched_pin_override) == 4);
 STATIC_ASSERT(sizeof(struct sched_poll) == 24);
 STATIC_ASSERT(offsetof(struct sched_poll, timeout) == 16);
 
-static int64_t decode_shutdown(guest_ptr_t arg)
+/* Which reason for an end a caller names: it ends for it now, or latches it for later. */
+static int64_t decode_shutdown(guest_ptr_t arg, bool now)
 {
+    struct domain *d = sched_current()->domain;
     struct sched_shutdown shutdown;
     int rc = copy_from_guest(&shutdown, arg, sizeof(shutdown));
 
@@ -25,8 +31,59 @@ static int64_t decode_shutdown(guest_ptr_t arg)
         return rc;
     if (shutdown.reason > SHUTDOWN_MAX)
         return -XEN_EINVAL;
-    domain_shutdown(sched_current()->domain, (int)shutdown.reason);
+    if (now)
+        domain_shutdown(d, (int)shutdown.reason);
+    else
+        domain_latch_shutdown(d, (int)shutdown.reason);
     return 0;
+}
+
+/* Another domain is declared to have ended: what becomes of it is the caller's to see to. */
+static int64_t decode_remote_shutdown(guest_ptr_t arg)
+{
+    struct domain *self = sched_current()->domain, *d;
+    struct sched_remote_shutdown op;
+    int rc;
+
+    if (!self->privileged)
+        return -XEN_EPERM;
+    rc = copy_from_guest(&op, arg, sizeof(op));
+    if (rc)
+        return rc;
+    if (op.reason > SHUTDOWN_MAX)
+        return -XEN_EINVAL;
+    if (op.domain_id == DOMID_SELF || op.domain_id == self->id)
+        return -XEN_EPERM; /* that is SCHEDOP_shutdown */
+    d = domain_find(op.domain_id);
+    if (!d)
+        return -XEN_ESRCH;
+    domain_shutdown(d, (int)op.reason);
+    domain_put(d);
+    return 0;
+}
+
+static int64_t decode_watchdog(guest_ptr_t arg)
+{
+    struct domain *d = sched_current()->domain;
+    struct sched_watchdog op;
+    int rc = copy_from_guest(&op, arg, sizeof(op));
+
+    if (rc)
+        return rc;
+    return op.id ? domain_watchdog_set(d, op.id, op.timeout) : domain_watchdog_start(d, op.timeout);
+}
+
+/* Which processor a vCPU sits on is the control domain's business only: some firmware wants to be
+ * called on a certain one. */
+static int64_t decode_pin_override(guest_ptr_t arg)
+{
+    struct sched_pin_override op;
+    int rc;
+
+    if (!sched_current()->domain->privileged)
+        return -XEN_EPERM;
+    rc = copy_from_guest(&op, arg, sizeof(op));
+    return rc ? rc : sched_pin_current(op.pcpu);
 }
 
 static int64_t decode_poll(guest_ptr_t arg)
@@ -60,7 +117,15 @@ int64_t hcall_sched_op(const struct hypercall_args *args)
         sched_block_current();
         return 0;
     case SCHEDOP_shutdown:
-        return decode_shutdown(arg);
+        return decode_shutdown(arg, true);
+    case SCHEDOP_shutdown_code:
+        return decode_shutdown(arg, false);
+    case SCHEDOP_remote_shutdown:
+        return decode_remote_shutdown(arg);
+    case SCHEDOP_watchdog:
+        return decode_watchdog(arg);
+    case SCHEDOP_pin_override:
+        return decode_pin_override(arg);
     case SCHEDOP_poll:
         return decode_poll(arg);
     default:

@@ -29,6 +29,8 @@ struct sched_vcpu {
         cpu; /* changed under [s], and not while unit.on_cpu: whose queue it belongs to */
     _Atomic bool displaced; /* runnable, but to be queued elsewhere once its registers are saved */
     bool yields;            /* [own] asked to let others go first */
+    bool pinned;            /* [s] by sched_pin_current(); its affinity is one CPU meanwhile... */
+    cpumask_t unpinned;     /* [s] ...and this one again afterwards */
     int runstate;           /* [s] RUNSTATE_* of the ABI */
     uint64_t state_since;   /* [s] ns */
     uint64_t state_time[4]; /* [s] ns spent in each RUNSTATE_*, up to state_since */
@@ -92,8 +94,12 @@ void sched_poll_timeout(struct timer *t);
 /* Weight 1..65535 (256 is usual) against other domains, however many vCPUs it has; cap on the sum
  * of its vCPUs in per cent of one CPU, 0 for none. 0 or -XEN_EINVAL. */
 int sched_set_weight(struct domain *d, unsigned weight, unsigned cap) LAGAN_MUST_CHECK;
-/* -XEN_EINVAL if no CPU of the set is online. */
+/* -XEN_EINVAL if no CPU of the set is online. Of a pinned vCPU it is what holds afterwards. */
 int sched_set_affinity(struct vcpu *v, cpumask_t cpus) LAGAN_MUST_CHECK;
+/* The current vCPU runs on this CPU only, from its next step in the guest on, or (a negative number)
+ * wherever its affinity lets it again. -XEN_EINVAL: that CPU is not online, or it is not pinned;
+ * -XEN_EBUSY: it is pinned already. */
+int sched_pin_current(int cpu) LAGAN_MUST_CHECK;
 
 cpumask_t sched_get_affinity(struct vcpu *v);
 

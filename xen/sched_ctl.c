@@ -88,7 +88,7 @@ void sched_vcpu_init(struct vcpu *v)
     policy_unit_init(&v->sched.unit, &v->domain->sched, cpumask_all());
     atomic_init(&v->sched.cpu, cpu);
     atomic_init(&v->sched.displaced, false);
-    v->sched.yields = false;
+    v->sched.yields = v->sched.pinned = false;
     v->sched.runstate = RUNSTATE_offline;
     v->sched.state_since = arch_time_ns();
     for (unsigned i = 0; i < ARRAY_SIZE(v->sched.state_time); i++)
@@ -111,15 +111,12 @@ void sched_vcpu_destroy(struct vcpu *v) LAGAN_NO_TSA
     spin_unlock(&rq->lock);
 }
 
-int sched_set_affinity(struct vcpu *v, cpumask_t cpus) LAGAN_NO_TSA
+/* Lock of v's queue held; dropped here. */
+static void change_affinity(struct vcpu *v, struct runq *rq, cpumask_t cpus) LAGAN_NO_TSA
 {
     struct sched_unit *u = &v->sched.unit;
-    struct runq *rq;
     bool requeue = false;
 
-    if (cpumask_empty(cpumask_and(cpus, sched_online())))
-        return -XEN_EINVAL;
-    rq = runq_lock_of(v);
     u->affinity = cpus;
     if (!cpumask_test(cpus, sched_cpu_of(v))) {
         if (u->place == UNIT_RUNNING) {
@@ -133,6 +130,41 @@ int sched_set_affinity(struct vcpu *v, cpumask_t cpus) LAGAN_NO_TSA
     spin_unlock(&rq->lock);
     if (requeue)
         vcpu_wake(v);
+}
+
+int sched_set_affinity(struct vcpu *v, cpumask_t cpus) LAGAN_NO_TSA
+{
+    struct runq *rq;
+
+    if (cpumask_empty(cpumask_and(cpus, sched_online())))
+        return -XEN_EINVAL;
+    rq = runq_lock_of(v);
+    if (v->sched.pinned) {
+        v->sched.unpinned = cpus;
+        spin_unlock(&rq->lock);
+    } else {
+        change_affinity(v, rq, cpus);
+    }
+    return 0;
+}
+
+int sched_pin_current(int cpu) LAGAN_NO_TSA
+{
+    struct vcpu *v = sched_current();
+    bool pin = cpu >= 0;
+    struct runq *rq;
+
+    if (cpu >= MAX_CPUS || (pin && !cpumask_test(sched_online(), (unsigned)cpu)))
+        return -XEN_EINVAL;
+    rq = runq_lock_of(v);
+    if (pin == v->sched.pinned) {
+        spin_unlock(&rq->lock);
+        return pin ? -XEN_EBUSY : -XEN_EINVAL;
+    }
+    v->sched.pinned = pin;
+    if (pin)
+        v->sched.unpinned = v->sched.unit.affinity;
+    change_affinity(v, rq, pin ? cpumask_of((unsigned)cpu) : v->sched.unpinned);
     return 0;
 }
 

@@ -6,7 +6,7 @@
  *
  *   stop      every vCPU is off its CPU and stays off
  *   events    ports are closed, peers see theirs unbound; physical interrupts are given up
- *   vcpus     the console ring's frame, timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
+ *   vcpus     the console ring's frame, watchdogs, timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
  *             long of these is left to the next step)
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
  *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
@@ -85,6 +85,7 @@ static int run_step(struct domain *d)
     }
     case STEP_VCPUS:
         console_ring_detach(d);
+        domain_watchdog_destroy(d);
         for_each_vcpu (d, v, i)
             relinquish_vcpu(v);
         return 0;

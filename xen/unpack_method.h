@@ -7,7 +7,8 @@
 #include <lagan/types.h>
 
 #define UNPACK_BLOCKS_MAX 32
-#define UNPACK_STEP_BYTES (UINT64_C(64) << 10)
+/* XZ has been seen to spend 220 instructions on a byte, and interrupts are off meanwhile. */
+#define UNPACK_STEP_BYTES UINT64_C(512)
 
 /* What a step of a decoder ends with. A decoder that can do nothing more without more input says
  * UNPACK_MORE, and has moved neither in_used nor out_used. */

@@ -96,9 +96,14 @@ void kit_shutdown(unsigned reason)
     }
 }
 
-void kit_finish(void)
+void check_verdict(void)
 {
     kit_printf("VERDICT %s: %u passed, %u failed, %u skipped\n", guest_name, checks.passed,
                checks.failed, checks.skipped);
+}
+
+void kit_finish(void)
+{
+    check_verdict();
     kit_shutdown(SHUTDOWN_poweroff);
 }

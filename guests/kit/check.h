@@ -25,6 +25,8 @@ void check_begin(const char *name);
 void check_part(bool truth, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void check_end(void);
 
+/* Prints the verdict: for a guest that ends otherwise than by returning. */
+void check_verdict(void);
 /* Prints the verdict and powers the domain off. */
 void kit_finish(void) __attribute__((noreturn));
 void kit_shutdown(unsigned reason) __attribute__((noreturn));

@@ -148,7 +148,10 @@ static uint64_t template(struct input *in, struct hypercall_args *args)
     case 4:
         *(struct sched_poll *)core_at(0) = (struct sched_poll){
             .ports.p = (void *)core_va(LIST), .nr_ports = byte(in) % 4, .timeout = number(in)};
-        args->a[0] = byte(in) % 5;
+        args->a[0] = byte(in) % 9;
+        if (args->a[0] != SCHEDOP_poll) /* small numbers: watchdogs, seconds, reasons, CPUs */
+            for (unsigned i = 0; i < 2; i++)
+                word[i] = byte(in) % 8 - 1u;
         return __HYPERVISOR_sched_op;
     case 5:
         args->a[0] = byte(in) % 14;
