@@ -429,6 +429,15 @@ $(B)/linux/libvstream.a: $(LIBRARY_OBJS:%=$(B)/linux/lib/%)
 	rm -f $@
 	$(AR) rcs $@ $^
 
+.PHONY: test-xl test-xl-xen
+XL_RUN := -I -c 1 -m 1664 -t 3600 'dom0 linux ok mem=896M initrd=dom0 -- job=daemons,host,guests'
+test-xl: $(B)/lagan ## Debian as dom0, whose xl creates, changes and ends two Debian guests
+	tools/install-packages qemu linux
+	tools/run-qemu -n xl $(XL_RUN)
+test-xl-xen: ## the same on Debian's Xen
+	tools/install-packages qemu linux
+	tools/run-qemu -x -n xl-xen $(XL_RUN)
+
 .PHONY: linux-guests
 linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
