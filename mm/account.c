@@ -152,6 +152,23 @@ static bool may_take(const struct account *a, uint64_t count)
     return limit >= count && a->pages <= limit - count;
 }
 
+uint64_t account_max_pages(struct account *a)
+{
+    uint64_t pages;
+
+    spin_lock(&a->lock);
+    pages = a->max_pages;
+    spin_unlock(&a->lock);
+    return pages;
+}
+
+void account_set_max_pages(struct account *a, uint64_t pages)
+{
+    spin_lock(&a->lock);
+    a->max_pages = pages;
+    spin_unlock(&a->lock);
+}
+
 void account_allow(struct account *a, uint64_t pages)
 {
     if (a->allowance == pages) /* who else calls this is of no interest to anybody */

@@ -62,6 +62,10 @@ struct account *account_next(unsigned from);
  * UINT64_MAX: no limit but max_pages. */
 void account_allow(struct account *a, uint64_t pages);
 
+/* Its limit; and another one, which may be below what it has: it keeps that, and takes no more. */
+uint64_t account_max_pages(struct account *a);
+void account_set_max_pages(struct account *a, uint64_t pages);
+
 /* Takes 2^order cleared frames from the heap for the account: each is owned, with one reference
  * (the allocation's), on the list and charged. flags: HEAP_LOW, HEAP_BITS(). -XEN_ENOMEM, or -XEN_EPERM over
  * max_pages, over its allowance, or when dying: nothing changed. */

@@ -40,6 +40,7 @@
 #include "xen/bootdomains.h"
 #include "xen/bootmodule.h"
 #include "xen/console.h"
+#include "xen/control.h"
 #include "xen/options.h"
 #include "xen/store_service.h"
 #include "xen/timer.h"
@@ -490,6 +491,7 @@ LAGAN_INIT void bootreap_start(void)
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
         boot.domain[i] = (struct boot_domain){.d = NULL};
     timer_init(&boot.reaper, reap, 0);
+    control_reaper_start();
     timer_init(&boot.limit, enough, 0);
     boot.let_go = false;
     accounts_watch(somebody_let_go);

@@ -31,6 +31,7 @@
 #include "arch_inline.h"
 
 #define FIRST_GUEST_ID 1
+#define PORT_MAX       (EVTCHN_FIFO_NR_CHANNELS - 1)
 
 STATIC_ASSERT(sizeof(struct domain) <= SLAB_MAX && sizeof(struct vcpu) <= SLAB_MAX);
 
@@ -278,7 +279,8 @@ static int build_parts(struct domain *d, const struct domain_config *config)
         return rc;
     d->account.maps_io = config->privileged;
     ubc_client_init(&d->ubc, &d->account);
-    rc = event_domain_init(d, EVTCHN_FIFO_NR_CHANNELS - 1);
+    rc = event_domain_init(d, config->max_port ? (unsigned)min_u64(config->max_port, PORT_MAX)
+                                               : PORT_MAX);
     if (rc)
         goto no_events;
     rc = add_grants(d, config);
@@ -330,6 +332,11 @@ static struct domain *alloc_domain(const struct domain_config *config)
     if (config->name)
         strlcpy(d->name, config->name, sizeof(d->name));
     d->privileged = config->privileged;
+    d->tools = config->tools;
+    d->xenstore = config->xenstore;
+    d->control_pauses = config->tools;
+    if (config->handle)
+        memcpy(d->handle, config->handle, sizeof(d->handle));
     sched_domain_init(d, config->weight, config->cap);
     d->shutdown_reason = d->shutdown_latched = -1;
     d->pause_count = 1;
@@ -338,6 +345,12 @@ static struct domain *alloc_domain(const struct domain_config *config)
     console_ring_init(d);
     list_init(&d->link);
     return d;
+}
+
+/* For the log: the toolstack keeps names to itself. */
+static void name_by_id(struct domain *d)
+{
+    (void)snprintf(d->name, sizeof(d->name), "d%u", d->id);
 }
 
 static void init_vcpu_scheduling(struct vcpu *v)
@@ -361,6 +374,8 @@ int domain_create(const struct domain_config *config, struct domain **out)
     rc = claim_id(d, config->id);
     if (rc)
         goto no_id;
+    if (config->tools)
+        name_by_id(d);
     rc = build_parts(d, config);
     if (rc)
         goto no_parts;
@@ -475,7 +490,36 @@ int domain_pcache(struct domain *d, struct pcache **pc)
     return *pc ? 0 : -XEN_EINVAL;
 }
 
+int domain_resume(struct domain *d)
+{
+    bool suspended;
+
+    spin_lock(&d->lock);
+    suspended =
+        d->state == DOMAIN_ALIVE && d->shutting_down && d->shutdown_reason == SHUTDOWN_suspend;
+    if (suspended) {
+        d->shutting_down = false;
+        d->shutdown_reason = -1;
+    }
+    spin_unlock(&d->lock);
+    if (!suspended)
+        return -XEN_EINVAL;
+    domain_unpause(d);
+    return 0;
+}
+
 /* ---- the last reference ---- */
+
+/* Whoever keeps books of domains learns that one is not there any more. */
+static void tell_control(void)
+{
+    struct domain *control = domain_find(0);
+
+    if (!control)
+        return;
+    event_raise_global_virq(control, VIRQ_DOM_EXC);
+    domain_put(control);
+}
 
 void domain_put(struct domain *d)
 {
@@ -496,6 +540,7 @@ void domain_put(struct domain *d)
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);
+    tell_control();
 }
 
 void domain_dump_all(void)

@@ -49,6 +49,8 @@ int64_t hcall_mmuext_op(const struct hypercall_args *args);
 int64_t hcall_event_channel_op(const struct hypercall_args *args);
 int64_t hcall_grant_table_op(const struct hypercall_args *args);
 int64_t hcall_physdev_op(const struct hypercall_args *args);
+int64_t hcall_sysctl(const struct hypercall_args *args);
+int64_t hcall_domctl(const struct hypercall_args *args);
 int64_t hcall_platform_op(const struct hypercall_args *args);
 int64_t hcall_mca(const struct hypercall_args *args);
 int64_t hcall_host_op(const struct hypercall_args *args);
