@@ -5,6 +5,8 @@
  *
  *   pause=MS   between two audits (7)
  *   least=N    so many audits, at least, have to fall into the others' lives (3)
+ *   keeps=ID   this domain stays (hello, stays=N) until there have been so many
+ *   port=N     the port of it that says so (2)
  */
 #include "kit/host.h"
 #include "kit/kit.h"
@@ -56,8 +58,19 @@ static void check_answers(void)
     check_result("stats-bad-pointer", hv_host(LAGAN_HOST_OP_mm_stats, (void *)8), -XEN_EFAULT);
 }
 
+/* The domain has offered its port, or is about to. Returns whether it was told that it may go. */
+static bool let_go(uint16_t domain)
+{
+    uint32_t port;
+
+    return event_bind_interdomain(domain, (uint32_t)args_number("port", 2), &port) == 0 &&
+           event_send(port) == 0;
+}
+
 void guest_main(void)
 {
+    uint16_t keeps = (uint16_t)args_number("keeps", 0);
+    uint64_t least = args_number("least", 3);
     struct lagan_host_mm_stats before = {0}, after = {0};
     uint64_t pause = args_number("pause", 7) * MS, start = time_now();
 
@@ -71,13 +84,16 @@ void guest_main(void)
     } while (last.domain_count <= 1 && time_now() - start < OTHERS_START);
     while (last.domain_count > 1 && time_now() - start < OTHERS_END) {
         audit();
+        if (keeps != 0 && beside_others >= least && let_go(keeps)) {
+            keeps = 0;
+        }
         time_sleep(pause);
     }
     audit();
     check_end();
     change_types();
-    check_true("audit-beside-others", beside_others >= args_number("least", 3), "%u of %u audits",
-               beside_others, audits);
+    check_true("audit-beside-others", beside_others >= least, "%u of %u audits", beside_others,
+               audits);
     check_true("others-end", last.domain_count == 1, "%u domains", last.domain_count);
     check_result("stats-again", hv_host(LAGAN_HOST_OP_mm_stats, &after), 0);
     check_true("stats-grow", stats_grow(&before, &after), "%lu, %lu changes", before.type_changes,

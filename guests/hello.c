@@ -5,6 +5,8 @@
  * run`.
  *
  *   rounds=N  how often it sleeps (3)      delay=MS  how long each time (50)
+ *   stays=N   afterwards it stays until the control domain sends an event to its port N, the first that it gets: what
+ *             that one does beside others is then done, whoever is the faster
  */
 #include "kit/kit.h"
 #include "kit/lib.h"
@@ -40,13 +42,28 @@ static void check_start_of_day(void)
                hv_version(XENVER_version, NULL));
 }
 
+#define SOON (300000 * MS)
+
+static void offer_port(uint64_t wanted)
+{
+    uint32_t port = 0;
+    long rc = event_alloc_unbound(DOMID_SELF, 0, &port);
+
+    check_true("offer", rc == 0 && port == wanted, "result %ld port %u", rc, port);
+    /* Masked as yet: a sleep is ended by its timer only. */
+}
+
 void guest_main(void)
 {
+    uint64_t port = args_number("stays", 0);
     uint64_t rounds = args_number("rounds", 3), delay = args_number("delay", 50) * MS;
     uint64_t short_sleeps = 0, begun = read_tsc();
 
     say_hello();
     kit_printf("BENCH begun %lu\n", begun); /* time stamps since the machine's start: tools/bench */
+    if (port != 0) {
+        offer_port(port);
+    }
     check_start_of_day();
     (void)time_bind_timer();
     for (uint64_t i = 1; i <= rounds; i++) {
@@ -58,4 +75,8 @@ void guest_main(void)
     }
     check_true("sleep", short_sleeps == 0, "%lu of %lu sleeps too short", short_sleeps, rounds);
     check_true("ticks", time_ticks(0) >= rounds, "%lu ticks for %lu sleeps", time_ticks(0), rounds);
+    if (port != 0) {
+        event_unmask((uint32_t)port);
+        check_true("told-to-go", wait_for(event_counter((uint32_t)port), 1, SOON), "no event came");
+    }
 }

@@ -35,7 +35,9 @@ enum heap_cause {
     HEAP_OBJECTS, /* small objects */
     HEAP_SHARED,  /* lent to accounts: shared_info, ... */
     HEAP_EVENTS,
-    HEAP_VCPUS, /* and other parts of domains */
+    HEAP_VCPUS,  /* and other parts of domains */
+    HEAP_PCACHE, /* records of the page cache */
+    HEAP_FLOORS, /* kept for floors of caches: no frames, but a part of those that are free or lent */
     HEAP_CAUSES
 };
 #define HEAP_FOR(cause) ((unsigned)(cause) << 8)
@@ -77,6 +79,8 @@ void page_free(void *p, unsigned order);
  * there, which is taken for a moment. To be given back by page_free_run() with the same count. */
 void *page_alloc_run(uint64_t count);
 void page_free_run(void *p, uint64_t count);
+/* From now on the pages of a run are single ones, each to be given back by page_free(). */
+void page_split_run(void *p, uint64_t count);
 
 /* Small objects of up to 2 KiB, zeroed, aligned to 16; NULL when there is no memory.
  * slab_free(NULL) is allowed. */
@@ -85,7 +89,8 @@ void slab_free(void *p);
 /* Gives back the pages that are kept although no object on them is in use. */
 void slab_trim(void);
 
-/* All that is free: lists, caches, being cleared, waiting for a flush. */
+/* All that is free: lists, caches, being cleared, waiting for a flush, lent to caches but for their
+ * floors. */
 uint64_t heap_free_pages(void);
 uint64_t heap_total_pages(void);
 /* Pages that the hypervisor holds for `cause`. */
