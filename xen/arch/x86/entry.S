@@ -97,9 +97,15 @@ guest_return:
         je      .Lexit_work
 .Lrestore:
         PTI_SITE(pti_restore)
+        /* No way leads to ring 0: whoever set cs and ss, both get RPL 3 before an IRETQ (ss below; the site above
+         * is overwritten, and needs an instruction of five bytes or more of its own); interrupts stay on. */
+        orb     $3, REGS_cs(%rsp)
         .globl  guest_restore
         .hidden guest_restore
 guest_restore:
+        .if     guest_restore - .Lrestore < 5
+        .error  "no room for the jump to pti_restore"
+        .endif
         unless_sysret .Liretq
         pop_gprs
         mov     (REGS_rip - REGS_error_code)(%rsp), %rcx
@@ -107,9 +113,7 @@ guest_restore:
         mov     (REGS_rsp - REGS_error_code)(%rsp), %rsp
         sysretq
 
-        /* No way leads to ring 0: whoever set cs and ss, both get RPL 3; interrupts stay on. */
 .Liretq:
-        orb     $3, REGS_cs(%rsp)
         orb     $3, REGS_ss(%rsp)
         pop_gprs
         add     $8, %rsp
