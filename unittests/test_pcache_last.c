@@ -11,7 +11,7 @@
 #include "mm/pcache_state.h"
 #include "unittests/pcache_kit.h"
 
-enum { PAGES = 1024, PATIENCE_S = 300 };
+enum { PAGES = 1024, PATIENCE_S = 60 };
 
 static mfn_t taken[2 * PAGES];
 static unsigned taken_count;
