@@ -148,10 +148,8 @@ void ubc_unmap_finish(const struct ubc_ref *ref)
 
     spin_lock(&ref->volume->lock);
     r = ubc_reader_find(ref->volume, ref->client);
-    if (r) {
-        stamp = r->stamp;
-        r->stamp = 0;
-    }
+    if (r)
+        stamp = r->stamp; /* which stays: another of its CPUs is to wait for the same flush */
     spin_unlock(&ref->volume->lock);
     tlb_flush_stale(TLB_FREE, 1, stamp,
                     cpumask_and((cpumask_t){atomic_load(&a->tlb_cpus)}, arch_online_cpus()));

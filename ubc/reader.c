@@ -194,7 +194,7 @@ static int allow(struct ubc_volume *v, struct ubc_client *c, unsigned rights, un
     }
     if (atomic_load(&c->dying))
         return -XEN_ESRCH;
-    if (r && r->used > limit)
+    if (r && r->used > (rights & LAGAN_UBC_READ ? limit : 0))
         return -XEN_EBUSY;
     if (!r)
         rc = add_reader(v, c, &r);

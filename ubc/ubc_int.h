@@ -55,7 +55,7 @@ struct ubc_reader {
     struct list link;
     struct ubc_client *client;
     unsigned rights;
-    uint32_t stamp;            /* TLB clock when it unmapped last; 0: and all was flushed since */
+    uint32_t stamp;            /* TLB clock when it unmapped last; 0: never */
     uint32_t limit, used;      /* handles: at most, and in use (INV-UBC-6) */
     uint32_t count;            /* handles that there are: whole pages of them */
     struct list free;          /* those that are free */
@@ -151,6 +151,8 @@ struct ubc_page *ubc_index_find(const struct ubc_index *x, uint64_t n);
 bool ubc_index_reserve(struct ubc_index *x, uint64_t n);
 /* The place of n, for which there is room. */
 void ubc_index_set(struct ubc_index *x, uint64_t n, struct ubc_page *page);
+/* Nodes on the way to n that have nothing in them go. */
+void ubc_index_trim(struct ubc_index *x, uint64_t n);
 /* The page with the lowest number from n on, or NULL. */
 struct ubc_page *ubc_index_next(const struct ubc_index *x, uint64_t n);
 /* All pages have left it. */
@@ -176,8 +178,9 @@ struct ubc_page *ubc_page_find(struct ubc_volume *v, uint64_t key);
 void ubc_page_busy(struct ubc_volume *v, struct ubc_page *p);
 void ubc_page_rest(struct ubc_volume *v, struct ubc_page *p);
 /* All that a new page with this key needs but its content, or NULL; and the page, whose frame, a hypervisor's
- * single page, is the cache's from then on. */
+ * single page, is the cache's from then on. Or else it is given up. */
 struct ubc_page *ubc_page_prepare(struct ubc_volume *v, uint64_t key);
+void ubc_page_cancel(struct ubc_volume *v, struct ubc_page *p);
 void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame);
 /* Takes it out of the index: it is dead, and is freed by ubc_drain(). */
 void ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
