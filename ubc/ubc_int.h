@@ -102,7 +102,8 @@ struct ubc_volume {
     bool is_window;
     unsigned window; /* its number */
     mfn_t base;
-    uint64_t window_left; /* frames that are still the cache's */
+    uint64_t window_left;   /* frames that are still the cache's; and, when it ends, ... */
+    uint64_t window_cursor; /* ...the next to be looked at */
     struct lagan_ubc_stats stats;
 };
 
@@ -129,8 +130,8 @@ static inline void ubc_leave(struct ubc_volume *v) LAGAN_NO_TSA
 /* A new volume, not in the table; and there: otherwise it is gone. -XEN_ENOMEM; -XEN_EEXIST, -XEN_ENOSPC. */
 int ubc_volume_new(const struct lagan_ubc_create *in, struct ubc_volume **out) LAGAN_MUST_CHECK;
 int ubc_volume_publish(struct ubc_volume *v, uint64_t *handle) LAGAN_MUST_CHECK;
-/* Takes volumes that are dying a step further. */
-void ubc_help(void);
+/* Takes volumes that are dying a step further. -XEN_ERESTART: one of them is not done. */
+int ubc_help(void);
 /* The volume in a slot, with a reference, or NULL. */
 struct ubc_volume *ubc_volume_at(unsigned slot);
 void ubc_volume_put(struct ubc_volume *v);
@@ -222,5 +223,5 @@ void ubc_tree_digest(const uint8_t *salt, unsigned salt_bytes, const void *page,
 
 /* ---- window.c; locked ---- */
 void ubc_window_allow(struct ubc_volume *v, struct account *a, bool may);
-/* Frees the frames that nobody maps any more; true when all are free. */
-bool ubc_window_drain(struct ubc_volume *v);
+/* Frees the frames that nobody maps any more: a step of them, and -XEN_ERESTART, until all have been looked at. */
+int ubc_window_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;

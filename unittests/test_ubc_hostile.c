@@ -146,11 +146,41 @@ static void two_unmap(void)
     ubc_end();
 }
 
+/* The end of a large window, of which a reader has had each page in a TLB, is done in steps: by who ends it, or by
+ * domains that end. */
+static void long_end(void)
+{
+    enum { BLOCKS = 100 };
+    struct ubc_ref ref;
+    uint64_t free;
+    mfn_t base;
+    void *run;
+
+    start(10);
+    run = page_alloc_run(BLOCKS);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(run);
+    base = arch_frame_of(run);
+    CU_ASSERT_EQUAL_FATAL(ubc_window_create((uint8_t[16]){2}, base, BLOCKS, &volume), 0);
+    CU_ASSERT_EQUAL(ubc_give(volume, UREAD, LAGAN_UBC_READ, 0), 0);
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UCONTROL].client, true, volume, &ref), 0);
+    free = heap_free_pages();
+    CU_ASSERT_EQUAL(ubc_destroy(&ref), -XEN_ERESTART);
+    CU_ASSERT(heap_free_pages() > free && heap_free_pages() < free + BLOCKS);
+    ubc_put(&ref);
+    ubc_check();
+    ubc_kill(UREAD2);
+    CU_ASSERT(heap_free_pages() >= free + BLOCKS);
+    CU_ASSERT_PTR_NULL(ubc_engine.slot[volume % UBC_VOLUMES]);
+    ubc_check();
+    ubc_end();
+}
+
 static const struct test_case cases[] = {
     {"a page that is held is flushed all the same", flushed_though_held},
     {"a table half way out of use for good", half_way_for_good},
     {"nodes go with the last page", nodes_go},
     {"who may not read any more has nothing mapped", reading_forbidden},
     {"two CPUs unmap", two_unmap},
+    {"a window's end is done in steps", long_end},
     {NULL, NULL}};
 const struct suite suite_ubc_hostile = {"ubc_hostile", cases, NULL, NULL};
