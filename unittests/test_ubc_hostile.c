@@ -4,6 +4,7 @@
  * more memory than they have a right to.
  */
 #include "mm/tlbclock.h"
+#include "mm/window.h"
 #include "unittests/ubc_kit.h"
 
 static uint64_t volume;
@@ -175,6 +176,34 @@ static void long_end(void)
     ubc_end();
 }
 
+/* A read of a window is under way when that ends: the page stays what it is. */
+static void read_at_the_end(void)
+{
+    struct ubc_held h;
+    struct ubc_ref ref;
+    mfn_t base;
+    void *run;
+
+    start(10);
+    run = page_alloc_run(4);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(run);
+    base = arch_frame_of(run);
+    CU_ASSERT_EQUAL_FATAL(ubc_window_create((uint8_t[16]){2}, base, 4, &volume), 0);
+    CU_ASSERT_EQUAL(ubc_give(volume, UREAD, LAGAN_UBC_READ, 0), 0);
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+    CU_ASSERT_EQUAL(ubc_hold(&ref, 4, &h), -XEN_ENOENT);
+    CU_ASSERT_EQUAL(ubc_hold(&ref, 3, &h), 0);
+    CU_ASSERT_EQUAL(do_destroy(volume), 0);
+    CU_ASSERT_FALSE(window_has(mfn(base.n + 2)));
+    CU_ASSERT_TRUE(window_has(mfn(base.n + 3)));
+    CU_ASSERT_EQUAL(ubc_release(&ref, &h), 0);
+    ubc_put(&ref);
+    CU_ASSERT_EQUAL(ubc_help(), 0);
+    CU_ASSERT_FALSE(window_has(mfn(base.n + 3)));
+    ubc_check();
+    ubc_end();
+}
+
 static const struct test_case cases[] = {
     {"a page that is held is flushed all the same", flushed_though_held},
     {"a table half way out of use for good", half_way_for_good},
@@ -182,5 +211,6 @@ static const struct test_case cases[] = {
     {"who may not read any more has nothing mapped", reading_forbidden},
     {"two CPUs unmap", two_unmap},
     {"a window's end is done in steps", long_end},
+    {"a window that ends while it is read", read_at_the_end},
     {NULL, NULL}};
 const struct suite suite_ubc_hostile = {"ubc_hostile", cases, NULL, NULL};
