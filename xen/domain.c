@@ -235,13 +235,16 @@ static int add_shared_info(struct domain *d)
     return 0;
 }
 
+/* Nobody can map it any more: domain_withdraw_shared_info(). */
 static void remove_shared_info(struct domain *d)
 {
-    int rc = account_unshare(&d->account, arch_frame_of(d->shared_info));
-
-    BUG_ON(rc); /* all of the domain's tables are gone by now */
     page_free(d->shared_info, 0);
     d->shared_info = NULL;
+}
+
+int domain_withdraw_shared_info(struct domain *d)
+{
+    return account_unshare(&d->account, arch_frame_of(d->shared_info));
 }
 
 static int add_vcpus(struct domain *d, unsigned count)
@@ -300,6 +303,7 @@ static int build_parts(struct domain *d, const struct domain_config *config)
 no_arch:
     free_vcpus(d);
 no_vcpus:
+    BUG_ON(domain_withdraw_shared_info(d)); /* nobody can have found it */
     remove_shared_info(d);
 no_shared_info:
     grant_table_destroy(d->grants);
@@ -398,7 +402,7 @@ no_id:
 
 /* ---- the end of a guest's life, as it sees it ---- */
 
-/* True for the one caller whose reason counts. */
+/* True for the one caller whose reason counts. The pause comes with it: domain_resume() ends both. */
 static bool begin_shutdown(struct domain *d, int reason)
 {
     bool first;
@@ -407,6 +411,7 @@ static bool begin_shutdown(struct domain *d, int reason)
     first = !d->shutting_down;
     if (first) {
         d->shutting_down = true;
+        d->pause_count++;
         d->shutdown_reason = d->shutdown_latched < 0 ? reason : d->shutdown_latched;
     }
     spin_unlock(&d->lock);
@@ -419,7 +424,6 @@ static void finish_shutdown(struct domain *d)
     struct vcpu *v;
     unsigned i;
 
-    d->pause_count++;
     for_each_vcpu (d, v, i)
         vcpu_sleep(v);
     pressure_ended(d);

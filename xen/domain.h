@@ -157,6 +157,9 @@ void domain_latch_shutdown(struct domain *d, int reason);
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
 /* The domain's page cache, which is made when it is first wanted. -XEN_EINVAL: the domain dies; -XEN_ENOMEM. */
 int domain_pcache(struct domain *d, struct pcache **pc) LAGAN_MUST_CHECK;
+/* For domain_kill(), once: nobody can map the shared page from here on; it stays the hypervisor's to
+ * use. -XEN_EBUSY: somebody does, and nothing has changed. */
+int domain_withdraw_shared_info(struct domain *d) LAGAN_MUST_CHECK;
 /* A domain that has shut down for SHUTDOWN_suspend runs on. -XEN_EINVAL: it has not. */
 int domain_resume(struct domain *d) LAGAN_MUST_CHECK;
 /* Number of domains in the list. */
