@@ -430,6 +430,28 @@ static void shared_page_is_mapped(void)
     end();
 }
 
+/* A domain that has been resumed ends like any other, and the control domain hears of it. */
+static void resumed_and_ended(void)
+{
+    struct domain *d;
+    int port;
+
+    start();
+    d = created();
+    port = event_bind_virq(dom0, VIRQ_DOM_EXC, 0);
+    CU_ASSERT_TRUE_FATAL(port > 0);
+    for (unsigned n = 0; n < 2; n++) {
+        domain_shutdown(d, SHUTDOWN_suspend);
+        CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 1);
+        dom0->shared_info->evtchn_pending[0] = 0;
+        CU_ASSERT_EQUAL(simple(XEN_DOMCTL_resumedomain, d->id), 0);
+        CU_ASSERT_FALSE(d->pressure.ended);
+        CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 0);
+    }
+    destroyed(d);
+    end();
+}
+
 /* Once a dying domain waits for nobody, its shared page cannot be mapped any more, however long its
  * struct is kept. */
 static void shared_page_of_the_dead(void)
@@ -454,7 +476,7 @@ static struct domain *crashing;
 static void resume_it(void)
 {
     core_during_dump = NULL;
-    CU_ASSERT_EQUAL(domain_resume(crashing), 0);
+    CU_ASSERT_EQUAL(domain_resume(crashing), -XEN_ERESTART);
 }
 
 static void resumed_while_it_ends(void)
@@ -467,7 +489,11 @@ static void resumed_while_it_ends(void)
     domain_shutdown(crashing, SHUTDOWN_crash);
     host_current = NULL;
     CU_ASSERT_PTR_NULL(core_during_dump);
+    CU_ASSERT_EQUAL(crashing->pause_count, 1);
+    CU_ASSERT_EQUAL(domain_resume(crashing), 0);
     CU_ASSERT_EQUAL(crashing->pause_count, 0);
+    domain_shutdown(crashing, SHUTDOWN_reboot);
+    CU_ASSERT_EQUAL(crashing->shutdown_reason, SHUTDOWN_reboot);
     core_kill(crashing);
     end();
 }
@@ -522,6 +548,7 @@ static const struct test_case cases[] = {
     {"shared page is mapped", shared_page_is_mapped},
     {"shared page of the dead", shared_page_of_the_dead},
     {"resumed while it ends", resumed_while_it_ends},
+    {"resumed and ended", resumed_and_ended},
     {"one at a time", one_at_a_time},
     {NULL, NULL},
 };
