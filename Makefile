@@ -23,26 +23,35 @@ $(V).SILENT:
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
 MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o
+           mm/table.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o mm/window.o \
+           mm/spare.o mm/pcache.o mm/pcache_slot.o mm/pcache_index.o mm/pcache_room.o mm/pcache_page.o mm/pcache_swap.o \
+           mm/pcache_persist.o mm/pcache_flush.o mm/pcache_admin.o mm/pcache_audit.o \
+           mm/pcache_quota.o mm/pcache_ghost.o mm/pcache_curve.o
 
 GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin.o maptrack.o \
               grant_map.o grant_copy.o grant_transfer.o grant_revoke.o grant_audit.o)
 
-BALLOON_OBJS := balloon/policy.o balloon/balloon.o balloon/balloon_audit.o
+BALLOON_OBJS := balloon/policy.o balloon/policy_cache.o balloon/balloon.o balloon/balloon_audit.o
+
+UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o entry.o map.o insert.o tree.o sha256.o revoke.o window.o audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
-BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o
+BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o bootvolume.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
-CORE_OBJS := $(addprefix xen/,main.o books.o wallclock.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
+CONTROL_OBJS := control.o control_reap.o hcall_domctl.o hcall_domctl_vcpu.o hcall_domctl_refused.o hcall_sysctl.o hcall_sysctl_host.o
+
+CORE_OBJS := $(addprefix xen/,main.o $(CONTROL_OBJS) books.o wallclock.o domain.o teardown.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o log.o console.o console_ring.o options.o cmdline.o \
              option_value.o modline.o)
 
 # Kernel files. UNPACK_LIBS: Debian's libraries, of which the decoders are linked into the image.
 LOADER_OBJS := $(addprefix xen/,kernel_image.o bzimage.o elf.o elf_notes.o unpack.o unpack_xz.o unpack_zstd.o \
              unpack_gzip.o unpack_lz4.o)
 UNPACK_LIBS := lzma zstd z lz4
+# of which one object is linked, with the function for SHA-256
+SHA_LIB := crypto
 
 SCHED_OBJS := $(addprefix xen/,sched.o sched_policy.o sched_balance.o sched_ctl.o sched_state.o \
               softirq.o stop.o timer.o vcpu_timer.o domain_watchdog.o hcall_sched.o hcall_vcpu_timer.o)
@@ -51,13 +60,13 @@ EVENT_OBJS := xen/event.o xen/event_bind.o xen/event_deliver.o xen/event_fifo.o 
               xen/event_fifo_setup.o xen/event_audit.o xen/hcall_event.o
 
 # memory_op
-MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_reservation.o hcall_host.o \
+MEMORY_OBJS := $(addprefix xen/,hcall_memory.o hcall_memory_map.o hcall_memory_refused.o hcall_resource.o hcall_reservation.o hcall_host.o \
              hcall_exchange.o)
 
 PRESSURE_OBJS := xen/pressure.o xen/hcall_pressure.o $(BALLOON_OBJS)
 
 HCALL_OBJS := $(addprefix xen/,hypercall.o hcall_vcpu.o hcall_mmu.o hcall_mmuext.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o hcall_version.o \
-             hcall_misc.o hcall_store.o) $(MEMORY_OBJS)
+             hcall_misc.o hcall_store.o hcall_ubc.o hcall_pcache.o hcall_pcache_ctl.o) $(MEMORY_OBJS)
 
 # xen/arch/x86: the machine
 BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o bootmem.o hvmap.o \
@@ -73,12 +82,12 @@ PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
            pv_time.o pv_layout.o pv_build.o pv_build_tables.o \
            pv_decode.o pv_emul.o pv_emul_io.o pv_ptwr.o pv_ptwr_decode.o pv_ptwr_alu.o pv_io.o pv_cpuid.o pv_cpuid_policy.o pv_msr.o \
-           pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o \
+           pv_msr_policy.o pv_desc.o pv_ldt.o pv_debugreg.o fpu.o sha256.o \
            hcall_cpu.o hcall_desc.o hcall_debug.o hcall_physdev.o hcall_physdev_apic.o hcall_platform.o hcall_mca.o \
-           platform.o foreign.o)
+           platform.o foreign.o pv_control.o pv_cpuid_leaves.o)
 
 HV_OBJS := $(BOOT_OBJS) $(DEVICE_OBJS) $(PV_OBJS) $(CORE_OBJS) $(LOADER_OBJS) $(SCHED_OBJS) $(EVENT_OBJS) \
-           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
+           $(HCALL_OBJS) $(MM_OBJS) $(GRANT_OBJS) $(UBC_OBJS) $(PRESSURE_OBJS) $(LIB_OBJS)
 
 # ---------------------------------------------------------------------------------------------------
 # Flags
@@ -117,7 +126,7 @@ $(B)/hv/%.o: %.S Makefile
 	$(CC) $(HV_ASFLAGS) -MMD -MP -c $< -o $@
 
 HV_O := $(HV_OBJS:%=$(B)/hv/%)
-HV_A = $(foreach l,$(UNPACK_LIBS),$(shell $(CC) -print-file-name=lib$(l).a))
+HV_A = $(foreach l,$(UNPACK_LIBS) $(SHA_LIB),$(shell $(CC) -print-file-name=lib$(l).a))
 
 # Linked twice: the first link gives the symbol addresses that crash dumps print.
 $(B)/hv/xen.lds: xen/arch/x86/xen.lds.S xen/arch/x86/layout.h
@@ -141,7 +150,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem balloon core store transport
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem ubc balloon pcache pcpolicy core store transport
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -166,8 +175,8 @@ LIBS_loader := $(UNPACK_LIBS)
 TEST_loader := $(HOST_MM) xen/lib/parse.o $(LOADER_OBJS) unittests/elf_kit.o unittests/pack_kit.o \
             $(addprefix unittests/test_,bzimage.o unpack.o)
 
-TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o pv_emul.o pv_desc.o hcall_pv.o) \
-            $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_msr_policy.o)
+TEST_emul := $(HOST_MM) $(addprefix unittests/test_,pv_decode.o pv_policy.o cpuid_leaves.o pv_emul.o pv_desc.o hcall_pv.o) \
+            $(addprefix xen/arch/x86/,pv_decode.o pv_cpuid_policy.o pv_cpuid_leaves.o pv_msr_policy.o)
 
 TEST_sched := $(SCHED_OBJS) $(HOST_ARCH) unittests/sim_sched.o \
             $(addprefix unittests/test_,timer.o softirq.o stop.o sched_policy.o sched.o hcall_sched.o sched_smp.o)
@@ -191,19 +200,32 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
             $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_revoke.o grant_model.o grant_threads.o)
 
+TEST_pcache := $(HOST_MM) unittests/pcache_kit.o $(addprefix unittests/test_,pcache.o pcache_swap.o pcache_model.o pcache_host.o pcache_last.o pcache_threads.o)
+
+# The page cache's policies by themselves, and traces over them
+PCPOLICY_OBJS := $(addprefix mm/pcache_,quota.o ghost.o curve.o)
+REPLAY_OBJS := $(addprefix unittests/replay/,lru.o trace.o made.o rig.o)
+TEST_pcpolicy := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) \
+            $(addprefix unittests/test_,pcache_curve.o pcache_ghost.o pcache_quota.o replay.o)
+
+UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
+LIBS_ubc := :lib$(SHA_LIB).a
+TEST_ubc := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o \
+            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_model.o ubc_threads.o)
+
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
-            $(addprefix unittests/test_,policy.o balloon.o balloon_model.o)
+            $(HOST_ARCH) mm/pcache_curve.o $(addprefix unittests/test_,policy.o policy_cache.o balloon.o balloon_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) $(UBC_HOST) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
-            $(addprefix xen/,books.o wallclock.o domain.o teardown.o console_ring.o $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
-            hcall_version.o hcall_misc.o options.o modline.o) \
+            $(addprefix xen/,books.o wallclock.o domain.o teardown.o console_ring.o $(CONTROL_OBJS) $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_ubc.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
+            hcall_version.o hcall_misc.o hcall_pcache.o hcall_pcache_ctl.o options.o modline.o) \
             $(addprefix xen/arch/x86/,pv_layout.o pv_build.o pv_build_tables.o pv_hypercall.o)
 
-LIBS_core := $(UNPACK_LIBS)
+LIBS_core := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 TEST_core := $(CORE_WORLD) unittests/mm_kit.o unittests/elf_kit.o unittests/boot_world.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o)
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o hcall_pcache.o domctl.o domctl_vcpu.o sysctl.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
@@ -220,6 +242,26 @@ FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
 TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
+
+# What is timed on the host: optimized, without assertions, with the machine's own locks
+BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2
+
+$(B)/host-bench/%.o: %.c Makefile
+	mkdir -p $(@D)
+	$(HOSTCC) $(BENCH_CFLAGS) -MMD -MP -c $< -o $@
+
+PCACHEBENCH_OBJS := unittests/bench/pcache.o xen/lib/strlcpy.o $(HOST_MM)
+REPLAY_PROGRAM_OBJS := unittests/replay/main.o $(PCPOLICY_OBJS) $(REPLAY_OBJS) xen/lib/strlcpy.o $(HOST_ARCH)
+$(B)/host-bench/pcache: $(PCACHEBENCH_OBJS:%=$(B)/host-bench/%)
+	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
+$(B)/host-bench/replay: $(REPLAY_PROGRAM_OBJS:%=$(B)/host-bench/%)
+	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
+-include $(patsubst %.o,$(B)/host-bench/%.d,$(PCACHEBENCH_OBJS) $(REPLAY_PROGRAM_OBJS))
+
+.PHONY: bench-host
+bench-host: $(B)/host-bench/pcache $(B)/host-bench/replay ## what the page cache costs on this machine, and what it serves of traces
+	$(B)/host-bench/pcache
+	nice $(B)/host-bench/replay -n 200000 -p 10000 zipf loop scan vm
 
 VARIANT_plain :=
 VARIANT_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -255,7 +297,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem transport) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -268,13 +310,16 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant event hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9
+FUZZERS := mm grant ubc event irq hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9 pcpolicy
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
+FUZZ_ubc       := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o
+FUZZ_LIBS_ubc  := :lib$(SHA_LIB).a
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
+FUZZ_irq       := $(filter-out unittests/test_%,$(TEST_irq)) xen/arch/x86/hcall_physdev.o xen/arch/x86/hcall_physdev_apic.o xen/lib/strlcpy.o
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
-FUZZ_LIBS_hypercall := $(UNPACK_LIBS)
+FUZZ_LIBS_hypercall := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 FUZZ_LIBS_bzimage := $(UNPACK_LIBS)
 FUZZ_bzimage   := $(HOST_MM) $(LOADER_OBJS) xen/lib/parse.o xen/lib/strlcpy.o unittests/pack_kit.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
@@ -283,7 +328,8 @@ FUZZ_modline   := xen/modline.o xen/lib/parse.o xen/lib/strlcpy.o
 FUZZ_pv_decode := xen/arch/x86/pv_decode.o
 FUZZ_ptwr_decode := $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
-FUZZ_pressure  := $(BALLOON_OBJS) unittests/sim_balloon.o
+FUZZ_pressure  := $(BALLOON_OBJS) $(HOST_ARCH) mm/pcache_curve.o unittests/sim_balloon.o
+FUZZ_pcpolicy  := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH)
 FUZZ_LIBS_pressure := cunit
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
 FUZZ_stream    := $(TRANSPORT_OBJS)
@@ -327,14 +373,14 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay evil_pcache
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
 GUEST_storetest := storetest/client.o
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o traps/flags.o traps/nmi.o
-GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o
+GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o
 GUEST_mmubench := mmubench/hold.o mmubench/last_use.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
@@ -342,6 +388,8 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
 
 GUEST_balloon := kit/balloon.o
 GUEST_pressure := kit/balloon.o
+GUEST_replay := replay/lru.o replay/trace.o kit/pcache.o
+GUEST_evil_pcache := evil_pcache/name.o evil_pcache/frame.o evil_pcache/call.o kit/grant.o kit/pcache.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
 GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
@@ -425,6 +473,15 @@ $(B)/linux/libvstream.a: $(LIBRARY_OBJS:%=$(B)/linux/lib/%)
 	rm -f $@
 	$(AR) rcs $@ $^
 
+.PHONY: test-xl test-xl-xen
+XL_RUN := -I -c 1 -m 1664 -t 3600 'dom0 linux ok mem=896M initrd=dom0 -- job=daemons,host,guests'
+test-xl: $(B)/lagan ## Debian as dom0, whose xl creates, changes and ends two Debian guests
+	tools/install-packages qemu linux
+	tools/run-qemu -n xl $(XL_RUN)
+test-xl-xen: ## the same on Debian's Xen
+	tools/install-packages qemu linux
+	tools/run-qemu -x -n xl-xen $(XL_RUN)
+
 .PHONY: linux-guests
 linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
@@ -471,6 +528,7 @@ bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent s
 	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
 	tools/bench $(B)/release/lagan
 	tools/bench-linux $(B)/release/lagan
+	$(MAKE) --no-print-directory bench-host
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.

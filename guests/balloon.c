@@ -8,6 +8,7 @@
  *   role=deaf         asks for its target once, and never moves
  *   role=evil         says that it needs everything, gives nothing, tries to take more than its target, and to
  *                     give back what it cannot: typed, mapped, foreign, the same twice
+ *   role=wants        says that it needs need=N until it has least=N; and ends when it has end=N
  *   role=told         as `pressure` says, until its ceiling is end=N; with `deaf` it does not move
  *   role=late         has only to be there: checks that it was started by=MS
  *   need=N then=N     what it uses before and after switch=MS; until=MS: it ends
@@ -186,6 +187,19 @@ static void late(void)
     time_sleep(500 * MS);
 }
 
+/* However long the others take. */
+static void wants(void)
+{
+    while (balloon_have() < pages("least", 8)) {
+        turn(pages("need", 8), ~0UL);
+    }
+    kit_printf("has %lu pages\n", balloon_have());
+    while (balloon_have() < pages("end", 9)) {
+        turn(pages("need", 8), ~0UL);
+    }
+    check_true("frames-right", balloon_wrong() == 0, "%lu wrong", balloon_wrong());
+}
+
 /* Orders come from a control domain, which knows when it is enough. */
 static void told(void)
 {
@@ -221,6 +235,8 @@ void guest_main(void)
         deaf();
     } else if (args_is("role", "evil")) {
         evil();
+    } else if (args_is("role", "wants")) {
+        wants();
     } else if (args_is("role", "told")) {
         told();
     } else if (args_is("role", "late")) {

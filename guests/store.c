@@ -15,10 +15,12 @@
 #include "kit/lib.h"
 #include "lagan/host.h"
 #include "lagan/store.h"
+#include "store/admin.h"
 #include "store/birth.h"
 #include "store/command.h"
 #include "store/ring.h"
 #include "store/store.h"
+#include "store/watch.h"
 
 const char guest_name[] = "store";
 
@@ -31,6 +33,9 @@ struct served {
     uint32_t port;
     volatile bool rang; /* its event has come */
     bool seen;          /* in this look at who is there */
+    bool may_follow;    /* its memory may be changed by the host's policy... */
+    bool follows;       /* ... and is, since its driver listens */
+    uint64_t target_kib;
 };
 
 static struct store store;
@@ -135,7 +140,7 @@ static void welcome(struct served *s, const struct lagan_host_store_next *who)
     int rc;
 
     memcpy(facts.uuid, who->uuid, sizeof(facts.uuid));
-    *s = (struct served){.serial = who->serial};
+    *s = (struct served){.serial = who->serial, .may_follow = who->floor_kib < who->memory_kib};
     reached = map_page(s, who->domid) && bind_port(s, who);
     s->client = store_introduce(&store, who->domid, reached ? (void *)window_of(s) : NULL);
     if (s->client == NULL) {
@@ -173,6 +178,53 @@ static struct served *place_of(uint16_t domid)
     return free;
 }
 
+/* ---- memory by the host's policy ---- */
+
+static void target_path(char path[48], uint16_t domid)
+{
+    struct text text = text_in(path, 48);
+
+    text_add_string(&text, "/local/domain/");
+    text_add_number(&text, domid);
+    text_add_string(&text, "/memory/target");
+    text_add_char(&text, '\0');
+}
+
+/* A driver that watches memory/target does what stands there. */
+static void look_for_drivers(void)
+{
+    char path[48];
+
+    for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+        struct served *s = &served[i];
+        struct lagan_host_store_follow op = {.serial = s->serial};
+
+        if (s->client == NULL || !s->may_follow || s->follows) {
+            continue;
+        }
+        target_path(path, s->client->domid);
+        if (!watch_exists(s->client, path)) {
+            continue;
+        }
+        op.domid = s->client->domid;
+        s->follows = true;
+        (void)hypercall2(LAGAN_HYPERVISOR_host_op, LAGAN_HOST_OP_store_follow, ptr_arg(&op));
+    }
+}
+
+static void write_target(struct served *s, uint64_t kib)
+{
+    char path[48], value[24];
+    struct text text = text_in(value, sizeof(value));
+
+    s->target_kib = kib;
+    target_path(path, s->client->domid);
+    text_add_number(&text, kib);
+    text_add_char(&text, '\0');
+    (void)admin_write(&store, path, value);
+    work = true;
+}
+
 static void look_at(const struct lagan_host_store_next *who)
 {
     struct served *s = place_of(who->domid);
@@ -187,6 +239,10 @@ static void look_at(const struct lagan_host_store_next *who)
         welcome(s, who);
     }
     s->seen = true;
+    if (s->client != NULL && s->follows && who->target_kib != 0 &&
+        who->target_kib != s->target_kib) {
+        write_target(s, who->target_kib);
+    }
 }
 
 /* Who has come, and who has gone. */
@@ -231,6 +287,7 @@ static void one_round(void)
     if (store_round(&store, &notify)) {
         work = true;
     }
+    look_for_drivers();
     for (unsigned i = 0; i < CLIENTS_MAX; i++) {
         struct served *s = &served[i];
 

@@ -152,6 +152,23 @@ static bool may_take(const struct account *a, uint64_t count)
     return limit >= count && a->pages <= limit - count;
 }
 
+uint64_t account_max_pages(struct account *a)
+{
+    uint64_t pages;
+
+    spin_lock(&a->lock);
+    pages = a->max_pages;
+    spin_unlock(&a->lock);
+    return pages;
+}
+
+void account_set_max_pages(struct account *a, uint64_t pages)
+{
+    spin_lock(&a->lock);
+    a->max_pages = pages;
+    spin_unlock(&a->lock);
+}
+
 void account_allow(struct account *a, uint64_t pages)
 {
     if (a->allowance == pages) /* who else calls this is of no interest to anybody */
@@ -256,11 +273,11 @@ int account_release(struct account *a, mfn_t m)
 
 /* ---- frames that change hands ---- */
 
-/* Nobody uses the frame any more whose word was `use`; `cpus` are the account's. */
-static void forget_uses(mfn_t m, uint64_t use, cpumask_t cpus)
+/* Nobody uses the frame any more, since `stamp`, whose word was `use`; `cpus` are the account's. */
+static void forget_uses(mfn_t m, uint64_t use, uint32_t stamp, cpumask_t cpus)
 {
     cpus = use & FRAME_ABROAD ? cpumask_all() : cpus;
-    tlb_flush_stale(TLB_FREE, 1, tlb_clock_now(), cpumask_and(cpus, arch_online_cpus()));
+    tlb_flush_stale(TLB_FREE, 1, stamp, cpumask_and(cpus, arch_online_cpus()));
     if (use & FRAME_UNCACHED)
         arch_cache_flush_frame(m);
     atomic_store(&frame_of(m)->type, 0);
@@ -287,7 +304,7 @@ int account_take(struct account *a, mfn_t m)
     } while (!atomic_compare_exchange_weak(&f->use, &use,
                                            frame_use(FRAME_WAITING, 0, a->id, 0) | (use & flags)));
     arch_m2p_set(m, UINT64_MAX);
-    forget_uses(m, use, account_forget(a, m));
+    forget_uses(m, use, tlb_clock_now(), account_forget(a, m));
     atomic_store(&f->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
     heap_adopt(1);
     return 0;
@@ -317,22 +334,41 @@ int account_share(struct account *a, mfn_t m)
     return 0;
 }
 
-int account_unshare(struct account *a, mfn_t m)
+static int end_share(struct account *a, mfn_t m, uint64_t *use)
 {
-    uint64_t lent = frame_use(FRAME_SHARED, 0, a->id, 1), use;
+    uint64_t lent = frame_use(FRAME_SHARED, 0, a->id, 1);
     struct frame *f;
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
     f = frame_of(m);
-    use = atomic_load(&f->use);
+    *use = atomic_load(&f->use);
     do {
-        if ((use ^ lent) >> 32 & 0xffffff)
+        if ((*use ^ lent) >> 32 & 0xffffff)
             return -XEN_EINVAL;
-        if ((uint32_t)use != 1)
+        if ((uint32_t)*use != 1)
             return -XEN_EBUSY;
-    } while (!atomic_compare_exchange_weak(&f->use, &use,
+    } while (!atomic_compare_exchange_weak(&f->use, use,
                                            frame_use(FRAME_HYPERVISOR, 0, HEAP_SHARED, 1)));
-    forget_uses(m, use, (cpumask_t){atomic_load(&a->tlb_cpus)});
     return 0;
+}
+
+int account_unshare_since(struct account *a, mfn_t m, uint32_t stamp)
+{
+    uint64_t use;
+    int rc = end_share(a, m, &use);
+
+    if (rc == 0)
+        forget_uses(m, use, stamp, (cpumask_t){atomic_load(&a->tlb_cpus)});
+    return rc;
+}
+
+int account_unshare(struct account *a, mfn_t m)
+{
+    uint64_t use;
+    int rc = end_share(a, m, &use);
+
+    if (rc == 0) /* the time is read when nobody can map it any more */
+        forget_uses(m, use, tlb_clock_now(), (cpumask_t){atomic_load(&a->tlb_cpus)});
+    return rc;
 }

@@ -34,6 +34,9 @@ struct account {
     /* Translations of frames of others that were used and replaced, each counted before its table can
      * change again; and so many of them that are in no TLB any more (shmem/grant_map.c). */
     _Atomic uint64_t foreign_gone, foreign_flushed;
+    _Atomic uint64_t windows; /* of the buffer cache that it may map: bits by number, window.h */
+    _Atomic bool
+        near_windows; /* it had a right to one at some time: set before the bit, for good */
     bool l4_copied; /* [c] CPUs walk copies of its L4 tables: each change is told to all of them */
     _Atomic uint64_t l4_changes; /* moves on after a change of any of its L4 tables */
 };
@@ -59,6 +62,10 @@ struct account *account_next(unsigned from);
  * UINT64_MAX: no limit but max_pages. */
 void account_allow(struct account *a, uint64_t pages);
 
+/* Its limit; and another one, which may be below what it has: it keeps that, and takes no more. */
+uint64_t account_max_pages(struct account *a);
+void account_set_max_pages(struct account *a, uint64_t pages);
+
 /* Takes 2^order cleared frames from the heap for the account: each is owned, with one reference
  * (the allocation's), on the list and charged. flags: HEAP_LOW, HEAP_BITS(). -XEN_ENOMEM, or -XEN_EPERM over
  * max_pages, over its allowance, or when dying: nothing changed. */
@@ -83,6 +90,8 @@ unsigned account_release_next(struct account *a) LAGAN_MUST_CHECK;
  */
 int account_share(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 int account_unshare(struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+/* The same for a frame that no entry has mapped since `stamp` (tlb_clock_now()); 0: since it was lent. */
+int account_unshare_since(struct account *a, mfn_t m, uint32_t stamp) LAGAN_MUST_CHECK;
 
 /* Takes a frame that nobody but its allocation holds away from the account, as it is: it is the
  * hypervisor's then, and in no TLB. -XEN_EINVAL if it is not the account's or was given up already,

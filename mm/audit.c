@@ -15,6 +15,7 @@
 #include "mm/account.h"
 #include "mm/heap.h"
 #include "mm/type_state.h"
+#include "mm/window.h"
 
 struct tally {
     uint32_t refs, types;
@@ -92,7 +93,7 @@ static void tally_entry(mfn_t table, unsigned level, uint64_t e)
     }
     t = tally_of(m);
     t->refs++;
-    if (level > 1 || (e & PTE_RW)) {
+    if (level > 1 || ((e & PTE_RW) && !window_has(m))) {
         enum frame_type needs = level > 1 ? (enum frame_type)(level - 1) : TYPE_WRITABLE;
 
         t->types++;

@@ -13,6 +13,9 @@
 #include "mm/exchange.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
+#include "mm/spare.h"
+#include "mm/tlbclock.h"
+#include "mm/type.h"
 #include "mm/waiting.h"
 
 /* What the word keeps while the frame is withdrawn. */
@@ -86,6 +89,57 @@ bool account_replace(struct account *a, const mfn_t *old, const mfn_t *new, unsi
     if (ok)
         heap_hand_over(count);
     return ok;
+}
+
+/* What the account's CPUs do not see to by themselves. */
+static void end_strange_uses(mfn_t m, uint64_t use)
+{
+    if (likely(!(use & KEPT)))
+        return;
+    if (use & FRAME_ABROAD)
+        tlb_flush_stale(TLB_FREE, 1, tlb_clock_now(), arch_online_cpus());
+    if (use & FRAME_UNCACHED)
+        arch_cache_flush_frame(m);
+}
+
+void account_make_plain(struct account *a, mfn_t m)
+{
+    struct frame *f = frame_of(m);
+    enum frame_type type = type_of(m);
+
+    if (likely(type == TYPE_NONE || type == TYPE_WRITABLE))
+        return;
+    tlb_flush_stale(TLB_TYPE_CHANGE, 1, f->stamp,
+                    cpumask_and((cpumask_t){atomic_load(&a->tlb_cpus)}, arch_online_cpus()));
+    atomic_store(&f->type, 0);
+}
+
+bool account_swap(struct account *a, mfn_t given, mfn_t taken, uint64_t word)
+{
+    uint64_t use = frame_use(FRAME_OWNED, 0, a->id, 1) | FRAME_ALLOCATED;
+    uint64_t gfn = arch_m2p_get(given);
+    struct frame *g = frame_of(given);
+    bool ok;
+
+    end_strange_uses(given, atomic_load(&g->use));
+    arch_m2p_set(given, UINT64_MAX);
+    arch_m2p_set(taken, gfn);
+    spin_lock(&a->lock);
+    ok = !a->dying;
+    if (ok) {
+        relink(a, given, taken);
+        g->stamp = tlb_clock_now();
+        atomic_store_explicit(&g->use, word, memory_order_release);
+        atomic_store_explicit(&frame_of(taken)->use, use, memory_order_release);
+    }
+    spin_unlock(&a->lock);
+    if (ok) {
+        spare_swap(taken, given);
+        return true;
+    }
+    arch_m2p_set(taken, UINT64_MAX);
+    arch_m2p_set(given, gfn);
+    return false;
 }
 
 void account_discard(struct account *a, const mfn_t *list, unsigned count)

@@ -7,8 +7,8 @@
  * general reference of the same holder, and a frame is freed only when the general count falls to
  * 0.
  *
- * INV-FRAME-1: refs == 0 exactly for frames on a free list, in a per-CPU cache or in the waiting
- * room. INV-FRAME-2: the owner changes only at refs == 0, or by the one holder of the only
+ * INV-FRAME-1: refs == 0 exactly for frames on a free list, in a per-CPU cache, in the waiting
+ * room or lent. INV-FRAME-2: the owner changes only at refs == 0, or by the one holder of the only
  * reference. INV-FRAME-3: counts are checked before they move; they never wrap. INV-FRAME-4: an
  * entry that is all zero is a frame inside a free block, or one that the allocator never had:
  * nobody can take a reference of it.
@@ -41,6 +41,7 @@ enum frame_state {
     FRAME_FREE_HEAD, /* the first of a free block of 2^order frames, on a free list */
     FRAME_CACHED,    /* free, in a CPU's cache */
     FRAME_WAITING,   /* given back by its last user, until no TLB may hold it any more */
+    FRAME_LENT,      /* free, in use by a cache until somebody needs it (spare.h) */
 };
 
 /* Bits 63:56 of `use`: a hypervisor's or free block has its order there, an owned frame these. */

@@ -6,7 +6,8 @@
  * fall below 0, or below what others have claimed, the request is refused at once. Frames are only
  * counted as available while they can be found, so whoever has been counted in will find frames, if
  * only singly: on the lists, in some CPU's cache, waiting for a flush, or, for the length of a step
- * of clearing, with a CPU that scrubs (scrub.c), which is asked to hurry.
+ * of clearing, with a CPU that scrubs (scrub.c), which is asked to hurry. Frames that are lent to
+ * caches (spare.c) are available as well: those that have them are asked when the lists are empty.
  *
  * A CPU's cache takes single frames without the common lock. It is filled by one block of
  * CACHE_BATCH frames, and gives CACHE_BATCH back when it holds CACHE_MAX. Each cache has its own
@@ -21,6 +22,7 @@
 #include "mm/account.h"
 #include "mm/claim.h"
 #include "mm/heap_lists.h"
+#include "mm/spare.h"
 #include "mm/waiting.h"
 
 #define CACHE_ORDER 4
@@ -31,7 +33,10 @@ static struct LAGAN_ALIGNED(64) cache {
     struct spinlock lock; /* LK_HEAP_CACHE */
     uint32_t head[KINDS]; /* linked through `next` */
     uint32_t count[KINDS];
-    _Atomic uint32_t all; /* both counts: read without the lock */
+    /* Frames of a block that are lent one after the other, so that what is lent lies together. */
+    uint32_t lend, lend_end;
+    enum heap_kind lend_kind;
+    _Atomic uint32_t all; /* of all these: read without the lock */
 } caches[MAX_CPUS];
 
 /* What came to hand. */
@@ -112,9 +117,24 @@ static void cache_spill(struct cache *c, unsigned count, enum heap_kind kind)
     spin_unlock(&heap.lock);
 }
 
+/* What is left of the block for lending goes back to the lists. */
+static void lend_drain(struct cache *c)
+{
+    uint32_t left = c->lend_end - c->lend;
+
+    if (!left)
+        return;
+    spin_lock(&heap.lock);
+    range_free(c->lend, c->lend_end, c->lend_kind);
+    spin_unlock(&heap.lock);
+    c->lend = c->lend_end = 0;
+    atomic_fetch_sub_explicit(&c->all, left, memory_order_relaxed);
+}
+
 static void cache_drain(struct cache *c)
 {
     spin_lock(&c->lock);
+    lend_drain(c);
     cache_spill(c, UINT_MAX, DIRTY);
     cache_spill(c, UINT_MAX, CLEAN);
     spin_unlock(&c->lock);
@@ -172,7 +192,7 @@ bool heap_caches_dirty(void)
     return caches[arch_cpu()].head[DIRTY] != 0; /* a wrong answer does no harm */
 }
 
-static void drain_all(void)
+void heap_call_in(void)
 {
     for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++) {
         waiting_flush_cpu(cpu);
@@ -194,23 +214,29 @@ static uint32_t zones_of(unsigned flags)
     return bits <= PAGE_SHIFT ? 0 : ~(ZONES_ALL << (bits - PAGE_SHIFT));
 }
 
+/* How often lenders are asked for a block that somebody else may take away again. */
+#define BLOCK_TRIES 4
+
 /* When the usual places have nothing: what is elsewhere is called in. */
-static struct found search(uint32_t zones, unsigned order, bool clear)
+static struct found search(const struct account *a, uint32_t zones, unsigned order, unsigned flags)
 {
+    bool waits = order == 0 && zones == ZONES_ALL && !(flags & HEAP_TRY);
+    unsigned tries = 0;
     struct found f;
 
     atomic_fetch_add(&heap.wanted, 1);
     do {
         bool late = atomic_load(&heap.scrubbing) == 0;
 
-        drain_all();
+        heap_call_in();
+        late &= tries++ >= BLOCK_TRIES || !spare_reclaim(zones, order, a);
         spin_lock(&heap.lock);
         if (order)
             blocks_unite(zones, order);
         spin_unlock(&heap.lock);
-        f = lists_alloc(zones, order, clear, KINDS);
+        f = lists_alloc(zones, order, flags & HEAP_CLEAR, KINDS);
         /* A single frame that was counted for us, and may be anywhere, is somewhere. */
-        if (f.n || (late && (order || zones != ZONES_ALL)))
+        if (f.n || (late && !waits))
             break;
         arch_relax();
     } while (1);
@@ -218,7 +244,7 @@ static struct found search(uint32_t zones, unsigned order, bool clear)
     return f;
 }
 
-static struct found take(unsigned order, unsigned flags)
+static struct found take(const struct account *a, unsigned order, unsigned flags)
 {
     bool clear = flags & HEAP_CLEAR;
     uint32_t zones = zones_of(flags);
@@ -230,7 +256,9 @@ static struct found take(unsigned order, unsigned flags)
         f = cache_alloc(clear);
     if (!f.n)
         f = lists_alloc(zones, order, clear, KINDS);
-    return f.n ? f : search(zones, order, clear);
+    if (!f.n && order == 0 && spare_reclaim(zones, order, a))
+        f = lists_alloc(zones, order, clear, KINDS);
+    return f.n ? f : search(a, zones, order, flags);
 }
 
 static void make_ready(struct found f, unsigned order, unsigned flags)
@@ -256,7 +284,7 @@ bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m,
 
     if (order > HEAP_MAX_ORDER || arch_fail_allocation() || !claim_reserve(a, count, from_claim))
         return false;
-    f = take(order, flags);
+    f = take(a, order, flags);
     if (!f.n) {
         claim_unreserve(a, count, *from_claim);
         return false;
@@ -356,6 +384,69 @@ void heap_take_back(uint32_t first)
     spin_unlock(&heap.lock);
 }
 
+/* The largest block that is there, up to a run; the cache is locked. */
+static bool lend_fetch(struct cache *c)
+{
+    struct found f = {0, CLEAN};
+    unsigned order = SPARE_RUN_ORDER + 1;
+
+    while (!f.n && order-- > 0)
+        f = lists_alloc(ZONES_ALL, order, false, KINDS);
+    if (!f.n)
+        return false;
+    c->lend = f.n;
+    c->lend_end = f.n + (UINT32_C(1) << order);
+    c->lend_kind = f.kind;
+    atomic_fetch_add_explicit(&c->all, UINT32_C(1) << order, memory_order_relaxed);
+    return true;
+}
+
+bool heap_lends(void)
+{
+    return atomic_load_explicit(&caches[arch_cpu()].all, memory_order_relaxed) != 0;
+}
+
+bool heap_lend(bool clear, mfn_t *m)
+{
+    struct cache *c = &caches[arch_cpu()];
+    struct found f = {0, CLEAN};
+
+    spin_lock(&c->lock);
+    if (c->lend < c->lend_end || lend_fetch(c)) {
+        f = (struct found){c->lend++, c->lend_kind};
+        atomic_fetch_sub_explicit(&c->all, 1, memory_order_relaxed);
+    }
+    spin_unlock(&c->lock);
+    if (!f.n)
+        f = cache_alloc(clear);
+    if (!f.n)
+        return false;
+    *m = mfn(f.n);
+    make_ready(f, 0, clear ? HEAP_CLEAR : HEAP_ANY);
+    return true;
+}
+
+/* A batch goes to the lists at once, where neighbours merge. */
+void heap_end_loan(const mfn_t *list, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct frame *f = frame_of(list[i]);
+
+        f->next = f->prev = 0;
+        if (count == 1) {
+            put(list[i], 0);
+            return;
+        }
+        forget(f);
+        arch_poison(arch_map_frame(list[i]), PAGE_SIZE);
+        set_use(f, FRAME_FREE, 0, 0, 0);
+    }
+    spin_lock(&heap.lock);
+    for (unsigned i = 0; i < count; i++)
+        block_free((uint32_t)list[i].n, 0, DIRTY);
+    spin_unlock(&heap.lock);
+}
+
 void heap_hand_over(uint64_t frames)
 {
     atomic_fetch_sub_explicit(&heap.used[HEAP_OTHER], frames, memory_order_relaxed);
@@ -397,6 +488,7 @@ void heap_init(void)
     }
     waiting_init();
     slab_init();
+    spare_reset();
 }
 
 void heap_add(mfn_t start, mfn_t end)
@@ -458,7 +550,10 @@ uint64_t caches_audit(void)
         AUDIT(count == c->count[i % KINDS], "INV-HEAP-3: cache count", i);
         AUDIT(count < CACHE_MAX, "a cache holds too much", count);
         sum += count;
-        AUDIT(c->all == c->count[DIRTY] + c->count[CLEAN], "INV-HEAP-3: cache sum", i);
+        if (i % KINDS == 0)
+            sum += c->lend_end - c->lend;
+        AUDIT(c->all == c->count[DIRTY] + c->count[CLEAN] + c->lend_end - c->lend,
+              "INV-HEAP-3: cache sum", i);
     }
     return sum;
 }

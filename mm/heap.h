@@ -25,6 +25,9 @@ enum heap_flags {
     HEAP_ANY = 0,
     HEAP_LOW = 1,   /* only below 4 GiB */
     HEAP_CLEAR = 2, /* zeroed; otherwise the content is what the last owner left */
+    /* For who may have lent frames in its own hands: false rather than wait until calls under way have given
+     * such frames up. */
+    HEAP_TRY = 4,
 };
 /* Only machine addresses of so many bits (1..63). */
 #define HEAP_BITS(n) ((unsigned)(n) << 16)
@@ -35,7 +38,9 @@ enum heap_cause {
     HEAP_OBJECTS, /* small objects */
     HEAP_SHARED,  /* lent to accounts: shared_info, ... */
     HEAP_EVENTS,
-    HEAP_VCPUS, /* and other parts of domains */
+    HEAP_VCPUS,  /* and other parts of domains */
+    HEAP_PCACHE, /* records of the page cache */
+    HEAP_FLOORS, /* kept for floors of caches: no frames, but a part of those that are free or lent */
     HEAP_CAUSES
 };
 #define HEAP_FOR(cause) ((unsigned)(cause) << 8)
@@ -48,7 +53,7 @@ void heap_add(mfn_t start, mfn_t end);
 
 /* Takes 2^order frames, aligned to their size, state FRAME_HYPERVISOR, refs 1 on the first.
  * Ordinary requests take from above 4 GiB first. False when there are none; with order 0 only if
- * there is really none. No lock of LK_TLB or above held. */
+ * there is really none (but HEAP_TRY). No lock of LK_TLB or above held. */
 bool heap_alloc(unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
 /* The same for an account, which may use what is claimed for it; *from_claim: so much of it. */
 bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m,
@@ -77,6 +82,8 @@ void page_free(void *p, unsigned order);
  * there, which is taken for a moment. To be given back by page_free_run() with the same count. */
 void *page_alloc_run(uint64_t count);
 void page_free_run(void *p, uint64_t count);
+/* From now on the pages of a run are single ones, each to be given back by page_free(). */
+void page_split_run(void *p, uint64_t count);
 
 /* Small objects of up to 2 KiB, zeroed, aligned to 16; NULL when there is no memory.
  * slab_free(NULL) is allowed. */
@@ -85,7 +92,8 @@ void slab_free(void *p);
 /* Gives back the pages that are kept although no object on them is in use. */
 void slab_trim(void);
 
-/* All that is free: lists, caches, being cleared, waiting for a flush. */
+/* All that is free: lists, caches, being cleared, waiting for a flush, lent to caches but for their
+ * floors. */
 uint64_t heap_free_pages(void);
 uint64_t heap_total_pages(void);
 /* Pages that the hypervisor holds for `cause`. */

@@ -4,6 +4,7 @@
  */
 #include "mm/account.h"
 #include "mm/heap_lists.h"
+#include "mm/spare.h"
 #include "mm/waiting.h"
 
 /* Walks the frame table from the first to the last frame of a range, block by block: what is not on
@@ -30,14 +31,16 @@ void heap_audit(void)
 {
     uint64_t free = lists_audit() + caches_audit() + waiting_audit(), used = 0, claimed = 0;
 
+    free += spare_audit();
     AUDIT(heap.scrubbing == 0 && heap.wanted == 0, "left at work", heap.scrubbing);
-    AUDIT(free == heap.available, "INV-HEAP-3: free count", free);
+    AUDIT(free == heap.available + spare_kept(), "INV-HEAP-3, INV-SPARE-2: free count", free);
     AUDIT(heap.claimed <= heap.available, "INV-HEAP-5: too much is claimed", heap.claimed);
     if (heap.range_count <= HEAP_RANGES) {
         for (unsigned i = 0; i < heap.range_count; i++)
             used += audit_used(heap.range[i].start, heap.range[i].end);
         AUDIT(free + used == heap.total, "INV-HEAP-1: frames lost or counted twice", free + used);
     }
+    free = heap.available;
     for (unsigned i = 0; i < HEAP_CAUSES; i++)
         free += heap.used[i];
     for (struct account *a = account_next(0); a; a = account_next(a->id + 1U)) {

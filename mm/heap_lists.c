@@ -145,6 +145,34 @@ void blocks_unite(uint32_t zones, unsigned order)
                 unite_list(&heap.zone[zone_of(left)], low, kind);
 }
 
+/* The order and kind of the free block that begins at n; false: none does. */
+static bool block_at(uint32_t n, unsigned *order, enum heap_kind *kind)
+{
+    const struct frame *f = frame_of(mfn(n));
+
+    if (!arch_mfn_valid(mfn(n)) || frame_state(f) != FRAME_FREE_HEAD)
+        return false;
+    *order = frame_order(f);
+    *kind = (enum heap_kind)frame_owner(f);
+    return true;
+}
+
+bool blocks_gather(uint32_t n, unsigned order)
+{
+    uint32_t end = n + (UINT32_C(1) << order);
+    enum heap_kind kind;
+    unsigned have;
+
+    for (uint32_t at = n; at < end; at += UINT32_C(1) << have)
+        if (!block_at(at, &have, &kind) || have > order)
+            return block_at(at, &have, &kind) && at == n;
+    for (uint32_t at = n; at < end; at += UINT32_C(1) << have)
+        if (block_at(at, &have, &kind))
+            unlist(at, have, kind);
+    block_free(n, order, DIRTY);
+    return true;
+}
+
 /* ---- the auditor ---- */
 
 static uint64_t audit_list(unsigned zone, unsigned order, enum heap_kind kind)

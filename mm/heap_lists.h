@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Private to the files of the page allocator (heap*.c, scrub.c, claim.c): the lists of free blocks.
- * Everything here is called under heap.lock.
+ * Everything here is called under heap.lock, but where it is said otherwise.
  */
 #pragma once
 
@@ -72,10 +72,22 @@ void range_free(uint64_t n, uint64_t end, enum heap_kind kind);
 uint32_t block_alloc(uint32_t zones, unsigned order, enum heap_kind kind);
 /* Merges free buddies of different kinds so that dirty blocks of the order may come out. Bounded. */
 void blocks_unite(uint32_t zones, unsigned order);
+/* Makes one dirty block of the aligned 2^order frames from n on, if all are on the lists. */
+bool blocks_gather(uint32_t n, unsigned order);
 /* For the auditor. */
 uint64_t lists_audit(void);
 /* heap.c: what the caches hold; panics if one is not sound. */
 uint64_t caches_audit(void);
+
+/* For spare.c, without the lock. A single free frame, of what is counted as available and stays so: from this
+ * CPU's cache or the lists, or false. Its word is all zero. */
+bool heap_lend(bool clear, mfn_t *m);
+/* This CPU has some at hand. */
+bool heap_lends(void);
+/* The way back: the frames are free, and still counted as they were. */
+void heap_end_loan(const mfn_t *list, unsigned count);
+/* What waits or is cached on any CPU goes to the lists. */
+void heap_call_in(void);
 
 #define AUDIT(cond, what, n)                                                \
     do {                                                                    \

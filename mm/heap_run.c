@@ -52,3 +52,9 @@ void page_free_run(void *p, uint64_t count)
         heap_free(mfn(arch_frame_of(p).n + at), piece);
     }
 }
+
+void page_split_run(void *p, uint64_t count)
+{
+    for (uint64_t at = 0; at < count; at++)
+        make_block(mfn(arch_frame_of(p).n + at), 0);
+}

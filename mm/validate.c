@@ -22,6 +22,10 @@
  * are an address that can be read speculatively, so there they must not name RAM. (Kernels that
  * know of the defect never write such entries. The domain with the devices is trusted here.)
  *
+ * Windows of the buffer cache (window.h) are mapped as own frames are, but for reading only: what asks for more
+ * gets that, in the usual memory type, since a kernel that believes to have a device of memory there must be
+ * able to make its tables. Such an entry holds a general reference.
+ *
  * Frames of other accounts are mapped only one by one, by table_update() with the owner named: a
  * table that is validated as a whole holds its own account's frames.
  *
@@ -35,6 +39,7 @@
 #include <lagan/assert.h>
 #include <lagan/nospec.h>
 #include "mm/type_state.h"
+#include "mm/window.h"
 
 /* Bits that a present entry may have beside its frame. */
 #define L1_BITS                                                                                  \
@@ -53,6 +58,8 @@ static uint64_t as_stored(const struct account *a, unsigned level, uint64_t e)
 {
     if (level > 1)
         return e | PTE_US;
+    if ((e & PTE_RW) && window_is_near(a) && window_has(pte_frame(e)))
+        return (e | PTE_US) & ~(PTE_G | CACHE_BITS | PTE_RW);
     if (!a->maps_io)
         return (e | PTE_US) & ~(PTE_G | CACHE_BITS);
     if ((e & PTE_RW) && !arch_mfn_valid(pte_frame(e)) &&
@@ -88,13 +95,23 @@ static int get_table(const struct account *a, mfn_t m, enum frame_type type)
     return rc == -XEN_EBUSY ? -XEN_EINVAL : rc; /* what the ABI says of tables */
 }
 
+/* Of its own right; or of another's, who grants it: then only if the entry is for reading as it is. */
+static LAGAN_NOINLINE int get_window(const struct account *a, domid_t from, uint64_t e)
+{
+    const struct account *granter = from == a->id ? a : account_find(from);
+
+    if (granter != a && (e & PTE_RW))
+        return -XEN_EINVAL;
+    return granter && window_get(granter, pte_frame(e)) ? 0 : -XEN_EINVAL;
+}
+
 static int get_memory(const struct account *a, domid_t from, uint64_t e)
 {
     mfn_t m = pte_frame(e);
     int rc = 0;
 
-    if (!frame_get(m, from))
-        return -XEN_EINVAL;
+    if (unlikely(!frame_get(m, from)))
+        return get_window(a, from, e);
     /* Both notes come before anybody can use the entry. */
     if (from != a->id)
         frame_note_abroad(m);
@@ -146,13 +163,20 @@ static inline bool put_writable(mfn_t m, unsigned level)
     return atomic_compare_exchange_strong(&f->type, &word, word - 1);
 }
 
+/* In a table that was refused, or preempted, before its entries were rewritten there may be one with RW for
+ * a window; it holds no type. */
+static bool is_unstored_window(unsigned level, mfn_t m)
+{
+    return level == 1 && window_has(m);
+}
+
 int entry_put(const struct account *a, unsigned level, uint64_t e)
 {
     mfn_t m = pte_frame(e);
 
     if (!(e & PTE_P) || (unlikely(a->maps_io) && level == 1 && !arch_mfn_valid(m)))
         return 0;
-    if ((level > 1 || (e & PTE_RW)) && !put_writable(m, level)) {
+    if ((level > 1 || (e & PTE_RW)) && !put_writable(m, level) && !is_unstored_window(level, m)) {
         int rc = type_put_step(m, 0);
 
         if (rc)

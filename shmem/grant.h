@@ -81,6 +81,9 @@ mfn_t grant_frame(const struct grant_table *t, unsigned i);
 unsigned grant_status_count(const struct grant_table *t);
 mfn_t grant_status_frame(const struct grant_table *t, unsigned i);
 unsigned grant_version(const struct grant_table *t);
+/* Of version 2: frames of status words that belong to so many of the table, and the other way round. */
+unsigned grant_status_frames(unsigned frames);
+unsigned grant_frames_for_status(unsigned status_frames);
 /* Not inside grant_enter(). -XEN_EINVAL: no such version, or an entry cannot be carried over;
  * -XEN_ENOSYS: not for this domain; -XEN_EBUSY: grants are in use, or the status frames are mapped;
  * -XEN_ENOMEM. */

@@ -10,6 +10,7 @@
 #include <lagan/printk.h>
 #include "mm/frame.h"
 #include "mm/type.h"
+#include "mm/window.h"
 #include "shmem/grant_int.h"
 
 static struct {
@@ -38,7 +39,9 @@ static void check_entry(const struct grant_table *t, grant_ref_t ref)
         return;
     f = frame_of(mfn(p->frame));
     audit.held++;
-    if (frame_refs(f) == 0 || frame_owner(f) != t->account->id || frame_state(f) != FRAME_OWNED)
+    if (frame_refs(f) == 0 ||
+        ((frame_owner(f) != t->account->id || frame_state(f) != FRAME_OWNED) &&
+         !window_has(mfn(p->frame))))
         fault("INV-GRANT-1: not the granter's frame", t, ref);
     if (p->writes && (type_of(mfn(p->frame)) != TYPE_WRITABLE || !type_count(mfn(p->frame))))
         fault("INV-GRANT-1: not writable memory", t, ref);

@@ -14,6 +14,7 @@
 #include <lagan/string.h>
 #include "mm/frame.h"
 #include "mm/type.h"
+#include "mm/window.h"
 #include "shmem/grant_int.h"
 
 /* One side of a copy, held. */
@@ -96,7 +97,7 @@ static int get_own(const struct grant_user *u, uint64_t frame, domid_t owner, st
     if (e->write)
         rc = frame_get_writable(e->frame, self);
     else
-        rc = frame_get(e->frame, self) ? 0 : -XEN_EINVAL;
+        rc = frame_get(e->frame, self) || window_get(u->table->account, e->frame) ? 0 : -XEN_EINVAL;
     if (rc == 0 || rc == -XEN_ERESTART)
         return rc;
     return rc == -XEN_EINVAL ? GNTST_bad_page : GNTST_general_error;

@@ -28,6 +28,7 @@
 #include <lagan/assert.h>
 #include "mm/frame.h"
 #include "mm/type.h"
+#include "mm/window.h"
 #include "shmem/grant_int.h"
 
 #define ATTEMPTS 5 /* at an entry that changes under us */
@@ -170,9 +171,9 @@ static int take_frame(const struct grant_table *t, uint64_t frame, bool first, b
     int rc = 0;
 
     if (first) {
-        if (frame > UINT32_MAX || !frame_get(m, t->account->id))
+        if (frame > UINT32_MAX || (!frame_get(m, t->account->id) && !window_get(t->account, m)))
             return GNTST_bad_page;
-        if (frame_state(frame_of(m)) != FRAME_OWNED)
+        if (frame_state(frame_of(m)) != FRAME_OWNED && !window_has(m))
             rc = -XEN_EINVAL; /* a page of ours that the granter was lent */
     }
     if (rc == 0 && write)

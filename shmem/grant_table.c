@@ -176,6 +176,17 @@ mfn_t grant_status_frame(const struct grant_table *t, unsigned i)
     return i < grant_status_count(t) ? arch_frame_of(t->status[i]) : MFN_INVALID;
 }
 
+unsigned grant_status_frames(unsigned frames)
+{
+    return status_frames_for(frames);
+}
+
+unsigned grant_frames_for_status(unsigned status_frames)
+{
+    return status_frames ? (unsigned)((status_frames - 1) * STATUS_PER_FRAME / V2_PER_FRAME) + 1
+                         : 0;
+}
+
 unsigned grant_version(const struct grant_table *t)
 {
     return t->version;

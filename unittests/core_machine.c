@@ -14,7 +14,9 @@
 #include "xen/arch/x86/pv_vcpu.h"
 #include "xen/arch/x86/start.h"
 #include "xen/console.h"
+#include "xen/control.h"
 #include "xen/foreign.h"
+#include "xen/log.h"
 #include "xen/memory_map.h"
 
 struct pv_start core_started;
@@ -82,9 +84,13 @@ int arch_vcpu_start_of_day(struct vcpu *v, const struct pv_start *start)
     return take_l4(v, start->l4);
 }
 
+void (*core_during_dump)(void);
+
 void arch_dump_vcpu(struct vcpu *v)
 {
     (void)v;
+    if (core_during_dump)
+        core_during_dump();
 }
 
 uint64_t core_wallclock = UINT64_C(1000000000);
@@ -99,6 +105,82 @@ void arch_update_wallclock(struct domain *d)
 void arch_set_wallclock(uint64_t utc_ns_at_zero)
 {
     core_wallclock = utc_ns_at_zero;
+}
+
+/* ---- what the control domain asks of the machine ---- */
+
+unsigned arch_cpu_policy_leaves(enum cpu_policy_kind kind, const struct domain *d,
+                                struct xen_cpuid_leaf *leaf)
+{
+    for (unsigned i = 0; i < CORE_LEAVES; i++)
+        leaf[i] =
+            (struct xen_cpuid_leaf){i, UINT32_MAX, (uint32_t)kind, d ? d->id : UINT32_MAX, 0, 0};
+    return CORE_LEAVES;
+}
+
+/* The last leaf but one may be no larger than 5. */
+int arch_cpu_policy_set(struct domain *d, const struct xen_cpuid_leaf *leaf, unsigned count,
+                        unsigned *bad)
+{
+    (void)d;
+    *bad = count > 1 ? count - 2 : 0;
+    return count > 1 && leaf[count - 2].a > 5 ? -XEN_EINVAL : 0;
+}
+
+uint32_t arch_cpu_features(enum cpu_policy_kind kind, unsigned i)
+{
+    return (uint32_t)kind << 16 | i;
+}
+
+void arch_vcpu_context(struct vcpu *v, struct vcpu_guest_context *c)
+{
+    c->ctrlreg[3] = v->arch.l4.n << PAGE_SHIFT;
+}
+
+int arch_vcpu_set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    return c->ctrlreg[3] >> PAGE_SHIFT == v->arch.l4.n ? 0 : -XEN_EINVAL;
+}
+
+uint64_t arch_tsc_khz(void)
+{
+    return 1234567;
+}
+
+void arch_hypercall_page(void *page)
+{
+    memset(page, 0xc3, PAGE_SIZE);
+}
+
+unsigned core_keys;
+
+void console_debug_key(char key)
+{
+    core_keys = core_keys * 256 + (unsigned char)key;
+}
+
+/* A log of CORE_LOG bytes, each its own index; what is before core_log_start is forgotten. */
+uint32_t core_log_start;
+
+uint32_t log_oldest(void)
+{
+    return core_log_start;
+}
+
+size_t log_read(uint32_t *index, char *dst, size_t bytes)
+{
+    size_t n = 0;
+
+    if (*index < core_log_start || *index > CORE_LOG)
+        *index = core_log_start;
+    while (n < bytes && *index < CORE_LOG)
+        dst[n++] = (char)(*index)++;
+    return n;
+}
+
+void log_forget(uint32_t index)
+{
+    core_log_start = index;
 }
 
 /* A machine of two pieces of memory. */

@@ -10,6 +10,8 @@
 
 #include "arch_current.h"
 #include "arch_inline.h"
+#include "mm/pcache.h"
+#include "mm/spare.h"
 #include "xen/arch/x86/layout.h"
 #include "xen/books.h"
 #include "xen/guest_access.h"
@@ -141,6 +143,9 @@ void core_start(uint64_t pages)
     host_heap(pages, 0);
     accounts_init();
     grants_init();
+    CU_ASSERT_TRUE_FATAL(spare_init());
+    pcache_init();
+    CU_ASSERT_EQUAL_FATAL(ubc_init(0), 0);
     pressure_start();
     now = 1000000000;
     host_set_time(now);

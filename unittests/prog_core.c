@@ -7,7 +7,8 @@
 
 extern const struct suite suite_domain, suite_hypercall, suite_vcpu_op, suite_reservation,
     suite_memory_op, suite_exchange, suite_pv_build, suite_bootdomains, suite_store_service,
-    suite_preempted, suite_pressure, suite_lives;
+    suite_preempted, suite_pressure, suite_hcall_pcache, suite_lives, suite_domctl,
+    suite_domctl_vcpu, suite_sysctl;
 
 const struct suite *const suites[] = {&suite_domain,
                                       &suite_hypercall,
@@ -20,5 +21,9 @@ const struct suite *const suites[] = {&suite_domain,
                                       &suite_store_service,
                                       &suite_preempted,
                                       &suite_pressure,
+                                      &suite_hcall_pcache,
                                       &suite_lives,
+                                      &suite_domctl,
+                                      &suite_domctl_vcpu,
+                                      &suite_sysctl,
                                       NULL};

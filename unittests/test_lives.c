@@ -319,7 +319,7 @@ static void refer(unsigned owner)
         *h = (struct hold){.kind = write ? WRITABLE : REFERENCE, .owner = owner, .m = m};
 }
 
-#define WINDOW_ADDRESS(l, slot) ((l)->l1.n << PAGE_SHIFT | (slot) * sizeof(uint64_t))
+#define WINDOW_ADDRESS(life, w) ((life)->l1.n << PAGE_SHIFT | (w) * sizeof(uint64_t))
 
 static bool window_free(unsigned who, unsigned window)
 {

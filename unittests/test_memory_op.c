@@ -185,7 +185,7 @@ static void refusals(void)
         {XENMEM_access_op, offsetof(struct xen_mem_access_op, domid), -XEN_ESRCH, -XEN_ENODEV,
          -XEN_EPERM},
         {XENMEM_acquire_resource, offsetof(struct xen_mem_acquire_resource, domid), -XEN_ESRCH,
-         -XEN_EOPNOTSUPP, -XEN_EPERM},
+         -XEN_EOPNOTSUPP, -XEN_EPERM}, /* of type 0, an emulator's pages */
         {XENMEM_get_vnumainfo, offsetof(struct xen_vnuma_topology_info, domid), -XEN_EOPNOTSUPP,
          -XEN_EOPNOTSUPP, -XEN_EPERM},
     };
@@ -236,6 +236,68 @@ static void refusals_by_kind(void)
     CU_ASSERT_EQUAL(op(XENMEM_reserved_device_memory_map), -XEN_EINVAL);
     *(domid_t *)core_at(offsetof(struct xen_mem_access_op, domid)) = d->id;
     CU_ASSERT_EQUAL(op(XENMEM_access_op), -XEN_EPERM);
+    end();
+}
+
+static int64_t acquire(uint32_t id, uint64_t frame, uint32_t count)
+{
+    struct xen_mem_acquire_resource *r = core_at(0);
+
+    *r = (struct xen_mem_acquire_resource){.domid = other->id,
+                                           .type = XENMEM_resource_grant_table,
+                                           .id = id,
+                                           .frame = frame,
+                                           .nr_frames = count};
+    if (count)
+        r->frame_list.p = (void *)core_va(1024);
+    return op(XENMEM_acquire_resource);
+}
+
+/* Frames of a grant table, for the control domain to map: the table grows as by its own use. */
+static void grant_frames(void)
+{
+    struct xen_mem_acquire_resource *r = core_at(0);
+    uint64_t *list = core_at(1024);
+
+    start(true);
+    CU_ASSERT_EQUAL(acquire(0, 0, 0), 0);
+    CU_ASSERT_EQUAL(r->nr_frames, GRANT_FRAMES_DEFAULT);
+    CU_ASSERT_EQUAL(acquire(1, 0, 0), 0);
+    CU_ASSERT_EQUAL(r->nr_frames, GRANT_FRAMES_DEFAULT / 8);
+    for (unsigned period = 0; period < 3; period++) {
+        host_preempt_every(period);
+        CU_ASSERT_EQUAL(acquire(0, 1, 5), 0);
+        host_preempt_every(0);
+        CU_ASSERT_EQUAL(grant_frame_count(other->grants), 6);
+        for (unsigned i = 0; i < 5; i++)
+            CU_ASSERT_EQUAL(list[i], grant_frame(other->grants, 1 + i).n);
+    }
+    CU_ASSERT_EQUAL(core_restarts, 6);
+    CU_ASSERT_EQUAL(acquire(2, 0, 1), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(acquire(0, GRANT_FRAMES_DEFAULT, 1), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(acquire(0, GRANT_FRAMES_DEFAULT + 1, 0xffffffff), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(acquire(0, 1, GRANT_FRAMES_DEFAULT), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(acquire(0, UINT64_MAX, 2), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(acquire(1, 0, 1), -XEN_EINVAL); /* no status words in version 1 */
+    CU_ASSERT_EQUAL(grant_set_version(other->grants, 2), 0);
+    CU_ASSERT_EQUAL(acquire(1, 0, 2), 0);
+    CU_ASSERT_EQUAL(list[0], grant_status_frame(other->grants, 0).n);
+    CU_ASSERT_EQUAL(list[1], grant_status_frame(other->grants, 1).n);
+    CU_ASSERT_EQUAL(grant_frame_count(other->grants), 9);
+    (void)acquire(0, 0, 1);
+    r->nr_frames = 0;
+    CU_ASSERT_EQUAL(op(XENMEM_acquire_resource), -XEN_EINVAL); /* a list, but no frames */
+    (void)acquire(0, 0, 1);
+    r->frame_list.p = (void *)CORE_BAD;
+    CU_ASSERT_EQUAL(op(XENMEM_acquire_resource), -XEN_EFAULT);
+    (void)acquire(0, 0, 1);
+    r->pad = 1;
+    CU_ASSERT_EQUAL(op(XENMEM_acquire_resource), -XEN_EINVAL);
+    host_fail_after(1);
+    CU_ASSERT_EQUAL(acquire(0, 20, 1), -XEN_ENOMEM);
+    CU_ASSERT(host_fail_off());
+    d->privileged = false;
+    CU_ASSERT_EQUAL(acquire(0, 0, 1), -XEN_EPERM);
     end();
 }
 
@@ -316,6 +378,7 @@ static const struct test_case cases[] = {
     {"frames of the machine-to-physical table", frames_of_the_m2p},
     {"refusals", refusals},
     {"refusals by kind", refusals_by_kind},
+    {"frames of a grant table", grant_frames},
     {"claims", claims},
     {"many lives", many_lives},
     {NULL, NULL},

@@ -48,6 +48,14 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL(m.delay_ms, 0);
     CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M minmem=3M delay=250", &m, why), 0);
     CU_ASSERT(m.minmem_bytes == 3 << 20 && m.delay_ms == 250);
+    CU_ASSERT(m.cache_floor_bytes == 0 && m.cache_max_bytes == MODLINE_CACHE_ALL);
+    CU_ASSERT_EQUAL(m.cache_weight, MODLINE_CACHE_WEIGHT);
+    CU_ASSERT_EQUAL(
+        modline_parse("domain name=a mem=8M cache-floor=1 cache-max=2M cache-weight=9", &m, why),
+        0);
+    CU_ASSERT(m.cache_floor_bytes == 4096 && m.cache_max_bytes == 2 << 20 && m.cache_weight == 9);
+    CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M cache-max=0", &m, why), 0);
+    CU_ASSERT_EQUAL(m.cache_max_bytes, 0);
     CU_ASSERT_STRING_EQUAL(m.ramdisk, "");
     CU_ASSERT_STRING_EQUAL(m.guest_line, "");
     CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M maxmem=8M vcpus=2 cap=200", &m, why), 0);
@@ -90,6 +98,10 @@ static void test_faults(void)
         {"domain name=a mem=8M maxmem=4M", "maxmem is less than mem"},
         {"domain name=a mem=8M minmem=9M", "minmem is more than mem"},
         {"domain name=a mem=8M minmem=4K", "minmem=4K: must be a size of 1M..16T"},
+        {"domain name=a mem=8M cache-floor=8M cache-max=4M", "cache-floor is more than cache-max"},
+        {"domain name=a mem=8M cache-floor=x", "cache-floor=x: must be a size of 0..16T"},
+        {"domain name=a mem=8M cache-max=17T", "cache-max=17T: must be a size of 0..16T"},
+        {"domain name=a mem=8M cache-weight=0", "cache-weight=0: must be 1..65535"},
         {"domain name=a mem=8M delay=0", "delay=0: must be 1..86400000 ms"},
         {"domain name=a mem=8M delay=86400001", "delay=86400001: must be 1..86400000 ms"},
         {"domain name=a mem=8M delay=5 serves=store", "who serves the store comes first"},
@@ -100,7 +112,17 @@ static void test_faults(void)
         {"domain name= mem=8M", "name=: must be 1..31 letters, digits, - _ ."},
         {"domain name=a/b mem=8M", "name=a/b: must be 1..31 letters, digits, - _ ."},
         {"ramdisk name=a mem=4M", "mem=4M: not understood"},
-        {"ramdisk name=a -- x", "--: a ramdisk has no command line"},
+        {"ramdisk name=a -- x", "--: only a domain has a command line"},
+        {"volume name=a", "readers missing"},
+        {"volume readers=a", "name missing"},
+        {"volume name=a readers=a,",
+         "readers=a,: must be names of domains, with commas between them"},
+        {"volume name=a readers=,a",
+         "readers=,a: must be names of domains, with commas between them"},
+        {"volume name=a readers=a mem=4M", "mem=4M: not understood"},
+        {"volume name=a readers=a -- x", "--: only a domain has a command line"},
+        {"volume name=abcdefghijklmnopq readers=a", "a volume's name has 16 characters at most"},
+        {"domain name=a mem=4M readers=b", "readers=b: not understood"},
         {"domain name=a kernel mem=4M", "kernel: not understood"},
         {"domain name=a mem=4M serves=shop", "serves=shop: must be store"},
         {"ramdisk name=a serves=store", "serves=store: not understood"},
@@ -109,7 +131,9 @@ static void test_faults(void)
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         CU_ASSERT_EQUAL(modline_parse(t[i].line, &m, why), -XEN_EINVAL);
         CU_ASSERT_STRING_EQUAL(why, t[i].fault);
-        CU_ASSERT_EQUAL(m.kind, t[i].line[0] == 'd' ? MODLINE_DOMAIN : MODLINE_RAMDISK);
+        CU_ASSERT_EQUAL(m.kind, t[i].line[0] == 'd'   ? MODLINE_DOMAIN
+                                : t[i].line[0] == 'v' ? MODLINE_VOLUME
+                                                      : MODLINE_RAMDISK);
     }
 }
 

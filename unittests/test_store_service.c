@@ -53,6 +53,27 @@ static int64_t store_next(domid_t who, unsigned from, struct lagan_host_store_ne
     return rc;
 }
 
+static int64_t ask_store_follow(const struct hypercall_args *args)
+{
+    return host_op_store_follow(guest_ptr(args->a[0]));
+}
+
+static int64_t store_follow(domid_t who, domid_t domid, uint64_t serial)
+{
+    struct lagan_host_store_follow in = {.domid = domid, .serial = serial};
+    struct domain *d = domain_find(who);
+    int64_t rc;
+
+    core_stub = ask_store_follow;
+    only(who, true);
+    memcpy(core_at(0), &in, sizeof(in));
+    rc = CORE_CALL(d->vcpu[0], __HYPERVISOR_physdev_op, core_va(0));
+    core_stub = NULL;
+    only(who, false);
+    domain_put(d);
+    return rc;
+}
+
 static unsigned exceptions(domid_t id)
 {
     struct domain *d = domain_find(id);
@@ -98,6 +119,16 @@ static void store_served(void)
     CU_ASSERT(next.domid == 3 && next.serial != serial && next.serial != 0);
     CU_ASSERT_EQUAL(store_next(1, 4, &next), -XEN_ENOENT);
     CU_ASSERT_EQUAL(store_next(2, 0, &next), -XEN_EPERM);
+    /* A domain whose driver reads its target in the store. */
+    CU_ASSERT_EQUAL(store_follow(2, 3, next.serial), -XEN_EPERM);
+    CU_ASSERT_EQUAL(store_follow(1, 9, serial), -XEN_ENOENT);
+    CU_ASSERT_EQUAL(store_follow(1, 2, serial + 1), -XEN_ENOENT);
+    CU_ASSERT_EQUAL(store_follow(1, 1, 0), -XEN_ENOENT);
+    CU_ASSERT_EQUAL(store_next(1, 2, &next), 0);
+    CU_ASSERT(next.floor_kib == 5120 && next.target_kib == 0);
+    CU_ASSERT_EQUAL(store_follow(1, 2, serial), 0);
+    CU_ASSERT_EQUAL(store_next(1, 2, &next), 0);
+    CU_ASSERT_EQUAL(next.target_kib, 5120);
     core_audit();
     /* It hears of an end; and ends itself when it is alone. */
     CU_ASSERT_EQUAL(exceptions(1), 0);

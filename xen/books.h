@@ -14,7 +14,8 @@ struct books {
     uint64_t boot;       /* of it the hypervisor's since boot: image, frame table, modules, ... */
     uint64_t hypervisor; /* of it the hypervisor's, from the heap */
     uint64_t domains;
-    uint64_t free;
+    uint64_t free; /* lent pages among them */
+    uint64_t lent; /* of these, in use by caches until somebody needs them */
 };
 
 /* Adds up what each part says of itself. True if it comes to all of the RAM: to the page, if no

@@ -16,8 +16,10 @@
 #include <lagan/printk.h>
 
 #include "mm/heap.h"
+#include "mm/pcache.h"
 #include "xen/arch/x86/pv_build.h"
 #include "xen/bootmodule.h"
+#include "xen/bootvolume.h"
 #include "xen/dom0.h"
 #include "xen/kernel_image.h"
 #include "xen/options.h"
@@ -43,6 +45,7 @@ struct boot_build {
 /* The steps, each of which names the next. */
 static int unpack(struct boot_build *b);
 static int create(struct boot_build *b);
+static int set_cache(struct boot_build *b);
 static int make_room(struct boot_build *b);
 static int fill(struct boot_build *b);
 
@@ -85,6 +88,27 @@ static int create(struct boot_build *b)
         b->d = NULL;
         b->why =
             rc == -XEN_ENOMEM ? "not enough memory for its structures" : "it could not be created";
+        return rc;
+    }
+    rc = bootvolume_allow(b->d);
+    b->why = "not enough memory for its rights to volumes";
+    return rc ? rc : next(b, set_cache);
+}
+
+/* Its part of the page cache, if the line says anything about it. */
+static int set_cache(struct boot_build *b)
+{
+    const struct boot_recipe *r = b->recipe;
+    struct pcache *pc;
+    int rc;
+
+    if (!r->cache.weight)
+        return next(b, make_room);
+    rc = domain_pcache(b->d, &pc);
+    if (!rc)
+        rc = pcache_set_quota(pc, r->cache.floor, r->cache.ceiling, r->cache.weight);
+    if (rc) {
+        b->why = "not enough memory for its cache-floor";
         return rc;
     }
     return next(b, make_room);

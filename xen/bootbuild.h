@@ -19,6 +19,10 @@ struct boot_recipe {
     unsigned kernel, ramdisk;    /* boot modules; ramdisk: BOOTMODULE_NONE if there is none */
     const char *command_line;
     enum modline_action on_reboot, on_crash;
+    struct boot_cache {
+        uint64_t floor, ceiling; /* pages; mm/pcache.h */
+        unsigned weight;         /* 0: as for a domain of which nothing is said */
+    } cache;
     uint64_t delay_ns; /* of the first start; 0: with the others */
 };
 

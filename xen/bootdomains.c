@@ -19,6 +19,7 @@
 #include "xen/arch/x86/watchdog.h"
 #include "xen/bootmodule.h"
 #include "xen/bootreap.h"
+#include "xen/bootvolume.h"
 #include "xen/dom0.h"
 #include "xen/options.h"
 #include "xen/store_service.h"
@@ -76,6 +77,17 @@ static LAGAN_INIT const char *line_fault(const struct boot_info *info, unsigned 
     return NULL;
 }
 
+/* Records for the page cache are made when the guest first asks for it, or when its line does. */
+static LAGAN_INIT struct boot_cache cache_of(const struct modline *line)
+{
+    bool usual = line->cache_floor_bytes == 0 && line->cache_max_bytes == MODLINE_CACHE_ALL &&
+                 line->cache_weight == MODLINE_CACHE_WEIGHT;
+
+    return (struct boot_cache){.floor = line->cache_floor_bytes >> PAGE_SHIFT,
+                               .ceiling = line->cache_max_bytes >> PAGE_SHIFT,
+                               .weight = usual ? 0 : line->cache_weight};
+}
+
 static LAGAN_INIT void build_from_line(const struct boot_info *info, unsigned index)
 {
     const struct modline *line = &boot.line[index];
@@ -109,6 +121,7 @@ static LAGAN_INIT void build_from_line(const struct boot_info *info, unsigned in
                               .command_line = line->guest_line,
                               .on_reboot = line->on_reboot,
                               .on_crash = line->on_crash,
+                              .cache = cache_of(line),
                               .delay_ns = line->delay_ms * UINT64_C(1000000)};
     /* Built anew it would have another number than the one that the others' ports are for. */
     if (line->serves_store) {
@@ -166,6 +179,35 @@ static LAGAN_INIT void parse_lines(const struct boot_info *info)
     }
 }
 
+/* The most pages that a reader of the volume may have. */
+static uint64_t most_pages(const struct boot_info *info, const struct modline *volume)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < info->module_count; i++) {
+        const struct modline *line = &boot.line[i];
+
+        if (line->kind == MODLINE_DOMAIN &&
+            modline_lists(volume->readers, volume->readers_length, line->name))
+            bytes = max_u64(bytes, line->maxmem_bytes);
+    }
+    return bytes >> PAGE_SHIFT;
+}
+
+static void publish_volumes(const struct boot_info *info)
+{
+    for (unsigned i = 0; i < info->module_count; i++) {
+        const struct modline *line = &boot.line[i];
+        const char *why;
+
+        if (line->kind != MODLINE_VOLUME)
+            continue;
+        why = bootvolume_publish(i, line, most_pages(info, line));
+        if (why)
+            log_err("volume %s: %s\n", line->name, why);
+    }
+}
+
 /* What the boot cost; `make bench` looks for this line. */
 static LAGAN_INIT void log_boot_cost(void)
 {
@@ -184,7 +226,10 @@ LAGAN_INIT void bootdomains_start(const struct boot_info *info)
     bootmodule_start(info);
     bootreap_start();
     store_service_none();
+    bootvolume_start();
     parse_lines(info);
+    publish_volumes(info);
+    bootreap_count();
     kernel = find_plain(info, 0);
     initrd = find_plain(info, kernel + 1);
     if (kernel < info->module_count)

@@ -34,11 +34,13 @@
 #include "arch_inline.h"
 #include "mm/heap.h"
 #include "mm/type.h"
+#include "ubc/ubc.h"
 #include "xen/arch/x86/bootinfo.h"
 #include "xen/arch/x86/power.h"
 #include "xen/bootdomains.h"
 #include "xen/bootmodule.h"
 #include "xen/console.h"
+#include "xen/control.h"
 #include "xen/options.h"
 #include "xen/store_service.h"
 #include "xen/timer.h"
@@ -104,23 +106,31 @@ static uint64_t used_pages(void)
     return heap_total_pages() - heap_free_pages();
 }
 
-static LAGAN_NORETURN void end_machine(void)
+/* A test runner's way out comes before the machine's own. */
+static LAGAN_NORETURN void end_machine(enum host_status status)
 {
-    if (!boot.going_down || boot.down_reason == SHUTDOWN_poweroff)
+    bool off = !boot.going_down || boot.down_reason == SHUTDOWN_poweroff;
+
+    if (!off)
+        log_warn("dom0 has ended: the host %s\n",
+                 options.noreboot ? "stops (noreboot)" : "restarts");
+    machine_qemu_exit(status);
+    if (off)
         machine_power_off();
-    if (!options.noreboot)
-        machine_restart();
-    log_warn("the host has stopped (noreboot)\n");
-    machine_halt();
+    if (options.noreboot)
+        machine_halt();
+    machine_restart();
 }
 
 static void finish_host(void)
 {
     struct books books;
-    uint64_t used = used_pages(), total = heap_total_pages();
+    uint64_t used, total = heap_total_pages();
     unsigned crashes = boot.ended[SHUTDOWN_crash], others = boot.ended[REASON_OTHER];
     enum host_status status = HOST_ALL_WELL;
 
+    ubc_stop();
+    used = used_pages();
     if (crashes || others || boot.failed)
         status = HOST_DOMAIN_FAILED;
     log_info(
@@ -131,12 +141,11 @@ static void finish_host(void)
     log_info("free memory: %lu pages, before the first domain %lu\n", total - used,
              total - boot.used_before);
     books_print();
-    if (used != boot.used_before || !books_add_up(&books) || mm_audit()) {
+    if (used != boot.used_before || !books_add_up(&books) || mm_audit() || ubc_audit()) {
         log_err("memory was lost\n");
         status = HOST_MEMORY_LOST;
     }
-    machine_qemu_exit(status);
-    end_machine();
+    end_machine(status);
 }
 
 /* ---- one domain ---- */
@@ -333,8 +342,7 @@ static unsigned go_down(uint64_t now)
         boot.down_by = now + DOWN_NS;
     if (now > boot.down_by) {
         log_warn("domains are left that do not end: the host does not wait for them\n");
-        machine_qemu_exit(HOST_DOMAIN_FAILED);
-        end_machine();
+        end_machine(HOST_DOMAIN_FAILED);
     }
     return end_everybody();
 }
@@ -483,9 +491,15 @@ LAGAN_INIT void bootreap_start(void)
     for (unsigned i = 0; i < ARRAY_SIZE(boot.domain); i++)
         boot.domain[i] = (struct boot_domain){.d = NULL};
     timer_init(&boot.reaper, reap, 0);
+    control_reaper_start();
     timer_init(&boot.limit, enough, 0);
     boot.let_go = false;
     accounts_watch(somebody_let_go);
+    bootreap_count();
+}
+
+LAGAN_INIT void bootreap_count(void)
+{
     boot.used_before = used_pages();
 }
 

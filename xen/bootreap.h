@@ -9,6 +9,8 @@
 
 /* As it is when the machine starts, with all modules in place: no domain, nothing counted. */
 void bootreap_start(void);
+/* What is in use now stays so until the host ends. Boot only. */
+void bootreap_count(void);
 
 /* A line or an image was no good: said on the console, and counted. */
 void bootreap_refuse(const char *name, const char *why);

@@ -22,6 +22,7 @@
 #include <lagan/vsnprintf.h>
 
 #include "mm/heap.h"
+#include "mm/pcache.h"
 #include "xen/bootdomains.h"
 #include "xen/memory_map.h"
 #include "xen/vcpu_timer.h"
@@ -30,6 +31,7 @@
 #include "arch_inline.h"
 
 #define FIRST_GUEST_ID 1
+#define PORT_MAX       (EVTCHN_FIFO_NR_CHANNELS - 1)
 
 STATIC_ASSERT(sizeof(struct domain) <= SLAB_MAX && sizeof(struct vcpu) <= SLAB_MAX);
 
@@ -233,13 +235,16 @@ static int add_shared_info(struct domain *d)
     return 0;
 }
 
+/* Nobody can map it any more: domain_withdraw_shared_info(). */
 static void remove_shared_info(struct domain *d)
 {
-    int rc = account_unshare(&d->account, arch_frame_of(d->shared_info));
-
-    BUG_ON(rc); /* all of the domain's tables are gone by now */
     page_free(d->shared_info, 0);
     d->shared_info = NULL;
+}
+
+int domain_withdraw_shared_info(struct domain *d)
+{
+    return account_unshare(&d->account, arch_frame_of(d->shared_info));
 }
 
 static int add_vcpus(struct domain *d, unsigned count)
@@ -276,7 +281,9 @@ static int build_parts(struct domain *d, const struct domain_config *config)
     if (rc)
         return rc;
     d->account.maps_io = config->privileged;
-    rc = event_domain_init(d, EVTCHN_FIFO_NR_CHANNELS - 1);
+    ubc_client_init(&d->ubc, &d->account);
+    rc = event_domain_init(d, config->max_port ? (unsigned)min_u64(config->max_port, PORT_MAX)
+                                               : PORT_MAX);
     if (rc)
         goto no_events;
     rc = add_grants(d, config);
@@ -296,6 +303,7 @@ static int build_parts(struct domain *d, const struct domain_config *config)
 no_arch:
     free_vcpus(d);
 no_vcpus:
+    BUG_ON(domain_withdraw_shared_info(d)); /* nobody can have found it */
     remove_shared_info(d);
 no_shared_info:
     grant_table_destroy(d->grants);
@@ -328,6 +336,11 @@ static struct domain *alloc_domain(const struct domain_config *config)
     if (config->name)
         strlcpy(d->name, config->name, sizeof(d->name));
     d->privileged = config->privileged;
+    d->tools = config->tools;
+    d->xenstore = config->xenstore;
+    d->control_pauses = config->tools;
+    if (config->handle)
+        memcpy(d->handle, config->handle, sizeof(d->handle));
     sched_domain_init(d, config->weight, config->cap);
     d->shutdown_reason = d->shutdown_latched = -1;
     d->pause_count = 1;
@@ -336,6 +349,12 @@ static struct domain *alloc_domain(const struct domain_config *config)
     console_ring_init(d);
     list_init(&d->link);
     return d;
+}
+
+/* For the log: the toolstack keeps names to itself. */
+static void name_by_id(struct domain *d)
+{
+    (void)snprintf(d->name, sizeof(d->name), "d%u", d->id);
 }
 
 static void init_vcpu_scheduling(struct vcpu *v)
@@ -359,6 +378,8 @@ int domain_create(const struct domain_config *config, struct domain **out)
     rc = claim_id(d, config->id);
     if (rc)
         goto no_id;
+    if (config->tools)
+        name_by_id(d);
     rc = build_parts(d, config);
     if (rc)
         goto no_parts;
@@ -396,7 +417,8 @@ static bool begin_shutdown(struct domain *d, int reason)
     return first;
 }
 
-/* Does not wait: a vCPU that runs leaves its CPU at the next look for softirqs. */
+/* Does not wait: a vCPU that runs leaves its CPU at the next look for softirqs. From `shut_down` on the
+ * domain may be resumed. */
 static void finish_shutdown(struct domain *d)
 {
     struct vcpu *v;
@@ -406,6 +428,9 @@ static void finish_shutdown(struct domain *d)
     for_each_vcpu (d, v, i)
         vcpu_sleep(v);
     pressure_ended(d);
+    spin_lock(&d->lock);
+    d->shut_down = true;
+    spin_unlock(&d->lock);
     bootdomains_ended(d);
 }
 
@@ -447,7 +472,65 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     finish_shutdown(d);
 }
 
+int domain_pcache(struct domain *d, struct pcache **pc)
+{
+    struct pcache *fresh;
+    int rc;
+
+    *pc = atomic_load_explicit(&d->pcache, memory_order_acquire);
+    if (likely(*pc))
+        return 0;
+    rc = pcache_create(&d->account, &fresh);
+    if (rc)
+        return rc;
+    spin_lock(&d->lock);
+    if (!d->pcache && d->state == DOMAIN_ALIVE) {
+        atomic_store(&d->pcache, fresh);
+        fresh = NULL;
+    }
+    *pc = d->pcache;
+    spin_unlock(&d->lock);
+    if (fresh) { /* somebody was quicker */
+        while (pcache_relinquish(fresh) == -XEN_ERESTART)
+            ;
+        pcache_destroy(fresh);
+    }
+    return *pc ? 0 : -XEN_EINVAL;
+}
+
+int domain_resume(struct domain *d)
+{
+    int rc = 0;
+
+    spin_lock(&d->lock);
+    if (d->state != DOMAIN_ALIVE || !d->shutting_down || d->shutdown_reason != SHUTDOWN_suspend) {
+        rc = -XEN_EINVAL;
+    } else if (!d->shut_down) {
+        rc = -XEN_ERESTART;
+    } else {
+        d->shutting_down = d->shut_down = false;
+        d->shutdown_reason = d->shutdown_latched = -1;
+    }
+    spin_unlock(&d->lock);
+    if (rc)
+        return rc;
+    pressure_resumed(d);
+    domain_unpause(d);
+    return 0;
+}
+
 /* ---- the last reference ---- */
+
+/* Whoever keeps books of domains learns that one is not there any more. */
+static void tell_control(void)
+{
+    struct domain *control = domain_find(0);
+
+    if (!control)
+        return;
+    event_raise_global_virq(control, VIRQ_DOM_EXC);
+    domain_put(control);
+}
 
 void domain_put(struct domain *d)
 {
@@ -463,10 +546,12 @@ void domain_put(struct domain *d)
     free_vcpus(d);
     remove_shared_info(d);
     grant_table_destroy(d->grants);
+    pcache_destroy(d->pcache);
     pressure_remove(d);
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);
+    tell_control();
 }
 
 void domain_dump_all(void)

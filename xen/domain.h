@@ -19,6 +19,7 @@
 #include <xen/vcpu.h>
 #include "mm/account.h"
 #include "shmem/grant.h"
+#include "ubc/ubc.h"
 #include "xen/console_ring.h"
 #include "xen/domain_watchdog.h"
 #include "xen/event.h"
@@ -63,11 +64,17 @@ struct domain {
     domid_t id;                 /* [c] */
     char name[DOMAIN_NAME_MAX]; /* [c] "" if it has none */
     bool privileged;            /* [c] the control domain */
+    bool tools;                 /* [c] made by the control domain, which ends it too (control.h) */
+    bool xenstore;              /* [c] said to serve the store */
+    _Atomic bool reaped;        /* set once: the reaper takes it apart (control_reap.c) */
+    bool started;               /* [d] it has been let run */
+    unsigned control_pauses;    /* [d] of pause_count, so many are the control domain's */
     _Atomic uint32_t refs;      /* last one frees the struct */
     struct list link;           /* [list lock] all domains, ascending id */
     struct spinlock lock;       /* LK_DOMAIN */
     enum domain_state state;    /* [d] */
     bool shutting_down;         /* [d] */
+    bool shut_down;             /* [d] ... and is paused for it, and all was done for that */
     int shutdown_reason;        /* [d] SHUTDOWN_*; -1 while it runs */
     int shutdown_latched;       /* [d] what its end is to be reported as; -1: as what it is */
     struct domain_watchdog watchdog[DOMAIN_WATCHDOGS];
@@ -76,6 +83,8 @@ struct domain {
     struct account account; /* its memory */
     struct pressure_domain pressure;
     struct grant_table *grants;    /* [c] */
+    struct pcache *_Atomic pcache; /* NULL until it is first wanted: domain_pcache() */
+    struct ubc_client ubc;
     struct memory_map *memory_map; /* [d] as the control domain set it, or NULL */
     shared_info_t *shared_info;    /* [c] */
     unsigned vcpu_count;           /* [c] */
@@ -86,7 +95,7 @@ struct domain {
     evtchn_port_t store_port; /* [c] unbound, for who serves the store; 0: nobody does */
     uint64_t store_serial;    /* [c] store_service.c */
     struct arch_domain arch;
-    uint8_t handle[16];     /* [c] uuid */
+    uint8_t handle[16];     /* [d] uuid */
     uint64_t vm_assist;     /* [d] VMASST_TYPE_* bits */
     char console_line[160]; /* [console lock] output not yet ended by a newline */
     unsigned console_line_length;
@@ -102,7 +111,10 @@ struct domain_config {
     const char *name;
     domid_t id; /* DOMID_INVALID: the next free one after the last such */
     bool privileged;
+    bool tools, xenstore;  /* as in struct domain; tools: paused by the control domain */
+    const uint8_t *handle; /* 16 bytes; NULL: zeroes */
     unsigned vcpus;
+    unsigned max_port; /* its highest event channel; 0: as high as there are */
     uint64_t max_pages;
     uint64_t min_pages;         /* it is never asked for so many; 0: max_pages */
     uint64_t pages;             /* it starts with so many; 0: max_pages */
@@ -137,13 +149,21 @@ void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
 void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
 /* However d ends from now on, it is reported to have ended for this reason (SHUTDOWN_*); the last
- * one named before the end counts. */
+ * one named before the end counts, and for that end alone. */
 void domain_latch_shutdown(struct domain *d, int reason);
 /* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0; -XEN_EAGAIN: there is
  * nothing to do before others let go of its frames. No lock held; one
  * caller at a time, who has a reference; afterwards it is 0 again and does nothing. The struct
  * lives on until the last reference and the last frame are gone. */
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
+/* The domain's page cache, which is made when it is first wanted. -XEN_EINVAL: the domain dies; -XEN_ENOMEM. */
+int domain_pcache(struct domain *d, struct pcache **pc) LAGAN_MUST_CHECK;
+/* For domain_kill(), once: nobody can map the shared page from here on; it stays the hypervisor's to
+ * use. -XEN_EBUSY: somebody does, and nothing has changed. */
+int domain_withdraw_shared_info(struct domain *d) LAGAN_MUST_CHECK;
+/* A domain that has shut down for SHUTDOWN_suspend runs on. -XEN_EINVAL: it has not; -XEN_ERESTART: another
+ * CPU is about it. */
+int domain_resume(struct domain *d) LAGAN_MUST_CHECK;
 /* Number of domains in the list. */
 unsigned domain_count(void);
 /* Debug key: one line a domain, and what a dying one waits for. */

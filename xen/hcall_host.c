@@ -7,9 +7,12 @@
 #include "include/public/lagan/host.h"
 #include "include/public/lagan/store.h"
 #include "mm/account.h"
+#include "mm/pcache.h"
+#include "mm/spare.h"
 #include "mm/heap.h"
 #include "mm/tlbclock.h"
 #include "mm/type.h"
+#include "ubc/ubc.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "xen/hcall_store.h"
@@ -22,7 +25,7 @@ static uint32_t count_accounts(void)
     uint32_t count = 0;
 
     for (const struct account *a = account_next(0); a; a = account_next(a->id + 1U))
-        count++;
+        count += a->id < DOMID_FIRST_RESERVED; /* the buffer cache has one too */
     return count;
 }
 
@@ -34,7 +37,7 @@ static int64_t audit(const struct hypercall_args *args)
 
     if (!stop_begin())
         return hypercall_continue(args);
-    result.faults = mm_audit();
+    result.faults = mm_audit() + pcache_audit() + ubc_audit();
     result.held = mm_audit_held();
     result.free_pages = heap_free_pages();
     result.domain_count = count_accounts();
@@ -64,6 +67,8 @@ int64_t hcall_host_op(const struct hypercall_args *args)
 {
     if ((unsigned)args->a[0] == LAGAN_HOST_OP_store_next)
         return host_op_store_next(guest_ptr(args->a[1]));
+    if ((unsigned)args->a[0] == LAGAN_HOST_OP_store_follow)
+        return host_op_store_follow(guest_ptr(args->a[1]));
     if (!current_vcpu()->domain->privileged)
         return -XEN_EPERM;
     switch ((unsigned)args->a[0]) {

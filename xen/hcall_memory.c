@@ -121,6 +121,17 @@ static int64_t change_reservation(const struct hypercall_args *args, unsigned op
     return again ? hypercall_continue(&rest) : done;
 }
 
+static int64_t acquire_resource(const struct hypercall_args *args, unsigned op)
+{
+    bool again = false;
+    uint64_t done = args->a[0] >> OP_BITS;
+    int64_t rc = memory_acquire_resource(&done, guest_ptr(args->a[1]), &again);
+    struct hypercall_args rest = *args;
+
+    rest.a[0] = op | done << OP_BITS;
+    return again ? hypercall_continue(&rest) : rc;
+}
+
 static int64_t exchange(const struct hypercall_args *args)
 {
     bool again = false;
@@ -143,6 +154,8 @@ int64_t hcall_memory_op(const struct hypercall_args *args)
         return claim_pages_op(arg);
     case XENMEM_exchange:
         return exchange(args);
+    case XENMEM_acquire_resource:
+        return acquire_resource(args, op);
     case XENMEM_maximum_ram_page:
         return (int64_t)arch_max_mfn(); /* one more than the highest: so does Xen */
     case XENMEM_current_reservation:

@@ -29,6 +29,9 @@ int64_t memory_reservation(unsigned op, uint64_t done, guest_ptr_t arg, bool *ag
  * progress. */
 int64_t memory_exchange(guest_ptr_t arg, bool *again);
 
+/* XENMEM_acquire_resource, from frame *done of the list on, which it moves. *again: as above. */
+int64_t memory_acquire_resource(uint64_t *done, guest_ptr_t arg, bool *again);
+
 /* Operations for guests that are not ours to run (translated memory, paging, sharing, ...), each
  * with the error that Xen has for them; -XEN_ENOSYS for numbers that nobody knows. */
 int64_t memory_refused(unsigned op, guest_ptr_t arg);

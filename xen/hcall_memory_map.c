@@ -4,7 +4,8 @@
  *
  * A domain that the control domain gave no map sees one piece of RAM from 0 to its limit: a Linux
  * kernel prepares for as much (maxmem=), uses what it has, and can grow into the rest by its balloon
- * driver. The control domain itself is told nothing here, as on Xen: it asks for the machine's map.
+ * driver. Behind that it sees the windows of the buffer cache that it may map, at their machine addresses, as
+ * devices of memory: its kernel maps such addresses as they are, and has a driver for them. The control domain itself is told nothing here, as on Xen: it asks for the machine's map.
  */
 #include "xen/memory_map.h"
 
@@ -16,10 +17,32 @@
 #include "arch_current.h"
 
 #define PIECE_RAM 1
+#define PIECE_PERSISTENT \
+    12 /* memory that keeps its content, as firmware called it before there was a standard */
 
 static size_t map_bytes(unsigned count)
 {
     return sizeof(struct memory_map) + count * sizeof(struct memory_piece);
+}
+
+/* Behind the RAM, ascending as maps are, if the domain can have no RAM there. */
+static bool window_piece(const struct domain *d, unsigned i, struct memory_piece *piece)
+{
+    uint64_t floor = d->account.max_pages, blocks, best_blocks = 0;
+    mfn_t base, best = MFN_INVALID;
+
+    do {
+        best = MFN_INVALID;
+        for (unsigned n = 0; ubc_window_of(&d->account, n, &base, &blocks); n++)
+            if (base.n >= floor && base.n < best.n) {
+                best = base;
+                best_blocks = blocks;
+            }
+        floor = best.n + 1;
+    } while (i-- > 0 && best.n != MFN_INVALID.n);
+    *piece =
+        (struct memory_piece){best.n << PAGE_SHIFT, best_blocks << PAGE_SHIFT, PIECE_PERSISTENT};
+    return best.n != MFN_INVALID.n;
 }
 
 /* The control domain may put another map in its place meanwhile: a reader gets pieces of either. */
@@ -34,6 +57,8 @@ static bool own_piece(struct domain *d, unsigned i, struct memory_piece *piece)
     else if (!d->memory_map && !d->privileged && i == 0) {
         *piece = (struct memory_piece){0, d->account.max_pages << PAGE_SHIFT, PIECE_RAM};
         found = true;
+    } else if (!d->memory_map && !d->privileged) {
+        found = window_piece(d, i - 1, piece);
     }
     spin_unlock(&d->lock);
     return found;

@@ -80,22 +80,6 @@ static int64_t access_op(guest_ptr_t arg)
     return answer(in.domid, -XEN_ENODEV);
 }
 
-/* A toolstack that hears this maps a grant table's frames by their numbers instead. */
-static int64_t acquire_resource(guest_ptr_t arg)
-{
-    struct xen_mem_acquire_resource in;
-
-    if (copy_from_guest(&in, arg, sizeof(in)))
-        return -XEN_EFAULT;
-    if (in.pad)
-        return -XEN_EINVAL;
-    if (in.domid == DOMID_SELF)
-        return -XEN_ESRCH;
-    if (in.domid == current_vcpu()->domain->id)
-        return -XEN_EPERM;
-    return answer(in.domid, -XEN_EOPNOTSUPP);
-}
-
 static int64_t vnuma(guest_ptr_t arg)
 {
     struct xen_vnuma_topology_info in;
@@ -139,8 +123,6 @@ int64_t memory_refused(unsigned op, guest_ptr_t arg)
         return 0;
     case XENMEM_access_op:
         return access_op(arg);
-    case XENMEM_acquire_resource:
-        return acquire_resource(arg);
     case XENMEM_machphys_compat_mfn_list:
         return -XEN_EOPNOTSUPP;
     case XENMEM_get_vnumainfo:

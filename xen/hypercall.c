@@ -15,7 +15,9 @@
 #include <xen/arch-x86/xen-mca.h>
 
 #include "include/public/lagan/host.h"
+#include "include/public/lagan/pcache.h"
 #include "include/public/lagan/pressure.h"
+#include "include/public/lagan/ubc.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "arch_current.h"
@@ -52,9 +54,13 @@ static const hypercall_fn hypercalls[HYPERCALL_SLOTS] = {
     [__HYPERVISOR_sched_op] = hcall_sched_op,
     [__HYPERVISOR_callback_op] = hcall_callback_op,
     [__HYPERVISOR_event_channel_op] = hcall_event_channel_op,
+    [__HYPERVISOR_sysctl] = hcall_sysctl,
+    [__HYPERVISOR_domctl] = hcall_domctl,
     [__HYPERVISOR_physdev_op] = hcall_physdev_op,
     [__HYPERVISOR_mca] = hcall_mca,
     [LAGAN_HYPERVISOR_host_op] = hcall_host_op,
+    [LAGAN_HYPERVISOR_pcache_op] = hcall_pcache_op,
+    [LAGAN_HYPERVISOR_ubc_op] = hcall_ubc_op,
     [LAGAN_HYPERVISOR_pressure_op] = hcall_pressure_op,
 };
 

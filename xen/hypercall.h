@@ -49,10 +49,14 @@ int64_t hcall_mmuext_op(const struct hypercall_args *args);
 int64_t hcall_event_channel_op(const struct hypercall_args *args);
 int64_t hcall_grant_table_op(const struct hypercall_args *args);
 int64_t hcall_physdev_op(const struct hypercall_args *args);
+int64_t hcall_sysctl(const struct hypercall_args *args);
+int64_t hcall_domctl(const struct hypercall_args *args);
 int64_t hcall_platform_op(const struct hypercall_args *args);
 int64_t hcall_mca(const struct hypercall_args *args);
 int64_t hcall_host_op(const struct hypercall_args *args);
+int64_t hcall_ubc_op(const struct hypercall_args *args);
 int64_t hcall_pressure_op(const struct hypercall_args *args);
+int64_t hcall_pcache_op(const struct hypercall_args *args);
 
 /* Asks that the call be made again with these arguments once pending work is done: for operations
  * that stop at -XEN_ERESTART with a cursor. They are a copy of what the decoder got, in which

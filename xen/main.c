@@ -7,10 +7,13 @@
 
 #include "arch_inline.h"
 #include "mm/heap.h"
+#include "mm/pcache.h"
 #include "mm/type.h"
+#include "ubc/ubc.h"
 #include "xen/arch/x86/cpu_begin.h"
 #include "xen/arch/x86/ctx.h"
 #include "xen/arch/x86/initmem.h"
+#include "xen/arch/x86/pirq.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/stuck.h"
@@ -88,7 +91,7 @@ static unsigned audit_faults;
 /* Its messages go to the log. */
 static void run_audit(void)
 {
-    audit_faults = mm_audit();
+    audit_faults = mm_audit() + pcache_audit() + ubc_audit();
 }
 
 static void tell_audit(void)
@@ -119,6 +122,7 @@ const struct debug_key debug_keys[] = {
     DEBUG_BUILD_KEYS{'q', "domains", domain_dump_all},
     {'p', "memory pressure", pressure_dump},
     {'r', "run queues", sched_dump},
+    {'i', "device interrupts", pirq_dump},
     {'m', "memory", dump_memory},
     {'A', "recounts all frames while the host stands still", audit_memory},
     {'C', "crash the host, to see the dump", crash_on_purpose},

@@ -25,15 +25,30 @@ enum key {
     KEY_SERVES,
     KEY_MINMEM,
     KEY_DELAY,
+    KEY_CACHE_FLOOR,
+    KEY_CACHE_MAX,
+    KEY_CACHE_WEIGHT,
+    KEY_READERS,
     KEY_COUNT
 };
 
-static const char *const key_names[KEY_COUNT] = {
-    [KEY_NAME] = "name",         [KEY_MEM] = "mem",       [KEY_VCPUS] = "vcpus",
-    [KEY_WEIGHT] = "weight",     [KEY_CAP] = "cap",       [KEY_RAMDISK] = "ramdisk",
-    [KEY_MAXMEM] = "maxmem",     [KEY_CPUS] = "cpus",     [KEY_ON_REBOOT] = "on_reboot",
-    [KEY_ON_CRASH] = "on_crash", [KEY_SERVES] = "serves", [KEY_MINMEM] = "minmem",
-    [KEY_DELAY] = "delay"};
+static const char *const key_names[KEY_COUNT] = {[KEY_NAME] = "name",
+                                                 [KEY_MEM] = "mem",
+                                                 [KEY_VCPUS] = "vcpus",
+                                                 [KEY_WEIGHT] = "weight",
+                                                 [KEY_CAP] = "cap",
+                                                 [KEY_RAMDISK] = "ramdisk",
+                                                 [KEY_MAXMEM] = "maxmem",
+                                                 [KEY_CPUS] = "cpus",
+                                                 [KEY_ON_REBOOT] = "on_reboot",
+                                                 [KEY_ON_CRASH] = "on_crash",
+                                                 [KEY_SERVES] = "serves",
+                                                 [KEY_MINMEM] = "minmem",
+                                                 [KEY_DELAY] = "delay",
+                                                 [KEY_CACHE_FLOOR] = "cache-floor",
+                                                 [KEY_CACHE_MAX] = "cache-max",
+                                                 [KEY_CACHE_WEIGHT] = "cache-weight",
+                                                 [KEY_READERS] = "readers"};
 
 /* What a value must be, in the words of the complaint. */
 static const char *const key_rules[KEY_COUNT] = {
@@ -50,6 +65,10 @@ static const char *const key_rules[KEY_COUNT] = {
     [KEY_SERVES] = "must be store",
     [KEY_MINMEM] = "must be a size of 1M..16T",
     [KEY_DELAY] = "must be 1..86400000 ms",
+    [KEY_CACHE_FLOOR] = "must be a size of 0..16T",
+    [KEY_CACHE_MAX] = "must be a size of 0..16T",
+    [KEY_CACHE_WEIGHT] = "must be 1..65535",
+    [KEY_READERS] = "must be names of domains, with commas between them",
 };
 #define DELAY_MAX_MS 86400000
 STATIC_ASSERT(MODLINE_VCPUS_MAX == 32 && MODLINE_NAME_MAX == 32 && MAX_CPUS == 64);
@@ -66,11 +85,11 @@ static LAGAN_INIT bool parse_name(struct text t, char *name)
     return t.length > 0 && text_copy(t, name, MODLINE_NAME_MAX);
 }
 
-static LAGAN_INIT bool parse_mem(struct text t, uint64_t *bytes)
+static LAGAN_INIT bool parse_mem(struct text t, uint64_t least, uint64_t *bytes)
 {
     uint64_t n;
 
-    if (!parse_size(t, &n) || n < MODLINE_MEM_MIN || n > MODLINE_MEM_MAX)
+    if (!parse_size(t, &n) || n < least || n > MODLINE_MEM_MAX)
         return false;
     *bytes = (n + PAGE_SIZE - 1) & PAGE_MASK;
     return true;
@@ -82,13 +101,26 @@ static LAGAN_INIT bool parse_action(struct text t, enum modline_action *action)
     return *action == MODLINE_RESTART || text_is(t, "destroy");
 }
 
+static LAGAN_INIT bool parse_readers(struct text t, struct modline *m)
+{
+    char name[MODLINE_NAME_MAX];
+
+    m->readers = t.at;
+    m->readers_length = t.length;
+    do
+        if (!parse_name(text_split(&t, ','), name))
+            return false;
+    while (t.length > 0);
+    return m->readers[m->readers_length - 1] != ',';
+}
+
 static LAGAN_INIT bool parse_value(enum key key, struct text value, struct modline *m)
 {
     switch (key) {
     case KEY_NAME:
         return parse_name(value, m->name);
     case KEY_MEM:
-        return parse_mem(value, &m->mem_bytes);
+        return parse_mem(value, MODLINE_MEM_MIN, &m->mem_bytes);
     case KEY_VCPUS:
         return parse_range(value, 1, MODLINE_VCPUS_MAX, &m->vcpus);
     case KEY_WEIGHT:
@@ -98,7 +130,7 @@ static LAGAN_INIT bool parse_value(enum key key, struct text value, struct modli
     case KEY_RAMDISK:
         return parse_name(value, m->ramdisk);
     case KEY_MAXMEM:
-        return parse_mem(value, &m->maxmem_bytes);
+        return parse_mem(value, MODLINE_MEM_MIN, &m->maxmem_bytes);
     case KEY_CPUS:
         return parse_cpus(value, &m->cpus);
     case KEY_ON_REBOOT:
@@ -109,9 +141,17 @@ static LAGAN_INIT bool parse_value(enum key key, struct text value, struct modli
         m->serves_store = text_is(value, "store");
         return m->serves_store;
     case KEY_MINMEM:
-        return parse_mem(value, &m->minmem_bytes);
+        return parse_mem(value, MODLINE_MEM_MIN, &m->minmem_bytes);
     case KEY_DELAY:
         return parse_range(value, 1, DELAY_MAX_MS, &m->delay_ms);
+    case KEY_CACHE_FLOOR:
+        return parse_mem(value, 0, &m->cache_floor_bytes);
+    case KEY_CACHE_MAX:
+        return parse_mem(value, 0, &m->cache_max_bytes);
+    case KEY_CACHE_WEIGHT:
+        return parse_range(value, 1, 65535, &m->cache_weight);
+    case KEY_READERS:
+        return parse_readers(value, m);
     default:
         return false;
     }
@@ -125,10 +165,14 @@ static LAGAN_INIT enum key find_key(struct text name)
     return KEY_COUNT;
 }
 
-/* A ramdisk has a name and nothing else. */
+/* A ramdisk has a name and nothing else, a volume its readers too. */
 static LAGAN_INIT bool key_allowed(enum modline_kind kind, enum key key)
 {
-    return key < KEY_COUNT && (kind == MODLINE_DOMAIN || key == KEY_NAME);
+    if (key == KEY_NAME)
+        return true;
+    if (key == KEY_READERS)
+        return kind == MODLINE_VOLUME;
+    return key < KEY_COUNT && kind == MODLINE_DOMAIN;
 }
 
 /* The complaint about a word; the word is cut to a length that leaves room for the reason. */
@@ -149,8 +193,8 @@ static LAGAN_INIT int parse_words(const char *line, struct modline *m, unsigned 
             while (*line == ' ')
                 line++;
             m->guest_line = line;
-            if (word.length > 0 && m->kind == MODLINE_RAMDISK)
-                return complain(why, word, "a ramdisk has no command line");
+            if (word.length > 0 && m->kind != MODLINE_DOMAIN)
+                return complain(why, word, "only a domain has a command line");
             return 0;
         }
         name = text_split(&value, '=');
@@ -172,12 +216,18 @@ static LAGAN_INIT int check_whole(struct modline *m, unsigned seen, char *why)
 
     if (!(seen & (1u << KEY_NAME)))
         fault = "name missing";
+    else if (m->kind == MODLINE_VOLUME && !(seen & (1u << KEY_READERS)))
+        fault = "readers missing";
+    else if (m->kind == MODLINE_VOLUME && strlen(m->name) >= MODLINE_VOLUME_MAX)
+        fault = "a volume's name has 16 characters at most";
     else if (m->kind == MODLINE_DOMAIN && !(seen & (1u << KEY_MEM)))
         fault = "mem missing";
     else if (m->maxmem_bytes < m->mem_bytes && (seen & (1u << KEY_MAXMEM)))
         fault = "maxmem is less than mem";
     else if (m->minmem_bytes > m->mem_bytes)
         fault = "minmem is more than mem";
+    else if (m->cache_floor_bytes > m->cache_max_bytes)
+        fault = "cache-floor is more than cache-max";
     else if (m->serves_store && m->delay_ms)
         fault = "who serves the store comes first";
     else if (m->cap > m->vcpus * 100)
@@ -197,8 +247,12 @@ LAGAN_INIT int modline_parse(const char *line, struct modline *m, char why[MODLI
 {
     const char *rest = line;
     struct text first = text_word(&rest);
-    struct modline parsed = {
-        .vcpus = 1, .cpus = cpumask_all(), .on_reboot = MODLINE_RESTART, .guest_line = line};
+    struct modline parsed = {.vcpus = 1,
+                             .cpus = cpumask_all(),
+                             .on_reboot = MODLINE_RESTART,
+                             .cache_max_bytes = MODLINE_CACHE_ALL,
+                             .cache_weight = MODLINE_CACHE_WEIGHT,
+                             .guest_line = line};
     unsigned seen = 0;
     int rc;
 
@@ -207,6 +261,8 @@ LAGAN_INIT int modline_parse(const char *line, struct modline *m, char why[MODLI
         parsed.kind = MODLINE_DOMAIN;
     else if (text_is(first, "ramdisk"))
         parsed.kind = MODLINE_RAMDISK;
+    else if (text_is(first, "volume"))
+        parsed.kind = MODLINE_VOLUME;
     if (parsed.kind == MODLINE_PLAIN) {
         *m = parsed;
         return 0;
@@ -221,6 +277,16 @@ LAGAN_INIT int modline_parse(const char *line, struct modline *m, char why[MODLI
         *m = parsed;
     }
     return rc;
+}
+
+bool modline_lists(const char *list, size_t length, const char *name)
+{
+    struct text rest = {list, length};
+
+    while (rest.length > 0)
+        if (text_is(text_split(&rest, ','), name))
+            return true;
+    return false;
 }
 
 LAGAN_INIT size_t modline_find(const struct modline *lines, size_t count, enum modline_kind kind,

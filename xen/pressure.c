@@ -22,6 +22,7 @@
 #include "mm/claim.h"
 #include "mm/heap.h"
 #include "xen/domain.h"
+#include "xen/store_service.h"
 #include "xen/timer.h"
 
 #define STEP_NS      UINT64_C(100000000)
@@ -42,6 +43,7 @@ static struct {
     bool policy;         /* [p] */
     uint32_t events;     /* [p] not yet read by the control domain */
     uint32_t new_events; /* [p] ... nor told to it */
+    bool tell_store; /* [p] a target has changed of a domain whose driver reads it in the store */
 } pressure = {.lock = SPINLOCK_INIT(LK_PRESSURE),
               .balloon.members = LIST_INIT(pressure.balloon.members)};
 
@@ -180,11 +182,13 @@ static void carry_out(struct balloon_member *m)
     p->fail_told = m->failed;
     if (m->changed)
         event_raise_global_virq(d, LAGAN_VIRQ_PRESSURE);
+    pressure.tell_store |= m->changed && d->store_port;
 }
 
 static void step(struct timer *t)
 {
     struct balloon_member *m;
+    bool tell_store;
     uint64_t free;
 
     (void)t;
@@ -195,7 +199,11 @@ static void step(struct timer *t)
     for_each_balloon_member(m, &pressure.balloon) carry_out(m);
     tell_control();
     go_on(next_step(arch_time_ns()));
+    tell_store = pressure.tell_store;
+    pressure.tell_store = false;
     spin_unlock(&pressure.lock);
+    if (tell_store)
+        store_service_tell();
 }
 
 /* ---- domains come and go ---- */
@@ -252,6 +260,14 @@ void pressure_ended(struct domain *d)
         note(LAGAN_PRESSURE_EVENT_DIED);
         tell_control();
     }
+    spin_unlock(&pressure.lock);
+}
+
+void pressure_resumed(struct domain *d)
+{
+    spin_lock(&pressure.lock);
+    d->pressure.ended = false;
+    begin();
     spin_unlock(&pressure.lock);
 }
 

@@ -101,6 +101,8 @@ int sched_set_affinity(struct vcpu *v, cpumask_t cpus) LAGAN_MUST_CHECK;
  * -XEN_EBUSY: it is pinned already. */
 int sched_pin_current(int cpu) LAGAN_MUST_CHECK;
 
+cpumask_t sched_get_affinity(struct vcpu *v);
+
 /* SOFTIRQ_SCHEDULE. Picks the next vCPU of this CPU and, when it is another one, switches to it by
  * arch_context_switch(), which does not return here. No lock held. */
 void sched_softirq(void);

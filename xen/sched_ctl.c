@@ -168,6 +168,15 @@ int sched_pin_current(int cpu) LAGAN_NO_TSA
     return 0;
 }
 
+cpumask_t sched_get_affinity(struct vcpu *v) LAGAN_NO_TSA
+{
+    struct runq *rq = runq_lock_of(v);
+    cpumask_t cpus = v->sched.unit.affinity;
+
+    spin_unlock(&rq->lock);
+    return cpus;
+}
+
 /* ---- pauses ---- */
 
 void vcpu_pause_sync(struct vcpu *v)

@@ -8,14 +8,18 @@
  *   events    ports are closed, peers see theirs unbound; physical interrupts are given up
  *   vcpus     the console ring's frame, watchdogs, timers, the scheduler's books, vcpu_info frames, descriptor tables, base pointers (what takes
  *             long of these is left to the next step)
+ *   cache     its pages in the page cache are dropped
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
  *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
- *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
- *             reference (accounts_watch() tells when that may be)
+ *   ubc       the same with volumes of the buffer cache, and its rights to them
+ *   wait      frames that others still map need their owner, those of the grant table and the shared page
+ *             among them; when the last is let go, the creation's reference goes (accounts_watch() tells
+ *             when that may be)
  */
 #include <lagan/printk.h>
 
 #include "mm/frame.h"
+#include "mm/pcache.h"
 #include "mm/type.h"
 #include "xen/domain.h"
 #include "xen/vcpu_timer.h"
@@ -26,8 +30,10 @@ enum teardown_step {
     STEP_STOP,
     STEP_EVENTS,
     STEP_VCPUS,
+    STEP_CACHE,
     STEP_MEMORY,
     STEP_GRANTS,
+    STEP_UBC,
     STEP_WAIT,
     STEP_DONE
 };
@@ -89,12 +95,18 @@ static int run_step(struct domain *d)
         for_each_vcpu (d, v, i)
             relinquish_vcpu(v);
         return 0;
+    case STEP_CACHE:
+        return d->pcache ? pcache_relinquish(d->pcache) : 0;
     case STEP_MEMORY:
         return account_relinquish(&d->account);
     case STEP_GRANTS:
         return grant_table_relinquish(d->grants);
-    case STEP_WAIT:
-        return d->account.pages || grant_table_withdraw(d->grants) ? -XEN_EAGAIN : 0;
+    case STEP_UBC:
+        return ubc_client_relinquish(&d->ubc);
+    case STEP_WAIT: /* the shared page last: withdrawn once */
+        return d->account.pages || grant_table_withdraw(d->grants) || domain_withdraw_shared_info(d)
+                   ? -XEN_EAGAIN
+                   : 0;
     case STEP_DONE:
         break;
     }
@@ -119,7 +131,9 @@ static bool held_frame(struct account *a, unsigned i, mfn_t *m)
 void domain_dump_zombie(struct domain *d)
 {
     static const char *const step[] = {
-        "vCPUs stop", "events", "vCPUs", "memory", "grants", "waiting for the last frame", "done"};
+        "vCPUs stop", "events", "vCPUs",        "page cache",
+        "memory",     "grants", "buffer cache", "waiting for the last frame",
+        "done"};
     mfn_t m;
 
     if (d->state == DOMAIN_ALIVE)

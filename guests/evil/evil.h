@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of attacks, in three parts; each ends at a NULL name.
+ * The table of attacks, in four parts; each ends at a NULL name.
  */
 #pragma once
 
@@ -15,3 +15,4 @@ struct attack {
 extern const struct attack evil_crashes[]; /* crash.c: the guest ruins itself */
 extern const struct attack evil_calls[];   /* call.c: hostile arguments, exhaustion */
 extern const struct attack evil_cpus[];    /* cpu.c: hostile vCPU contexts and registers */
+extern const struct attack evil_devices[]; /* device.c: the machine's devices */

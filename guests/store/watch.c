@@ -110,6 +110,16 @@ static void print_event(const struct watch *watch, const char *path, struct text
     text_add(out, watch_token(watch), strlen(watch_token(watch)) + 1);
 }
 
+bool watch_exists(const struct client *client, const char *path)
+{
+    for (const struct watch *w = client->watches; w != NULL; w = w->next) {
+        if (strcmp(watch_path(w), path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool watch_event_waits(const struct client *client)
 {
     bool waits = client->first_event != NULL;

@@ -18,6 +18,9 @@ int watch_add(struct store *store, struct client *client, const char *given, con
 int watch_remove(struct store *store, struct client *client, const char *given, const char *token);
 void watch_remove_all(struct store *store, struct client *client);
 
+/* Has the client a watch on exactly this path? */
+bool watch_exists(const struct client *client, const char *path);
+
 /* The node at `path` has changed: an event for every watch on it or above it whose client may read
  * it. To be called with the node there. */
 void watch_fire(struct store *store, const char *path);

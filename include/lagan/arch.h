@@ -42,6 +42,9 @@ uint64_t arch_boot_pages(void);
 void arch_clear_page(void *page);
 void arch_copy_page(void *dst, const void *src);
 
+/* SHA-256's compression function over so many blocks of 64 bytes, by the best instructions there are. */
+void arch_sha256_blocks(uint32_t state[8], const void *data, size_t blocks);
+
 /* Debug aid: tells a checker that the bytes may (not) be touched. Target: junk-fills on poison. */
 void arch_poison(void *p, size_t bytes);
 void arch_unpoison(void *p, size_t bytes);

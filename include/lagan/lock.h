@@ -39,9 +39,12 @@ enum lock_level {
     LK_GRANT,      /* the shape of a grant table */
     LK_GRANT_ENTRY,  /* one grant entry */
     LK_GRANT_HANDLE, /* a list of free handles of grants */
+    LK_UBC_TABLE,    /* the buffer cache's list of volumes */
+    LK_UBC,          /* one volume of the buffer cache */
     LK_FRAME,        /* a page-table frame's bit lock */
     LK_ACCOUNT,      /* one account's frame list and limits */
     LK_SLAB,         /* small-object allocator */
+    LK_PCACHE,       /* one client of the page cache; never two at a time */
     LK_TLB,          /* one CPU's waiting room of frames that await a flush */
     LK_HEAP_CACHE,   /* one CPU's cache of free frames; never two at a time */
     LK_HEAP,         /* page allocator */

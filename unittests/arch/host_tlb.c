@@ -15,6 +15,8 @@
 #include <lagan/lock.h>
 #include "mm/frame.h"
 #include "mm/tlbclock.h"
+#include "mm/pcache_state.h"
+#include "mm/spare.h"
 #include "mm/type.h"
 #include "unittests/arch/host.h"
 #include "unittests/arch/host_tlb.h"
@@ -292,6 +294,13 @@ static bool gone(const struct translation *t)
 {
     const struct frame *f = frame_of(mfn(t->frame));
 
+    /* What the page cache keeps in it is the content that the same guest gave. */
+    if (frame_state(f) == FRAME_LENT && frame_order(f) == SPARE_PCACHE) {
+        unsigned seat = frame_owner(f);
+        const struct pcache *pc = seat < PCACHE_CLIENTS ? pcache.seat[seat].pc : NULL;
+
+        return !pc || pc->account->id != t->owner;
+    }
     return (frame_state(f) != FRAME_OWNED && frame_state(f) != FRAME_SHARED &&
             frame_state(f) != FRAME_WAITING) ||
            frame_owner(f) != t->owner;
@@ -308,7 +317,8 @@ static bool leaf_is_dangerous(const struct translation *t)
 
 static bool walk_is_dangerous(const struct translation *t)
 {
-    return gone(t) || type_of(mfn(t->frame)) == TYPE_WRITABLE;
+    return gone(t) || type_of(mfn(t->frame)) == TYPE_WRITABLE ||
+           frame_state(frame_of(mfn(t->frame))) == FRAME_LENT;
 }
 
 unsigned host_tlb_check(void)

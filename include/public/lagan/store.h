@@ -21,6 +21,13 @@
 
 #define LAGAN_HOST_OP_store_next 16
 
+/*
+ * The domain's balloon driver follows memory/target in the store: from now on the hypervisor's policy
+ * sets its target (store_next's target_kib, with VIRQ_DOM_EXC when it changes), which the server
+ * writes there. 0; -ENOENT: no such domain, or another by now; -EPERM; -EFAULT.
+ */
+#define LAGAN_HOST_OP_store_follow 17
+
 #define LAGAN_STORE_DOMAIN_runs  0
 #define LAGAN_STORE_DOMAIN_ended 1 /* shut down for whatever reason, or being taken apart */
 
@@ -37,7 +44,15 @@ struct lagan_host_store_next {
     uint64_t max_kib;     /* OUT: that it may have */
     uint8_t uuid[16];     /* OUT: all zero: none */
     char name[32];        /* OUT: terminated; "": none */
-    uint64_t reserved[5]; /* OUT: 0 */
+    uint64_t floor_kib;   /* OUT: it is not asked for these (minmem=) */
+    uint64_t target_kib;  /* OUT: so much it is to have; 0: nobody decides about that */
+    uint64_t reserved[3]; /* OUT: 0 */
+};
+
+struct lagan_host_store_follow {
+    uint16_t domid; /* IN */
+    uint16_t reserved0[3];
+    uint64_t serial; /* IN: of the domain that is meant */
 };
 
 #endif /* __ASSEMBLY__ */

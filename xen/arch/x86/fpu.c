@@ -182,6 +182,11 @@ void fpu_load_image(struct vcpu *v, const void *image)
     area->xstate_bv = XSTATE_X87 | XSTATE_SSE;
 }
 
+void fpu_save_image(const struct vcpu *v, void *image)
+{
+    memcpy(image, v->arch.xsave_area, LEGACY_BYTES);
+}
+
 int fpu_set_xcr0(struct vcpu *v, uint64_t xcr0)
 {
     if (!xcr0_valid(xcr0, fpu.allowed))

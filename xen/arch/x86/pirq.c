@@ -204,7 +204,7 @@ STATIC_ASSERT(PIRQ_COUNT <= PAGE_SIZE * 8);
 
 static struct pirq *find_of(struct domain *d, uint32_t number);
 
-int pirq_set_eoi_page(struct domain *d, mfn_t frame, bool auto_unmask)
+int pirq_set_eoi_page(struct domain *d, mfn_t frame, bool auto_unmask) LAGAN_NO_TSA
 {
     uint64_t *none = NULL;
     int rc;

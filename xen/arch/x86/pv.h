@@ -48,6 +48,8 @@ enum emul_result pv_emulate_forced_cpuid(struct cpu_user_regs *regs);
 void pv_cpuid_init(void);
 /* The machine's own answers. */
 const struct cpuid_policy *pv_cpuid_machine(void);
+/* And what guests see, unless they are given less. */
+const struct cpuid_policy *pv_cpuid_guest(void);
 /* What a PV guest sees through forced emulation (and through the CPUID policy domctls). */
 struct cpuid_leaf pv_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t subleaf);
 /* CR4 bits that a guest may set, out of those the machine has. */
@@ -130,6 +132,8 @@ void fpu_set_ts(struct vcpu *v, bool set);
 /* Takes over x87 and SSE state from a 512-byte FXSAVE image made by a guest; invalid bits are
  * dropped. v is not running. */
 void fpu_load_image(struct vcpu *v, const void *image);
+/* The 512 bytes of the legacy format. v does not run. */
+void fpu_save_image(const struct vcpu *v, void *image);
 /* XSETBV by the guest: 0 or -XEN_EINVAL. */
 int fpu_set_xcr0(struct vcpu *v, uint64_t xcr0) LAGAN_MUST_CHECK;
 

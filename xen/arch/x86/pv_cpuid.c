@@ -72,6 +72,11 @@ const struct cpuid_policy *pv_cpuid_machine(void)
     return &policy.machine;
 }
 
+const struct cpuid_policy *pv_cpuid_guest(void)
+{
+    return &policy.guest;
+}
+
 /* Leaf 0x40000003: the TSC is never emulated; with an invariant TSC we promise so for good. */
 static struct cpuid_leaf time_leaf(uint32_t subleaf)
 {
@@ -123,13 +128,13 @@ static struct cpuid_leaf hypervisor_leaf(uint32_t leaf, uint32_t subleaf)
 
 struct cpuid_leaf pv_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 {
-    const struct cpuid_policy *g = &policy.guest;
+    struct cpuid_policy *g = v->domain->arch.cpuid ? v->domain->arch.cpuid : &policy.guest;
     const struct cpuid_leaf *found;
     struct cpuid_leaf r;
 
     if (leaf >> 16 == XEN_LEAF >> 16)
         return hypervisor_leaf(leaf, subleaf);
-    found = cpuid_policy_find(&policy.guest, leaf, subleaf);
+    found = cpuid_policy_find(g, leaf, subleaf);
     if (!found)
         return (struct cpuid_leaf){0};
     r = *found;

@@ -5,6 +5,7 @@
 #include <lagan/assert.h>
 #include <lagan/printk.h>
 
+#include "mm/heap.h"
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
@@ -19,6 +20,7 @@ void arch_domain_destroy(struct domain *d)
 {
     ASSERT(pti_audit());
     pv_windows_destroy(d);
+    slab_free(d->arch.cpuid);
 }
 
 void arch_dump_vcpu(struct vcpu *v)

@@ -143,11 +143,11 @@ static uint16_t safe_selector(uint16_t selector)
     return selector >> 3 >= FIRST_HV_GDT_ENTRY && !(selector & 4) ? selector | 3 : selector;
 }
 
-static void take_registers(struct vcpu *v, const struct vcpu_guest_context *c)
+void pv_take_registers(struct vcpu *v, const struct cpu_user_regs *from)
 {
     struct cpu_user_regs *regs = &v->arch.regs;
 
-    *regs = c->user_regs;
+    *regs = *from;
     regs->cs |= 3;
     regs->ss |= 3;
     regs->ds = safe_selector(regs->ds);
@@ -156,8 +156,13 @@ static void take_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     regs->gs = safe_selector(regs->gs);
     regs->error_code = 0;
     regs->entry_vector = 0;
-    v->arch.iopl = (uint8_t)(c->user_regs.rflags >> 12 & 3);
+    v->arch.iopl = (uint8_t)(from->rflags >> 12 & 3);
     regs->rflags = pv_real_flags(regs->rflags);
+}
+
+static void take_registers(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    pv_take_registers(v, &c->user_regs);
     v->arch.kernel_ss = c->kernel_ss;
     v->arch.kernel_sp = c->kernel_sp;
     v->arch.fs_base = c->fs_base;

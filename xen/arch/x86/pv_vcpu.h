@@ -19,5 +19,7 @@ struct pv_start {
  */
 int pv_take_l4(struct domain *d, mfn_t l4) LAGAN_MUST_CHECK;
 int arch_vcpu_start_of_day(struct vcpu *v, const struct pv_start *start) LAGAN_MUST_CHECK;
+/* General registers as a guest or a toolstack gives them, made safe. v does not run. */
+void pv_take_registers(struct vcpu *v, const struct cpu_user_regs *from);
 /* What of RFLAGS a guest may really run with. */
 uint64_t pv_real_flags(uint64_t rflags);

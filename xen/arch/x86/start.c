@@ -15,8 +15,11 @@
 #include <lagan/string.h>
 
 #include "mm/account.h"
+#include "mm/pcache.h"
+#include "mm/spare.h"
 #include "mm/heap.h"
 #include "shmem/grant.h"
+#include "ubc/ubc.h"
 #include "xen/arch/x86/acpi.h"
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/bootinfo.h"
@@ -39,6 +42,7 @@
 #include "xen/arch/x86/pti.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/sections.h"
+#include "xen/arch/x86/sha256.h"
 #include "xen/arch/x86/smp.h"
 #include "xen/arch/x86/start.h"
 #include "xen/arch/x86/time.h"
@@ -154,6 +158,10 @@ static LAGAN_INIT LAGAN_NORETURN void start_on_own_stack(void)
     apic_init();
     accounts_init();
     grants_init();
+    if (!spare_init())
+        log_warn("no memory to lend memory: the page cache is off\n");
+    pcache_init();
+    BUG_ON(ubc_init(heap_total_pages() / 64));
     ioapic_init();
     pirq_init();
     device_page_init();
@@ -166,6 +174,7 @@ static LAGAN_INIT LAGAN_NORETURN void start_on_own_stack(void)
     apic_timer_init();
     pv_cpuid_init();
     fpu_init();
+    sha256_cpu_init();
     pv_desc_init();
     watchdog_init();
     console_init(&options);

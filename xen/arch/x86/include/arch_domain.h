@@ -67,10 +67,13 @@ static inline mfn_t arch_vcpu_tables(const struct arch_vcpu *a)
     return a->l4_kernel;
 }
 
+struct cpuid_policy; /* pv_cpuid_policy.h */
+
 struct arch_domain {
     uint64_t *perdomain_l3; /* slot 260 of each of the domain's L4 tables */
     uint64_t *perdomain_l2;
     uint64_t *perdomain_l1[2]; /* 32 entries a vCPU: up to 32 vCPUs */
     uint32_t wallclock_version;
-    bool isolated; /* [c] runs with page tables without the hypervisor (pti.h) */
+    struct cpuid_policy *cpuid; /* [c] once it runs: what it sees, or NULL: as all guests */
+    bool isolated;              /* [c] runs with page tables without the hypervisor (pti.h) */
 };

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where a page finds its frame, and who gives one up.
+ *
+ * A put takes, in this order: an empty frame of its client's stock; a free frame of the host, if the client may
+ * grow; otherwise the page of whom pcache_quota.c names: the client's own oldest, whose frame it gets at once, or
+ * other clients' oldest, which go to the heap, from where it is taken. The lock of the client is let go meanwhile, so
+ * that nobody ever holds two of them. The quota's choice holds for a few puts, if it is the client itself: who
+ * has the host to itself asks nobody.
+ *
+ * The other way round the heap asks for frames (the lender): pages that are above floors, of the client
+ * whose worst is worth least; or those of certain frames, for a block. A page in the hands of a call under way
+ * cannot be dropped, but will be soon.
+ *
+ * A client whose floor is more than what it has never needs to ask in vain: what is kept for floors is off the
+ * heap's count of what is available (spare.h), so that if the lists have nothing, somebody has more than its floor.
+ *
+ * The quota's table is read without a lock. Each CPU says that it reads; who changes the table first says so and
+ * waits until none does.
+ *
+ * INV-ROOM-1: a frame goes to the heap only when no CPU that may have run its client since the frame was
+ * given by it has a translation of it (its stamp).
+ */
+#include <lagan/arch.h>
+#include "mm/account.h"
+#include "mm/pcache_state.h"
+#include "mm/spare.h"
+#include "mm/tlbclock.h"
+
+#define STOCK_MAX 32U /* empty frames of a client */
+#define GIVE_MAX  64U /* pages dropped under one lock */
+#define BATCH     16U /* pages of another client's that are dropped at a time; turns of one's own */
+
+struct pcache_all pcache;
+
+uint64_t pcache_now_ms(void)
+{
+    return arch_time_ns() / 1000000;
+}
+
+uint64_t ghost_name(const struct pcache *pc, unsigned pool, uint64_t key, uint64_t id)
+{
+    return pool || key ? pcache_ghost_name(pc->ghost, pool, key) : id;
+}
+
+/* ---- the quota's table ---- */
+
+static struct {
+    struct {
+        _Atomic bool reading;
+    } LAGAN_ALIGNED(64) cpu[MAX_CPUS];
+    _Atomic bool changing;
+} table;
+
+static void table_read(void)
+{
+    _Atomic bool *reading = &table.cpu[arch_cpu()].reading;
+
+    for (;;) {
+        atomic_store(reading, true);
+        if (likely(!atomic_load(&table.changing)))
+            return;
+        atomic_store(reading, false);
+        while (atomic_load(&table.changing))
+            arch_relax();
+    }
+}
+
+static void table_read_end(void)
+{
+    atomic_store_explicit(&table.cpu[arch_cpu()].reading, false, memory_order_release);
+}
+
+static void table_change(void)
+{
+    bool idle;
+
+    do
+        idle = false;
+    while (!atomic_compare_exchange_weak(&table.changing, &idle, true));
+    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
+        while (atomic_load(&table.cpu[cpu].reading))
+            arch_relax();
+}
+
+static void table_change_end(void)
+{
+    atomic_store(&table.changing, false);
+}
+
+int quota_join(struct pcache *pc)
+{
+    int rc;
+
+    table_change();
+    rc = pcache_quota_join(&pcache.quota, &pc->quota, pc->account->id, pcache_now_ms());
+    table_change_end();
+    return rc;
+}
+
+void quota_leave(struct pcache *pc)
+{
+    table_change();
+    pcache_quota_leave(&pcache.quota, &pc->quota);
+    table_change_end();
+}
+
+/* ---- frames ---- */
+
+static struct frame *lent_frame(const struct pcache *pc, uint32_t n)
+{
+    struct frame *f = frame_of(mfn(n));
+
+    ASSERT(atomic_load_explicit(&f->use, memory_order_relaxed) ==
+           spare_word(SPARE_PCACHE, (uint16_t)pc->index));
+    (void)pc;
+    return f;
+}
+
+void frames_give(struct pcache *pc, const mfn_t *list, unsigned count)
+{
+    cpumask_t cpus =
+        cpumask_and((cpumask_t){atomic_load(&pc->account->tlb_cpus)}, arch_online_cpus());
+
+    for (unsigned i = 0; i < count; i++) {
+        struct frame *f = lent_frame(pc, (uint32_t)list[i].n);
+
+        if (f->stamp)
+            tlb_flush_stale(TLB_FREE, 1, f->stamp, cpus);
+    }
+    spare_return(list, count);
+}
+
+void stock_put(struct pcache *pc, mfn_t m)
+{
+    struct frame *f = lent_frame(pc, (uint32_t)m.n);
+
+    if (pc->stock_count >= STOCK_MAX || pc->dying) {
+        frames_give(pc, &m, 1);
+        return;
+    }
+    f->prev = 0;
+    f->next = pc->stock;
+    pc->stock = (uint32_t)m.n;
+    pc->stock_count++;
+}
+
+mfn_t stock_get(struct pcache *pc)
+{
+    mfn_t m = mfn(pc->stock);
+    struct frame *f;
+
+    if (!pc->stock)
+        return MFN_INVALID;
+    f = lent_frame(pc, pc->stock);
+    pc->stock = f->next;
+    pc->stock_count--;
+    f->next = 0;
+    return m;
+}
+
+/* A certain frame leaves the stock, if it is there. */
+static bool stock_remove(struct pcache *pc, mfn_t m)
+{
+    struct frame *before = NULL;
+
+    for (uint32_t n = pc->stock; n; n = frame_of(mfn(n))->next) {
+        struct frame *f = lent_frame(pc, n);
+
+        if (n == m.n) {
+            *(before ? &before->next : &pc->stock) = f->next;
+            f->next = 0;
+            pc->stock_count--;
+            return true;
+        }
+        before = f;
+    }
+    return false;
+}
+
+/* ---- pages that go ---- */
+
+mfn_t page_remove(struct pcache *pc, struct slot *s)
+{
+    mfn_t m = mfn(s->frame);
+
+    if (!s->persistent) {
+        if (s->state == SLOT_KEPT)
+            slot_unlink(pc, s);
+        frame_of(m)->prev = 0;
+    }
+    pc->persistent -= s->persistent;
+    if (s->pool && !s->doomed)
+        index_remove(pc, s);
+    slot_give(pc, s);
+    return m;
+}
+
+mfn_t page_drop(struct pcache *pc, struct slot *s, uint16_t cause)
+{
+    pcache_ghost_dropped(pc->ghost, ghost_name(pc, s->pool, s->key, s->id), s->mark, cause);
+    pcache_quota_remember(&pc->quota, pc->ghost->gone);
+    return page_remove(pc, s);
+}
+
+/* The client's own oldest page makes way. */
+static mfn_t drop_own(struct pcache *pc)
+{
+    if (!pc->oldest)
+        return MFN_INVALID;
+    pc->count.dropped_self++;
+    pcache_quota_dropped(&pc->quota, pc->account->id, false, 0);
+    return page_drop(pc, slot_at(pc, pc->oldest), pc->account->id);
+}
+
+unsigned pages_give(struct pcache *pc, unsigned count, uint64_t keep, uint16_t cause, bool host)
+{
+    uint64_t worth = pcache_quota_worth(&pcache.quota, &pc->quota, pcache_now_ms());
+    mfn_t list[GIVE_MAX];
+    unsigned n = 0;
+
+    count = count < GIVE_MAX ? count : GIVE_MAX;
+    while (n < count && pc->stock)
+        list[n++] = stock_get(pc);
+    while (n < count && pc->oldest && atomic_load(&pc->quota.pages) > keep) {
+        list[n++] = page_drop(pc, slot_at(pc, pc->oldest), cause);
+        pcache_quota_dropped(&pc->quota, cause, host, worth);
+        *(host ? &pc->count.dropped_host : &pc->count.dropped_cache) += 1;
+    }
+    frames_give(pc, list, n);
+    return n;
+}
+
+/* ---- a frame for a page ---- */
+
+/* Another client gives some pages to the heap. It may be gone, or another, by the time it is locked: then it has
+ * what may be taken all the same, or nothing. */
+static void ask_other(unsigned index, const struct pcache_client *asker, uint16_t cause)
+{
+    struct pcache_seat *seat = &pcache.seat[index];
+
+    spin_lock(&seat->lock);
+    if (seat->pc && pcache_quota_may_give(&seat->pc->quota, asker))
+        pages_give(seat->pc, BATCH, atomic_load(&seat->pc->quota.floor), cause, false);
+    spin_unlock(&seat->lock);
+}
+
+/* Whom the quota names: false: nobody. */
+static bool find_victim(struct pcache *pc, unsigned *index)
+{
+    struct pcache_client *c;
+
+    table_read();
+    c = pcache_quota_victim(&pcache.quota, &pc->quota, pcache_now_ms());
+    *index = c ? container_of(c, struct pcache, quota)->index : 0;
+    table_read_end();
+    return c != NULL;
+}
+
+/* A frame that is nobody's, if the client may have a page more. */
+static mfn_t take_free(struct pcache *pc, bool blank, unsigned flags)
+{
+    mfn_t m;
+
+    if (!pcache_quota_may_grow(&pc->quota))
+        return MFN_INVALID;
+    m = stock_get(pc);
+    if (m.n == MFN_INVALID.n && !spare_borrow(SPARE_PCACHE, (uint16_t)pc->index,
+                                              flags | (blank ? SPARE_CLEAR : SPARE_ANY), &m))
+        return MFN_INVALID;
+    return m;
+}
+
+/* Lets go of the lock in between. */
+LAGAN_NO_TSA mfn_t room_find(struct pcache *pc, bool blank)
+{
+    mfn_t m = take_free(pc, blank, SPARE_ANY);
+    unsigned victim;
+
+    if (m.n != MFN_INVALID.n)
+        return m;
+    if (pc->own_turns && pc->oldest) {
+        pc->own_turns--;
+        return drop_own(pc);
+    }
+    if (!find_victim(pc, &victim))
+        return MFN_INVALID;
+    if (victim == pc->index) {
+        pc->own_turns = BATCH;
+        return drop_own(pc);
+    }
+    pcache_unlock(pc);
+    ask_other(victim, &pc->quota, pc->account->id);
+    pcache_lock(pc);
+    if (pc->dying)
+        return MFN_INVALID;
+    m = take_free(pc, blank, SPARE_LAST);
+    return m.n != MFN_INVALID.n ? m : drop_own(pc);
+}
+
+void room_trim(struct pcache *pc)
+{
+    uint64_t ceiling = atomic_load(&pc->quota.ceiling);
+
+    if (unlikely(atomic_load_explicit(&pc->quota.pages, memory_order_relaxed) > ceiling))
+        (void)pages_give(pc, GIVE_MAX, ceiling, pc->account->id, false);
+}
+
+/* ---- the lender ---- */
+
+static uint64_t worst(void)
+{
+    uint64_t worth = UINT64_MAX;
+
+    table_read();
+    if (!pcache_quota_reclaim(&pcache.quota, pcache_now_ms(), &worth))
+        worth = UINT64_MAX;
+    table_read_end();
+    return worth;
+}
+
+static uint16_t cause_of(const struct account *a)
+{
+    return a ? a->id : DOMID_XEN;
+}
+
+static unsigned give_from(unsigned index, unsigned count, const struct account *a)
+{
+    struct pcache_seat *seat = &pcache.seat[index];
+    unsigned given = 0;
+
+    spin_lock(&seat->lock);
+    if (seat->pc)
+        given = pages_give(seat->pc, count, atomic_load(&seat->pc->quota.floor), cause_of(a), true);
+    spin_unlock(&seat->lock);
+    return given;
+}
+
+/* Any client: when the one that was named has nothing after all, and for empty frames of those that are within
+ * their floors. */
+static unsigned give_from_any(unsigned count, const struct account *a)
+{
+    unsigned given = 0;
+
+    for (unsigned i = 0; i < PCACHE_CLIENTS && !given; i++)
+        if (pcache.seat[i].pc) /* a look without the lock */
+            given = give_from(i, count, a);
+    return given;
+}
+
+static unsigned drop(unsigned count, const struct account *a)
+{
+    struct pcache_client *c;
+    unsigned index = 0, given = 0;
+    uint64_t worth;
+
+    table_read();
+    c = pcache_quota_reclaim(&pcache.quota, pcache_now_ms(), &worth);
+    if (c)
+        index = container_of(c, struct pcache, quota)->index;
+    table_read_end();
+    if (c)
+        given = give_from(index, count, a);
+    return given ? given : give_from_any(count, a);
+}
+
+static bool give_frame(struct pcache *pc, mfn_t m, const struct account *a)
+{
+    struct frame *f = frame_of(m);
+    struct slot *s;
+    uint64_t worth;
+
+    if (!f->prev) {
+        if (!stock_remove(pc, m))
+            return false;
+        frames_give(pc, &m, 1);
+        return true;
+    }
+    s = slot_at(pc, f->prev);
+    ASSERT(s && s->frame == m.n);
+    if (s->state != SLOT_KEPT || !pcache_quota_may_give(&pc->quota, NULL))
+        return false;
+    worth = pcache_quota_worth(&pcache.quota, &pc->quota, pcache_now_ms());
+    (void)page_drop(pc, s, cause_of(a));
+    pcache_quota_dropped(&pc->quota, cause_of(a), true, worth);
+    pc->count.dropped_host++;
+    frames_give(pc, &m, 1);
+    return true;
+}
+
+static bool drop_frame(mfn_t m, const struct account *a)
+{
+    uint64_t use = atomic_load(&frame_of(m)->use);
+    unsigned index = (uint16_t)(use >> 32);
+    struct pcache_seat *seat;
+    bool ok;
+
+    if (use != spare_word(SPARE_PCACHE, (uint16_t)index) || index >= PCACHE_CLIENTS)
+        return false;
+    seat = &pcache.seat[index];
+    spin_lock(&seat->lock);
+    ok = seat->pc && atomic_load(&frame_of(m)->use) == use && give_frame(seat->pc, m, a);
+    spin_unlock(&seat->lock);
+    return ok;
+}
+
+static const struct spare_lender lender = {worst, drop, drop_frame};
+
+void room_init(void)
+{
+    for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
+        table.cpu[cpu].reading = false;
+    table.changing = false;
+    spare_register(SPARE_PCACHE, &lender);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Spare memory and its lenders.
+ *
+ * Lent frames are counted as available, so a request is counted in before anybody looks where its
+ * frames are (heap.c). Only then, when the lists have nothing, lenders are asked: for single
+ * frames, a batch of the least useful pages of the lender whose worst is worth least; for larger
+ * blocks, and where only a part of memory will do, by place. A block is looked for in the runs that
+ * have enough lent frames, from where the last search ended on: it must consist of lent and free
+ * frames only. Its lent ones are asked back one by one, whoever has them, and what is free is
+ * gathered into one block. So neighbours are dropped, and nothing is copied.
+ *
+ * What one search may look at is bounded (RUNS_LOOKED, RUNS_WALKED), whatever the size of the host.
+ *
+ * Floors are memory that is kept off what is available; so however much is asked for, lent frames of that
+ * number remain, and lenders can refuse those of a floor.
+ */
+#include "mm/spare.h"
+
+#include <lagan/assert.h>
+#include "mm/account.h"
+#include "mm/claim.h"
+#include "mm/heap_lists.h"
+
+#define BATCH       32U   /* single pages that are asked back at a time */
+#define RUNS_LOOKED 4096U /* whose counters are read, for one block */
+#define RUNS_WALKED 16U   /* whose frames are looked at */
+#define MARGIN      64U   /* free frames that are not lent: small requests need not ask for them */
+/* One lent frame in so many is to be in a run that is lent altogether, so that large blocks can be
+ * had: swapping frames, which mixes them with those of domains, stops short of that. */
+#define WHOLE_SHARE 4U
+
+typedef uint16_t run_count;
+
+static struct {
+    const struct spare_lender *lender[SPARE_USERS];
+    _Atomic run_count *run; /* of each aligned run of frames, how many are lent */
+    uint64_t run_count;
+    _Atomic uint64_t lent, whole; /* frames; runs that are lent altogether */
+    _Atomic uint64_t cursor;      /* the run where the next search begins */
+    _Atomic uint64_t recalled, calls, looks;
+} spare;
+
+/* ---- counting ---- */
+
+static void run_add(mfn_t m)
+{
+    run_count before = atomic_fetch_add(&spare.run[m.n >> SPARE_RUN_ORDER], 1);
+
+    if (before == SPARE_RUN - 1)
+        atomic_fetch_add(&spare.whole, 1);
+}
+
+static void run_sub(mfn_t m)
+{
+    run_count before = atomic_fetch_sub(&spare.run[m.n >> SPARE_RUN_ORDER], 1);
+
+    ASSERT(before > 0);
+    if (before == SPARE_RUN)
+        atomic_fetch_sub(&spare.whole, 1);
+}
+
+void spare_reset(void)
+{
+    spare.run = NULL;
+    for (unsigned i = 0; i < SPARE_USERS; i++)
+        spare.lender[i] = NULL;
+    spare.lent = spare.whole = spare.cursor = 0;
+    spare.recalled = spare.calls = spare.looks = 0;
+}
+
+bool spare_init(void)
+{
+    uint64_t runs = (arch_max_mfn() >> SPARE_RUN_ORDER) + 1;
+    uint64_t pages = (runs * sizeof(run_count) + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    void *p = page_alloc_run(pages);
+
+    if (!p)
+        return false;
+    for (uint64_t i = 0; i < pages; i++)
+        arch_clear_page((uint8_t *)p + i * PAGE_SIZE);
+    spare.run_count = runs;
+    spare.run = p;
+    return true;
+}
+
+void spare_register(enum spare_user user, const struct spare_lender *lender)
+{
+    spare.lender[user] = lender;
+}
+
+/* ---- lending ---- */
+
+static bool lists_are_short(void)
+{
+    uint64_t listed = 0;
+
+    for (enum heap_kind kind = DIRTY; kind < KINDS; kind++)
+        listed += atomic_load_explicit(&heap.count[kind], memory_order_relaxed);
+    return listed <= min_u64(MARGIN, heap.total / MARGIN) && !heap_lends();
+}
+
+bool spare_borrow(enum spare_user user, uint16_t tag, unsigned flags, mfn_t *m)
+{
+    if (!spare.run || (!(flags & SPARE_LAST) && lists_are_short()) || atomic_load(&heap.wanted) ||
+        arch_fail_allocation() || !heap_lend(flags & SPARE_CLEAR, m))
+        return false;
+    atomic_store_explicit(&frame_of(*m)->use, spare_word(user, tag), memory_order_release);
+    run_add(*m);
+    atomic_fetch_add(&spare.lent, 1);
+    return true;
+}
+
+void spare_return(const mfn_t *list, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        ASSERT(frame_state(frame_of(list[i])) == FRAME_LENT);
+        run_sub(list[i]);
+    }
+    if (!count)
+        return;
+    heap_end_loan(list, count);
+    atomic_fetch_sub(&spare.lent, count);
+}
+
+void spare_swap(mfn_t taken, mfn_t given)
+{
+    if (taken.n >> SPARE_RUN_ORDER == given.n >> SPARE_RUN_ORDER)
+        return;
+    run_add(given);
+    run_sub(taken);
+}
+
+bool spare_may_swap(mfn_t taken)
+{
+    if (atomic_load_explicit(&spare.run[taken.n >> SPARE_RUN_ORDER], memory_order_relaxed) <
+        SPARE_RUN)
+        return true;
+    return (spare.whole - 1) * SPARE_RUN >= spare.lent / WHOLE_SHARE;
+}
+
+/* ---- asking back single frames ---- */
+
+/* The lender whose worst page is worth least, or NULL. */
+static const struct spare_lender *cheapest(void)
+{
+    const struct spare_lender *best = NULL;
+    uint64_t least = UINT64_MAX;
+
+    for (unsigned i = 0; i < SPARE_USERS; i++) {
+        const struct spare_lender *l = spare.lender[i];
+        uint64_t worth = l ? l->worst() : UINT64_MAX;
+
+        if (worth < least) {
+            least = worth;
+            best = l;
+        }
+    }
+    return best;
+}
+
+/* Who says that it has no page to give may have frames without a page: these are free as well, so it is
+ * asked before a request is left to wait. */
+static unsigned ask_everybody(unsigned count, const struct account *a)
+{
+    unsigned got = 0;
+
+    for (unsigned i = 0; i < SPARE_USERS && !got; i++)
+        if (spare.lender[i])
+            got = spare.lender[i]->drop(count, a);
+    return got;
+}
+
+static bool reclaim_pages(unsigned count, const struct account *a)
+{
+    const struct spare_lender *l = cheapest();
+    unsigned got = l ? l->drop(count, a) : 0;
+
+    if (!got)
+        got = ask_everybody(count, a);
+    atomic_fetch_add(&spare.recalled, got);
+    atomic_fetch_add(&spare.looks, got);
+    return got != 0;
+}
+
+/* ---- asking back a block ---- */
+
+/* How many of the frames from n on are free or lent together, or 0: the frame is in use. A guess, as nothing
+ * is locked. */
+static uint64_t giveable(uint64_t n)
+{
+    const struct frame *f = frame_of(mfn(n));
+
+    if (!arch_mfn_valid(mfn(n)))
+        return 0;
+    switch (frame_state(f)) {
+    case FRAME_FREE_HEAD:
+        return UINT64_C(1) << (frame_order(f) & 31);
+    case FRAME_LENT:
+    case FRAME_CACHED:
+    case FRAME_WAITING:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static bool block_is_giveable(uint64_t n, uint64_t size)
+{
+    uint64_t end = n + size, step;
+    bool lent = false;
+
+    for (; n < end; n += step) {
+        step = giveable(n);
+        if (!step)
+            return false;
+        lent |= frame_state(frame_of(mfn(n))) == FRAME_LENT;
+    }
+    return lent;
+}
+
+static bool ask_for(uint64_t n, const struct account *a)
+{
+    uint64_t use = atomic_load(&frame_of(mfn(n))->use);
+    const struct spare_lender *l;
+
+    if ((use >> 48 & 0xff) != FRAME_LENT)
+        return true;
+    l = use >> 56 < SPARE_USERS ? spare.lender[use >> 56] : NULL;
+    if (!l || !l->drop_frame(mfn(n), a))
+        return false;
+    atomic_fetch_add(&spare.recalled, 1);
+    return true;
+}
+
+/* Asks back what is lent of a block, and makes one block of it. */
+static bool take_block(uint64_t n, unsigned order, const struct account *a)
+{
+    uint64_t size = UINT64_C(1) << order;
+    bool ok;
+
+    for (uint64_t i = 0; i < size; i++)
+        if (!ask_for(n + i, a))
+            return false;
+    heap_call_in();
+    spin_lock(&heap.lock);
+    ok = blocks_gather((uint32_t)n, order);
+    spin_unlock(&heap.lock);
+    return ok;
+}
+
+static bool search_run(uint64_t run, unsigned order, const struct account *a)
+{
+    uint64_t size = UINT64_C(1) << order, first = run << SPARE_RUN_ORDER;
+
+    atomic_fetch_add(&spare.looks, SPARE_RUN);
+    for (uint64_t n = first; n < first + SPARE_RUN; n += size)
+        if (block_is_giveable(n, size) && take_block(n, order, a))
+            return true;
+    return false;
+}
+
+/* A run has 2^9 frames, so all but those of the first run are in one zone. */
+static bool run_in_zones(uint64_t run, uint32_t zones)
+{
+    return zones == ZONES_ALL || (run && (zones >> zone_of(run << SPARE_RUN_ORDER) & 1));
+}
+
+static bool reclaim_block(uint32_t zones, unsigned order, const struct account *a)
+{
+    uint64_t run = atomic_load(&spare.cursor) % spare.run_count;
+    uint64_t looks = min_u64(RUNS_LOOKED, spare.run_count);
+    unsigned walked = 0;
+    bool got = false;
+
+    for (; looks > 0 && walked < RUNS_WALKED && !got; looks--) {
+        if (spare.run[run] && run_in_zones(run, zones)) {
+            walked++;
+            got = search_run(run, order, a);
+        }
+        if (!got)
+            run = run + 1 < spare.run_count ? run + 1 : 0;
+    }
+    atomic_store(&spare.cursor, run);
+    return got;
+}
+
+/* Runs that are lent altogether first: one look tells. */
+static bool reclaim_whole_run(uint32_t zones, const struct account *a)
+{
+    uint64_t run = atomic_load(&spare.cursor) % spare.run_count;
+    uint64_t looks = atomic_load(&spare.whole) ? min_u64(RUNS_LOOKED, spare.run_count) : 0;
+
+    for (; looks > 0; looks--) {
+        if (spare.run[run] == SPARE_RUN && run_in_zones(run, zones) &&
+            search_run(run, SPARE_RUN_ORDER, a)) {
+            atomic_store(&spare.cursor, run);
+            return true;
+        }
+        run = run + 1 < spare.run_count ? run + 1 : 0;
+    }
+    return false;
+}
+
+bool spare_reclaim(uint32_t zones, unsigned order, const struct account *a)
+{
+    if (!atomic_load(&spare.lent) || order > SPARE_RUN_ORDER)
+        return false;
+    atomic_fetch_add(&spare.calls, 1);
+    if (order == 0 && zones == ZONES_ALL)
+        return reclaim_pages(BATCH, a);
+    return (order == SPARE_RUN_ORDER && reclaim_whole_run(zones, a)) ||
+           reclaim_block(zones, order, a);
+}
+
+/* ---- floors ---- */
+
+int spare_keep(int64_t pages)
+{
+    uint64_t count = (uint64_t)(pages < 0 ? -pages : pages), unused;
+
+    if (pages < 0) {
+        ASSERT(heap.used[HEAP_FLOORS] >= count);
+        atomic_fetch_sub(&heap.used[HEAP_FLOORS], count);
+        atomic_fetch_add(&heap.available, count);
+        return 0;
+    }
+    if (!claim_reserve(NULL, count, &unused))
+        return -XEN_ENOMEM;
+    atomic_fetch_add(&heap.used[HEAP_FLOORS], count);
+    return 0;
+}
+
+uint64_t spare_kept(void)
+{
+    return heap.used[HEAP_FLOORS];
+}
+
+/* ---- counts ---- */
+
+uint64_t spare_pages(void)
+{
+    return spare.lent;
+}
+
+uint64_t spare_whole_runs(void)
+{
+    return spare.whole;
+}
+
+struct spare_counts spare_counts(void)
+{
+    return (struct spare_counts){spare.recalled, spare.calls, spare.looks};
+}
+
+uint64_t spare_held(enum spare_user user)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t n = 0; spare.run && n < spare.run_count << SPARE_RUN_ORDER; n++)
+        sum += arch_mfn_valid(mfn(n)) && frame_state(frame_of(mfn(n))) == FRAME_LENT &&
+               frame_order(frame_of(mfn(n))) == (unsigned)user;
+    return sum;
+}
+
+uint64_t spare_audit(void)
+{
+    uint64_t sum = 0, whole = 0;
+
+    if (!spare.run)
+        return 0;
+    for (uint64_t run = 0; run < spare.run_count; run++) {
+        unsigned lent = 0;
+
+        for (uint64_t n = run << SPARE_RUN_ORDER; n < (run + 1) << SPARE_RUN_ORDER; n++)
+            lent += arch_mfn_valid(mfn(n)) && frame_state(frame_of(mfn(n))) == FRAME_LENT;
+        AUDIT(lent == spare.run[run], "INV-SPARE-3: lent frames of run", run);
+        whole += lent == SPARE_RUN;
+        sum += lent;
+    }
+    AUDIT(sum == spare.lent, "INV-SPARE-1: lent frames", sum);
+    AUDIT(whole == spare.whole, "INV-SPARE-3: whole runs", whole);
+    return sum;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Frames of the buffer cache as page tables see them.
+ *
+ * All belong to an account of their own, DOMID_COW, and are lent to it (FRAME_SHARED). Most are mapped only by
+ * handle, with the owner named. A window is a run of them that an account may map as if they were its own,
+ * if its bit is set in account.windows; a frame says in `prev`, which nothing else uses while it is lent, of
+ * which window it is. Entries for them are never writable.
+ */
+#pragma once
+
+#include "mm/account.h"
+#include "mm/frame.h"
+
+#define WINDOW_OWNER DOMID_COW
+#define WINDOWS_MAX  64
+
+/* The frame is the buffer cache's. */
+static inline bool window_has(mfn_t m)
+{
+    return arch_mfn_valid(m) && frame_owner(frame_of(m)) == WINDOW_OWNER;
+}
+
+/* The account has, or had, a right to some window; for good, since what an entry needs is told from it twice. */
+static inline bool window_is_near(const struct account *a)
+{
+    return unlikely(
+        atomic_load_explicit(&((struct account *)a)->near_windows, memory_order_relaxed));
+}
+
+/* Takes a reference for an entry that is to map the frame, if it is of a window that the account may map.
+ * False: nothing changed. Any lock may be held. */
+bool window_get(const struct account *a, mfn_t m) LAGAN_MUST_CHECK;
+/* The frame, which nobody can map yet, is of window n / of none any more. */
+void window_mark(mfn_t m, unsigned n);
+void window_unmark(mfn_t m);

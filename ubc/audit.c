@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The auditor of the buffer cache: counts again what the counters say, and looks at each page and handle.
+ */
+#include <lagan/arch.h>
+#include <lagan/printk.h>
+#include <lagan/string.h>
+#include "mm/pte.h"
+#include "mm/type.h"
+#include "mm/window.h"
+#include "ubc/ubc_int.h"
+
+static unsigned faults;
+
+static void fault(const struct ubc_volume *v, const char *what, uint64_t n)
+{
+    faults++;
+    log_err("ubc_audit: volume %u: %s (%lu)\n", v->slot, what, (unsigned long)n);
+}
+
+static bool has_entry(const struct ubc_mapping *m)
+{
+    uint64_t e = pte_load((uint64_t *)arch_map_frame(mfn(m->table)) + m->slot);
+
+    return (e & PTE_P) && pte_frame(e).n == m->page->frame;
+}
+
+/* INV-UBC-1, INV-UBC-2: the frame's references are ours, and at most one for each handle. */
+static void check_page(const struct ubc_volume *v, const struct ubc_page *p, uint64_t *mappings)
+{
+    struct frame *f = frame_of(mfn(p->frame));
+    uint32_t count = 0, entries = 0;
+    const struct list *l;
+
+    list_for_each (l, &p->mappings) {
+        const struct ubc_mapping *m = list_entry(l, struct ubc_mapping, link);
+
+        if (m->page != p || m->state != MAPPING_USED || m->block != key_number(p->key))
+            fault(v, "a page's mapping is not its own", p->key);
+        count++;
+        entries += has_entry(m);
+    }
+    *mappings += count;
+    if (frame_state(f) != FRAME_SHARED || frame_owner(f) != WINDOW_OWNER || f->prev)
+        fault(v, "INV-UBC-1: the frame is not the cache's", p->frame);
+    if (type_of(mfn(p->frame)) != TYPE_UBC || type_count(mfn(p->frame)) != 1)
+        fault(v, "INV-UBC-1: the frame has another type", p->frame);
+    if (frame_refs(f) < 1 + entries || frame_refs(f) > 1 + count)
+        fault(v, "INV-UBC-1: the frame's references are not its entries'", p->frame);
+    if (p->holds)
+        fault(v, "left held", p->key);
+}
+
+static void check_index(const struct ubc_volume *v)
+{
+    uint64_t pages = 0, mapped = 0, mappings = 0;
+
+    for (unsigned level = 0; level <= TREE_LEVELS; level++) {
+        const struct ubc_page *p;
+        uint64_t n = 0;
+
+        for (; (p = ubc_index_next(&v->index[level], n)) != NULL; n = key_number(p->key) + 1) {
+            if (p->dead || key_level(p->key) != level || key_number(p->key) < n)
+                fault(v, "a page at the wrong place", p->key);
+            if (n > LAGAN_UBC_BLOCKS_MAX)
+                break;
+            pages++;
+            mapped += !list_empty(&p->mappings);
+            check_page(v, p, &mappings);
+        }
+    }
+    if (pages != v->stats.pages || mapped != v->stats.mapped || mappings != v->stats.mappings)
+        fault(v, "wrong counts of pages and mappings", pages);
+    if (!v->purging && !v->dying && pages - mapped != v->idle_count)
+        fault(v, "wrong count of idle pages", v->idle_count);
+}
+
+static void check_lists(const struct ubc_volume *v)
+{
+    uint64_t idle = 0;
+    struct list *l;
+
+    list_for_each (l, &v->idle) {
+        const struct ubc_page *p = list_entry(l, struct ubc_page, link);
+
+        if (p->dead || !list_empty(&p->mappings))
+            fault(v, "an idle page that is not", p->key);
+        idle++;
+    }
+    if (idle != v->idle_count)
+        fault(v, "wrong length of the list of idle pages", idle);
+    list_for_each (l, &v->dead)
+        if (!list_entry(l, struct ubc_page, link)->dead)
+            fault(v, "INV-UBC-3: a page among the dead that is not", 0);
+}
+
+/* INV-UBC-6 */
+static uint32_t check_reader(const struct ubc_volume *v, const struct ubc_reader *r)
+{
+    uint32_t mapped = 0, used = 0;
+
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct ubc_mapping *m = ubc_mapping_at(r, i);
+
+        if (m->number != i || m->reader != r || (m->state == MAPPING_USED) != (m->page != NULL))
+            fault(v, "a handle is not what it says", i);
+        used += m->state != MAPPING_FREE;
+        mapped += m->state == MAPPING_USED;
+    }
+    if (used != r->used || used > r->limit)
+        fault(v, "INV-UBC-6: wrong count of a reader's handles", used);
+    return mapped;
+}
+
+static void check_readers(const struct ubc_volume *v)
+{
+    uint32_t count = 0;
+    struct list *l;
+
+    list_for_each (l, &v->readers) {
+        (void)check_reader(v, list_entry(l, struct ubc_reader, link));
+        count++;
+    }
+    if (count != v->reader_count)
+        fault(v, "wrong count of readers", count);
+}
+
+/* INV-UBC-5: of what is in memory, a page whose parent is there too. */
+static void check_tree(const struct ubc_volume *v)
+{
+    for (unsigned level = 0; v->has_tree && level <= v->levels; level++) {
+        const struct ubc_page *p;
+        uint64_t n = 0;
+
+        for (; (p = ubc_index_next(&v->index[level], n)) != NULL; n = key_number(p->key) + 1) {
+            uint8_t expected[DIGEST_BYTES], digest[DIGEST_BYTES];
+
+            if (ubc_tree_expected(v, p->key, expected))
+                continue;
+            ubc_tree_digest(v->salt, v->salt_bytes, arch_map_frame(mfn(p->frame)), digest);
+            if (memcmp(expected, digest, sizeof(digest)) != 0)
+                fault(v, "INV-UBC-5: a page is not what the tree says", p->key);
+        }
+    }
+}
+
+static void check_window(const struct ubc_volume *v)
+{
+    for (uint64_t i = 0; v->is_window && !v->dying && i < v->blocks; i++) {
+        mfn_t m = mfn(v->base.n + i);
+
+        if (!window_has(m) || frame_of(m)->prev != v->window + 1 || type_of(m) != TYPE_UBC ||
+            type_count(m) != 1)
+            fault(v, "INV-UBC-1: a frame of a window is not the cache's", m.n);
+    }
+}
+
+unsigned ubc_audit(void)
+{
+    uint64_t idle = 0;
+
+    faults = 0;
+    for (unsigned i = 0; i < UBC_VOLUMES; i++) {
+        const struct ubc_volume *v = ubc_engine.slot[i];
+
+        if (!v)
+            continue;
+        check_index(v);
+        check_lists(v);
+        check_readers(v);
+        check_tree(v);
+        check_window(v);
+        idle += v->idle_count;
+        if (v->refs != 1 || v->slot != i)
+            fault(v, "wrong count of its users", v->refs);
+    }
+    if (idle != ubc_engine.idle) {
+        faults++;
+        log_err("ubc_audit: %lu idle pages, not %lu\n", (unsigned long)idle,
+                (unsigned long)ubc_engine.idle);
+    }
+    return faults;
+}

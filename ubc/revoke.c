@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Blocks that go: invalidated at once, or wanted back by a time.
+ *
+ * An invalidate raises the epoch first, so that whatever was read before cannot come in any more, and then
+ * kills the pages that are there, and drains them: when it returns 0 nobody can read them. What is inserted
+ * while it is preempted was read after it began.
+ *
+ * A revocation is a range and a time. Until then nobody can map or insert a block of it, pages that are not mapped
+ * go, and each call looks through the range whether some are left, a step at a time. After that it takes all. If
+ * who began it does not go on, it is over when its time is, without anything being taken.
+ */
+#include <lagan/arch.h>
+#include <lagan/assert.h>
+#include "ubc/ubc_int.h"
+
+static int check_range(const struct ubc_volume *v, const struct lagan_ubc_range *in)
+{
+    if (in->count == 0 || in->first >= v->blocks || in->count > v->blocks - in->first)
+        return -XEN_EINVAL;
+    return v->is_window ? -XEN_EOPNOTSUPP : 0;
+}
+
+/* ---- invalidate ---- */
+
+static void raise_epoch(struct ubc_volume *v, uint64_t first, uint64_t count)
+{
+    v->epoch++;
+    for (uint64_t i = 0; i < min_u64(count, UBC_BUCKETS); i++)
+        v->invalidated[(first + i) % UBC_BUCKETS] = v->epoch;
+}
+
+static int invalidate(struct ubc_volume *v, struct lagan_ubc_range *io)
+{
+    uint64_t last = io->first + io->count - 1, first = io->first;
+    int rc, drained;
+
+    raise_epoch(v, io->first, io->count);
+    io->epoch = v->epoch;
+    rc = ubc_kill_range(v, 0, &first, last, &v->stats.invalidated);
+    drained = ubc_drain(v);
+    if (rc && first <= last) {
+        io->first = first;
+        io->count = last - first + 1;
+        return rc;
+    }
+    io->first = last; /* none of it is left but what is dead */
+    io->count = 1;
+    return drained;
+}
+
+int ubc_invalidate(const struct ubc_ref *ref, struct lagan_ubc_range *io)
+{
+    struct ubc_volume *v = ref->volume;
+    struct ubc_reader *r;
+    int rc = ubc_enter(ref, LAGAN_UBC_PUBLISH, &r);
+
+    if (rc)
+        return rc;
+    rc = v->has_tree ? -XEN_EOPNOTSUPP : check_range(v, io);
+    if (!rc)
+        rc = io->timeout_ns ? -XEN_EINVAL : invalidate(v, io);
+    ubc_leave(v);
+    return rc;
+}
+
+/* ---- revoke ---- */
+
+static bool is_under_way(const struct ubc_volume *v)
+{
+    return v->revocation.end && arch_time_ns() < v->revocation.end;
+}
+
+bool ubc_is_wanted(const struct ubc_volume *v, uint64_t block)
+{
+    const struct ubc_revocation *n = &v->revocation;
+
+    return n->end && block >= n->first && block <= n->last && is_under_way(v);
+}
+
+static void begin(struct ubc_volume *v, const struct lagan_ubc_range *in, struct ubc_tell *tell)
+{
+    uint64_t now = arch_time_ns(), end;
+    struct list *l;
+
+    if (add_overflows(now, in->timeout_ns, &end) || end == 0)
+        end = UINT64_MAX;
+    v->revocation = (struct ubc_revocation){
+        .first = in->first, .last = in->first + in->count - 1, .end = end, .cursor = in->first};
+    list_for_each (l, &v->readers) {
+        const struct ubc_reader *r = list_entry(l, struct ubc_reader, link);
+
+        if (r->used)
+            tell->id[tell->count++] = r->client->account->id;
+    }
+}
+
+/* A step through the range. -XEN_ERESTART; -XEN_EAGAIN: some are mapped, and it is not time yet. */
+static int look_through(struct ubc_volume *v)
+{
+    struct ubc_revocation *n = &v->revocation;
+    bool force = !is_under_way(v);
+
+    for (unsigned left = UBC_STEP; left > 0; left--) {
+        struct ubc_page *p = ubc_index_next(&v->index[0], n->cursor);
+
+        if (!p || key_number(p->key) > n->last) {
+            bool missed = n->missed;
+
+            n->missed = false;
+            n->cursor = n->first;
+            return missed ? -XEN_EAGAIN : 0;
+        }
+        n->cursor = key_number(p->key) + 1;
+        if (force || list_empty(&p->mappings)) {
+            ubc_page_kill(v, p);
+            v->stats.revoked++;
+        } else {
+            n->missed = true;
+        }
+    }
+    return -XEN_ERESTART;
+}
+
+static int revoke(struct ubc_volume *v, const struct lagan_ubc_range *in, struct ubc_tell *tell)
+{
+    struct ubc_revocation *n = &v->revocation;
+    bool same = n->end && n->first == in->first && n->last == in->first + in->count - 1;
+    int rc, drained;
+
+    if (!same && is_under_way(v))
+        return -XEN_EBUSY;
+    if (!same)
+        begin(v, in, tell);
+    rc = look_through(v);
+    drained = ubc_drain(v);
+    if (rc == 0 && drained == 0)
+        *n = (struct ubc_revocation){0};
+    return rc ? rc : drained;
+}
+
+int ubc_revoke(const struct ubc_ref *ref, const struct lagan_ubc_range *in, struct ubc_tell *tell)
+{
+    struct ubc_volume *v = ref->volume;
+    struct ubc_reader *r;
+    int rc = ubc_enter(ref, LAGAN_UBC_PUBLISH, &r);
+
+    tell->count = 0;
+    if (rc)
+        return rc;
+    rc = check_range(v, in);
+    if (!rc)
+        rc = revoke(v, in, tell);
+    ubc_leave(v);
+    return rc;
+}
+
+/* ---- for readers ---- */
+
+#define LOOK_STEP 512 /* handles */
+
+static int status_of(const struct ubc_volume *v, const struct ubc_mapping *m)
+{
+    if (m->state == MAPPING_GONE)
+        return LAGAN_UBC_GONE;
+    return m->state == MAPPING_USED && ubc_is_wanted(v, m->block) ? LAGAN_UBC_WANTED : 0;
+}
+
+static int next_revoked(const struct ubc_volume *v, const struct ubc_reader *r,
+                        struct lagan_ubc_unmap *io)
+{
+    for (unsigned left = LOOK_STEP; io->handle < r->count; io->handle++) {
+        const struct ubc_mapping *m = ubc_mapping_at(r, io->handle);
+
+        if (left-- == 0)
+            return -XEN_ERESTART;
+        io->status = status_of(v, m);
+        io->block = m->block;
+        if (io->status)
+            return 0;
+    }
+    return -XEN_ENOENT;
+}
+
+int ubc_next_revoked(const struct ubc_ref *ref, struct lagan_ubc_unmap *io)
+{
+    struct ubc_reader *r;
+    int rc = ubc_enter(ref, LAGAN_UBC_READ, &r);
+
+    if (rc)
+        return rc;
+    rc = next_revoked(ref->volume, r, io);
+    ubc_leave(ref->volume);
+    return rc;
+}
+
+int ubc_stats(const struct ubc_ref *ref, struct lagan_ubc_stats *out)
+{
+    struct ubc_reader *r;
+    int rc = ubc_enter(ref, LAGAN_UBC_PUBLISH, &r);
+
+    if (rc)
+        return rc;
+    *out = ref->volume->stats;
+    ubc_leave(ref->volume);
+    return 0;
+}

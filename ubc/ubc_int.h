@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to ubc/: volumes, readers, pages, mappings.
+ *
+ * All of a volume is under its lock but what is constant. Who works on a volume has it by ubc_get(), which
+ * counts; the table of volumes has a lock of its own, held for a look only.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include <lagan/list.h>
+#include <lagan/lock.h>
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "ubc/ubc.h"
+
+#define UBC_VOLUMES    256 /* slots; the lowest bits of a handle */
+#define UBC_SLOT_BITS  8
+#define UBC_STEP       32 /* pages, or entries, that are dealt with between two looks for preemption */
+#define UBC_LEVEL_BITS 56 /* a key: block, or level + 1 and the number of a block of the tree */
+#define UBC_BUCKETS    64 /* of blocks, for what was invalidated when */
+#define INDEX_FANOUT   512
+#define DIGEST_BYTES   32
+#define DIGESTS        (PAGE_SIZE / DIGEST_BYTES) /* in a block of a tree */
+#define TREE_LEVELS    6                          /* 128^6 > LAGAN_UBC_BLOCKS_MAX */
+
+/* A page of a volume. In the index; or dead, on the volume's list of such. */
+struct ubc_page {
+    struct list link; /* idle: the volume's list, longest unused first; dead: that of the dead */
+    struct list mappings; /* struct ubc_mapping */
+    uint64_t key;
+    uint32_t frame;
+    uint32_t stamp; /* TLB clock when an entry for it ended last; 0: none ever was */
+    uint32_t holds; /* reads under way */
+    bool dead;
+};
+
+/* A handle's mapping. */
+struct ubc_mapping {
+    struct list link;      /* the page's; free: the reader's */
+    struct ubc_page *page; /* NULL: free, or gone */
+    uint64_t block;        /* of it, also when it is gone */
+    uint32_t table;        /* frame of the L1 table... */
+    uint16_t slot;         /* ...and the entry in it */
+    uint16_t state;        /* enum mapping_state */
+    uint32_t number;       /* [c] the handle */
+    struct ubc_reader *reader;
+};
+enum mapping_state { MAPPING_FREE, MAPPING_USED, MAPPING_GONE };
+#define MAPPINGS_PER_PAGE ((uint32_t)(PAGE_SIZE / sizeof(struct ubc_mapping)))
+
+/* A client with rights to a volume. */
+struct ubc_reader {
+    struct list link;
+    struct ubc_client *client;
+    unsigned rights;
+    uint32_t stamp;            /* TLB clock when it unmapped last; 0: never */
+    uint32_t limit, used;      /* handles: at most, and in use (INV-UBC-6) */
+    uint32_t count;            /* handles that there are: whole pages of them */
+    struct list free;          /* those that are free */
+    struct ubc_mapping **leaf; /* pages of handles */
+    unsigned leaf_order;       /* of the array */
+    bool leaving;              /* has no rights any more, and goes when its handles are gone */
+    uint32_t cursor;           /* ... up to here */
+};
+
+/* Levels of an index, from the top; each node is a page of pointers. */
+struct ubc_index {
+    void *root;
+    unsigned height; /* 0: empty; the keys below INDEX_FANOUT^height have a place */
+};
+
+struct ubc_revocation {
+    uint64_t first, last, end; /* end: in system time; 0: none under way */
+    uint64_t cursor;           /* of this look at the range... */
+    bool missed;               /* ...in which a page had to be left */
+};
+
+struct ubc_volume {
+    struct spinlock lock; /* LK_UBC */
+    uint32_t refs;        /* [table lock] calls that have it, and one for the table */
+    unsigned slot;        /* [c] */
+    uint8_t id[16];       /* [c] */
+    uint64_t handle;      /* of the present generation; changes under both locks */
+    uint64_t generation, blocks;
+    bool purging;       /* the pages of the generation before are going */
+    _Atomic bool dying; /* nobody enters it any more; set under the lock */
+    uint32_t reader_count;
+    struct list readers;
+    struct ubc_index index[TREE_LEVELS + 1]; /* data, then the tree's levels from the lowest */
+    struct list idle, dead;
+    _Atomic uint64_t idle_count; /* [v], read anywhere */
+    struct ubc_revocation revocation;
+    uint64_t epoch, invalidated[UBC_BUCKETS]; /* INV-UBC-4 */
+    _Atomic uint64_t worth;                   /* hits, halved at each reclaim */
+    unsigned levels;                          /* of the tree */
+    bool has_tree;
+    uint8_t root[DIGEST_BYTES];
+    uint8_t *salt; /* or NULL */
+    unsigned salt_bytes;
+    bool is_window;
+    unsigned window; /* its number */
+    mfn_t base;
+    uint64_t window_left;   /* frames that are still the cache's; and, when it ends, ... */
+    uint64_t window_cursor; /* ...the next to be looked at */
+    struct lagan_ubc_stats stats;
+};
+
+struct ubc_engine {
+    struct spinlock lock; /* LK_UBC_TABLE */
+    struct ubc_volume *slot[UBC_VOLUMES];
+    uint64_t serial;       /* [l] of the last handle */
+    uint64_t windows;      /* [l] numbers in use */
+    uint64_t reserve;      /* [c] */
+    _Atomic uint64_t idle; /* pages */
+    struct account account;
+};
+extern struct ubc_engine ubc_engine;
+
+/* ---- volume.c ---- */
+/* Locks the volume and finds the client among its readers, with one of the rights; the control domain needs
+ * none to do what publishers may (*r may be NULL then). -XEN_ENXIO: the handle is of an older generation, or no rights; -XEN_EPERM:
+ * not this one; -XEN_ERESTART: an older generation is still going, and has got a bit further. Locked if 0. */
+int ubc_enter(const struct ubc_ref *ref, unsigned rights, struct ubc_reader **r) LAGAN_MUST_CHECK;
+static inline void ubc_leave(struct ubc_volume *v) LAGAN_NO_TSA
+{
+    spin_unlock(&v->lock);
+}
+/* A new volume, not in the table; and there: otherwise it is gone. -XEN_ENOMEM; -XEN_EEXIST, -XEN_ENOSPC. */
+int ubc_volume_new(const struct lagan_ubc_create *in, struct ubc_volume **out) LAGAN_MUST_CHECK;
+int ubc_volume_publish(struct ubc_volume *v, uint64_t *handle) LAGAN_MUST_CHECK;
+/* Takes volumes that are dying a step further. -XEN_ERESTART: one of them is not done. */
+int ubc_help(void);
+/* The volume in a slot, with a reference, or NULL. */
+struct ubc_volume *ubc_volume_at(unsigned slot);
+void ubc_volume_put(struct ubc_volume *v);
+
+/* ---- reader.c; locked ---- */
+struct ubc_reader *ubc_reader_find(struct ubc_volume *v, const struct ubc_client *c);
+/* Ends what readers that leave have mapped, and them. -XEN_ERESTART. */
+int ubc_readers_sweep(struct ubc_volume *v) LAGAN_MUST_CHECK;
+struct ubc_mapping *ubc_mapping_at(const struct ubc_reader *r, uint32_t handle);
+/* A free handle, or HANDLE_NONE (no memory). */
+#define UBC_HANDLE_NONE UINT32_MAX
+uint32_t ubc_handle_alloc(struct ubc_reader *r);
+void ubc_handle_free(struct ubc_reader *r, struct ubc_mapping *m);
+
+/* ---- index.c; locked ---- */
+struct ubc_page *ubc_index_find(const struct ubc_index *x, uint64_t n);
+/* Makes room for n: false if there is no memory. */
+bool ubc_index_reserve(struct ubc_index *x, uint64_t n);
+/* The place of n, for which there is room. */
+void ubc_index_set(struct ubc_index *x, uint64_t n, struct ubc_page *page);
+/* Nodes on the way to n that have nothing in them go. */
+void ubc_index_trim(struct ubc_index *x, uint64_t n);
+/* The page with the lowest number from n on, or NULL. */
+struct ubc_page *ubc_index_next(const struct ubc_index *x, uint64_t n);
+/* All pages have left it. */
+void ubc_index_free(struct ubc_index *x);
+
+static inline uint64_t key_of(unsigned level, uint64_t n)
+{
+    return (uint64_t)level << UBC_LEVEL_BITS | n;
+}
+static inline unsigned key_level(uint64_t key)
+{
+    return (unsigned)(key >> UBC_LEVEL_BITS);
+}
+static inline uint64_t key_number(uint64_t key)
+{
+    return key & ((UINT64_C(1) << UBC_LEVEL_BITS) - 1);
+}
+
+/* ---- page.c; locked ---- */
+/* The page with the key, counted as a hit or miss, or NULL. */
+struct ubc_page *ubc_page_find(struct ubc_volume *v, uint64_t key);
+/* A page that is mapped or held is not idle, one that is not any more is. */
+void ubc_page_busy(struct ubc_volume *v, struct ubc_page *p);
+void ubc_page_rest(struct ubc_volume *v, struct ubc_page *p);
+/* All that a new page with this key needs but its content, or NULL; and the page, whose frame, a hypervisor's
+ * single page, is the cache's from then on. Or else it is given up. */
+struct ubc_page *ubc_page_prepare(struct ubc_volume *v, uint64_t key);
+void ubc_page_cancel(struct ubc_volume *v, struct ubc_page *p);
+void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame);
+/* Takes it out of the index: it is dead, and is freed by ubc_drain(). */
+void ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
+/* Takes a step's entries that map dead pages, flushes, and frees the pages that nothing refers to. -XEN_ERESTART
+ * while there are entries. */
+int ubc_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;
+/* Kills the pages [*first, last] of a level: a step of them, then -XEN_ERESTART, and *first is what is left.
+ * *killed counts them. */
+int ubc_kill_range(struct ubc_volume *v, unsigned level, uint64_t *first, uint64_t last,
+                   uint64_t *killed) LAGAN_MUST_CHECK;
+/* All pages, all levels. */
+int ubc_purge(struct ubc_volume *v) LAGAN_MUST_CHECK;
+
+/* ---- entry.c ---- */
+/* Makes the entry that maps the page. As table_update(). */
+int ubc_entry_make(struct account *a, mfn_t table, unsigned slot, mfn_t frame,
+                   bool exec) LAGAN_MUST_CHECK;
+/* The entry maps the frame no longer, if it did. -XEN_ERESTART. */
+int ubc_entry_cut(struct account *a, mfn_t table, unsigned slot, mfn_t frame) LAGAN_MUST_CHECK;
+
+/* ---- map.c; locked ---- */
+/* The entry goes, and the mapping is the page's no more: its handle says that it is gone. -XEN_ERESTART. */
+int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m) LAGAN_MUST_CHECK;
+
+/* ---- revoke.c; locked ---- */
+/* The block is being taken back. */
+bool ubc_is_wanted(const struct ubc_volume *v, uint64_t block);
+
+/* ---- tree.c ---- */
+/* Blocks in a level of the tree (0: the lowest) over so many blocks of data; 0: there is no such level. */
+uint64_t ubc_tree_blocks(uint64_t data, unsigned level);
+unsigned ubc_tree_levels(uint64_t data);
+/* Locked: what the page with this key has to have as its digest. -XEN_ENODATA. */
+int ubc_tree_expected(const struct ubc_volume *v, uint64_t key,
+                      uint8_t digest[DIGEST_BYTES]) LAGAN_MUST_CHECK;
+/* The digest of a page's content. No lock is needed: the salt stays as long as the handle. */
+void ubc_tree_digest(const uint8_t *salt, unsigned salt_bytes, const void *page,
+                     uint8_t digest[DIGEST_BYTES]);
+
+/* ---- window.c; locked ---- */
+void ubc_window_allow(struct ubc_volume *v, struct account *a, bool may);
+/* Frees the frames that nobody maps any more: a step of them, and -XEN_ERESTART, until all have been looked at. */
+int ubc_window_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;

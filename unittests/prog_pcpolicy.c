@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of the page cache's policies (mm/pcache_quota.c, _ghost.c, _curve.c), alone and as a replay.
+ */
+#include "suite.h"
+
+extern const struct suite suite_pcache_curve, suite_pcache_ghost, suite_pcache_quota, suite_replay;
+
+const struct suite *const suites[] = {&suite_pcache_curve, &suite_pcache_ghost, &suite_pcache_quota,
+                                      &suite_replay, NULL};

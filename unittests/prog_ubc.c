@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of ubc/.
+ */
+#include "suite.h"
+
+extern const struct suite suite_ubc, suite_ubc_map, suite_ubc_tree, suite_ubc_window,
+    suite_ubc_hostile, suite_ubc_model, suite_ubc_threads;
+
+const struct suite *const suites[] = {
+    &suite_ubc,         &suite_ubc_map,   &suite_ubc_tree,    &suite_ubc_window,
+    &suite_ubc_hostile, &suite_ubc_model, &suite_ubc_threads, NULL};

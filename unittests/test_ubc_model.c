@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Random operations of a publisher, two readers and the control domain on two volumes, beside a model that is
+ * no more than a table of what each block says. Whatever a reader gets, by copy, by an entry or by what a
+ * TLB remembers, says the volume, its generation and the version that the block has now. Domains and volumes end
+ * and begin again, memory is reclaimed, everything is preempted now and then.
+ *
+ * LAGAN_MODEL_STEPS in the environment: as many steps.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "unittests/ubc_kit.h"
+
+enum { VOLUMES = 2, BLOCKS = 48, ENTRIES = 12, STEPS = 200000 };
+
+static struct {
+    uint64_t handle;
+    unsigned generation;
+    unsigned version[BLOCKS]; /* of what is stored */
+    uint64_t epoch[BLOCKS];   /* when that was read */
+} vol[VOLUMES];
+
+static struct entry {
+    bool used;
+    unsigned v, block;
+    uint32_t handle;
+} entry[UBC_DOMAINS][ENTRIES];
+
+static uint64_t seed, reads;
+
+static unsigned pick(unsigned n)
+{
+    return (unsigned)(kit_random(&seed) % n);
+}
+
+static uint32_t tag_of(unsigned v, unsigned block)
+{
+    return v << 28 | (vol[v].generation & 0xfff) << 16 | (vol[v].version[block] & 0xffff);
+}
+
+static void begin_volume(unsigned v)
+{
+    vol[v].handle = ubc_make_shared(v + 1, BLOCKS);
+    vol[v].generation++;
+}
+
+/* What the entries of the domain say of volume v is over. */
+static void forget(unsigned d, unsigned v)
+{
+    for (unsigned n = 0; n < ENTRIES; n++)
+        if (entry[d][n].v == v)
+            entry[d][n].used = false;
+}
+
+/* ---- steps ---- */
+
+/* The publisher reads a block from where it is stored; later, perhaps much later, it inserts that. */
+static struct {
+    unsigned v, block;
+    uint32_t tag;
+    uint64_t epoch, handle;
+} on_the_way[4];
+
+static void read_storage(unsigned i)
+{
+    unsigned v = pick(VOLUMES), block = pick(BLOCKS);
+
+    on_the_way[i].v = v;
+    on_the_way[i].block = block;
+    on_the_way[i].handle = vol[v].handle;
+    on_the_way[i].epoch = ubc_epoch(v + 1);
+    on_the_way[i].tag = tag_of(v, block);
+}
+
+static void insert(unsigned i)
+{
+    int rc;
+
+    if (!on_the_way[i].handle)
+        return;
+    rc = do_insert(UPUB, on_the_way[i].handle, on_the_way[i].block, on_the_way[i].epoch,
+                   on_the_way[i].tag);
+    CU_ASSERT(rc == 0 || rc == -XEN_EEXIST || rc == -XEN_EAGAIN || rc == -XEN_ENXIO);
+    if (rc == 0)
+        CU_ASSERT_EQUAL(on_the_way[i].tag, tag_of(on_the_way[i].v, on_the_way[i].block));
+}
+
+static void write_storage(void)
+{
+    unsigned v = pick(VOLUMES), first = pick(BLOCKS), count = 1 + pick(BLOCKS - first);
+
+    if (pick(16))
+        count = 1;
+    for (unsigned b = first; b < first + count; b++)
+        vol[v].version[b]++;
+    CU_ASSERT_EQUAL(do_invalidate(UPUB, vol[v].handle, first, count, NULL), 0);
+}
+
+static void renew(void)
+{
+    unsigned v = pick(VOLUMES);
+
+    vol[v].generation++;
+    CU_ASSERT_EQUAL(
+        do_renew(pick(2) ? UPUB : UCONTROL, &vol[v].handle, vol[v].generation + 100, BLOCKS), 0);
+}
+
+static void map(unsigned d)
+{
+    unsigned n = pick(ENTRIES), v = pick(VOLUMES), block = pick(BLOCKS);
+    struct entry *e = &entry[d][n];
+    int rc;
+
+    if (e->used)
+        return;
+    rc = do_map_block(d, vol[v].handle, block, n, &e->handle);
+    CU_ASSERT(rc == 0 || rc == -XEN_ENOENT || rc == -XEN_EAGAIN);
+    if (rc == 0)
+        *e = (struct entry){true, v, block, e->handle};
+}
+
+static void unmap(unsigned d)
+{
+    struct entry *e = &entry[d][pick(ENTRIES)];
+
+    if (!e->used)
+        return;
+    e->used = false;
+    CU_ASSERT_EQUAL(do_unmap_handle(d, vol[e->v].handle, e->handle), 0);
+}
+
+static void overwrite(unsigned d)
+{
+    struct table_change c = {.entry = 0, .from = ud[d].account->id};
+
+    (void)!table_update(ud[d].account, ud[d].space.l1[0], KIT_DATA + pick(ENTRIES), &c);
+}
+
+/* Through an entry, or what is left of one in the TLB while it is still mapped. */
+static void look(unsigned d)
+{
+    unsigned n = pick(ENTRIES);
+    const struct entry *e = &entry[d][n];
+    uint32_t tag;
+
+    if (!e->used || !ubc_sees(d, n, e->block, &tag))
+        return;
+    CU_ASSERT_EQUAL(tag, tag_of(e->v, e->block));
+    reads++;
+}
+
+static void read_copy(unsigned d)
+{
+    unsigned v = pick(VOLUMES), block = pick(BLOCKS);
+    uint32_t tag;
+    int rc = do_read_tag(d, vol[v].handle, block, &tag);
+
+    CU_ASSERT(rc == 0 || rc == -XEN_ENOENT);
+    if (rc == 0)
+        CU_ASSERT_EQUAL(tag, tag_of(v, block));
+    reads += rc == 0;
+}
+
+static void revoke(void)
+{
+    static uint64_t now;
+    unsigned v = pick(VOLUMES), first = pick(BLOCKS);
+
+    host_set_time(now += pick(100));
+    (void)!do_revoke(UPUB, vol[v].handle, first, 1 + pick(3) % (BLOCKS - first), pick(200));
+}
+
+static void end_domain(void)
+{
+    unsigned d = UREAD + pick(2);
+
+    ubc_kill(d);
+    ubc_restart(d);
+    for (unsigned v = 0; v < VOLUMES; v++) {
+        forget(d, v);
+        CU_ASSERT_EQUAL(ubc_give(vol[v].handle, d, LAGAN_UBC_READ, 200), 0);
+    }
+}
+
+static void end_volume(void)
+{
+    unsigned v = pick(VOLUMES);
+
+    CU_ASSERT_EQUAL(do_destroy(vol[v].handle), 0);
+    for (unsigned d = 0; d < UBC_DOMAINS; d++)
+        forget(d, v);
+    begin_volume(v);
+}
+
+static void step(unsigned n)
+{
+    unsigned d = UREAD + pick(2);
+
+    host_preempt_every(pick(3));
+    switch (pick(24)) {
+    case 0 ... 3:
+        read_storage(pick(4));
+        break;
+    case 4 ... 9:
+        insert(pick(4));
+        break;
+    case 10:
+        write_storage();
+        break;
+    case 11 ... 13:
+        map(d);
+        break;
+    case 14:
+        unmap(d);
+        break;
+    case 15 ... 17:
+        look(d);
+        break;
+    case 18 ... 19:
+        read_copy(d);
+        break;
+    case 20:
+        overwrite(d);
+        break;
+    case 21:
+        revoke();
+        break;
+    case 22:
+        (void)ubc_reclaim(pick(4));
+        break;
+    default:
+        if (n % 32 == 0)
+            renew();
+        else if (n % 16 == 1)
+            end_domain();
+        else if (n % 16 == 2)
+            end_volume();
+    }
+    host_preempt_every(0);
+}
+
+static void random_operations(void)
+{
+    const char *steps = getenv("LAGAN_MODEL_STEPS");
+    unsigned count = steps ? (unsigned)strtoul(steps, NULL, 0) : STEPS;
+
+    seed = kit_seed(81);
+    memset(vol, 0, sizeof(vol));
+    memset(entry, 0, sizeof(entry));
+    memset(on_the_way, 0, sizeof(on_the_way));
+    reads = 0;
+    ubc_start();
+    for (unsigned v = 0; v < VOLUMES; v++)
+        begin_volume(v);
+    for (unsigned n = 0; n < count; n++) {
+        step(n);
+        if (n % 64 == 0)
+            ubc_check();
+    }
+    CU_ASSERT(reads > count / 100);
+    ubc_end();
+}
+
+static const struct test_case cases[] = {{"random operations", random_operations}, {NULL, NULL}};
+const struct suite suite_ubc_model = {"ubc_model", cases, NULL, NULL};
