@@ -169,7 +169,7 @@ TEST_devices := unittests/fake_firmware.o $(addprefix unittests/test_,acpi.o top
 TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o pti_policy.o) \
             $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o pti_policy.o)
 
-TEST_pv := unittests/test_pv_layout.o unittests/test_pv_bounce.o xen/arch/x86/pv_layout.o
+TEST_pv := unittests/test_pv_layout.o unittests/test_pv_bounce.o xen/arch/x86/pv_layout.o $(HOST_ARCH)
 
 LIBS_loader := $(UNPACK_LIBS)
 TEST_loader := $(HOST_MM) xen/lib/parse.o $(LOADER_OBJS) unittests/elf_kit.o unittests/pack_kit.o \

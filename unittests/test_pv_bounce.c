@@ -97,7 +97,7 @@ enum emul_result pv_emulate_forced_cpuid(struct cpu_user_regs *r)
     return emulated;
 }
 
-bool pv_ptwr_fault(struct vcpu *v, struct cpu_user_regs *r, uint64_t address)
+bool pv_ptwr_emulate(struct vcpu *v, struct cpu_user_regs *r, uint64_t address)
 {
     (void)v, (void)r, (void)address;
     return ptwr_taken;
