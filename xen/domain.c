@@ -398,7 +398,8 @@ no_id:
 
 /* ---- the end of a guest's life, as it sees it ---- */
 
-/* True for the one caller whose reason counts. */
+/* True for the one caller whose reason counts. The pause comes in one with the flag: whoever sees
+ * that the domain is at its end may take it back (domain_resume). */
 static bool begin_shutdown(struct domain *d, int reason)
 {
     bool first;
@@ -407,6 +408,7 @@ static bool begin_shutdown(struct domain *d, int reason)
     first = !d->shutting_down;
     if (first) {
         d->shutting_down = true;
+        d->pause_count++;
         d->shutdown_reason = d->shutdown_latched < 0 ? reason : d->shutdown_latched;
     }
     spin_unlock(&d->lock);
@@ -419,7 +421,6 @@ static void finish_shutdown(struct domain *d)
     struct vcpu *v;
     unsigned i;
 
-    d->pause_count++;
     for_each_vcpu (d, v, i)
         vcpu_sleep(v);
     pressure_ended(d);
