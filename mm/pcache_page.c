@@ -68,7 +68,8 @@ static bool is_taken(const struct slot *s, bool stays)
 }
 
 /* Takes a page out of reach. NULL: it is not there, or another get has it. */
-static struct slot *get_begin(struct pcache *pc, const struct pcache_name *n, bool stays)
+static LAGAN_NO_TSA struct slot *get_begin(struct pcache *pc, const struct pcache_name *n,
+                                           bool stays)
 {
     struct slot *s = page_find(pc, n);
 

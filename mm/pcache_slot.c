@@ -237,7 +237,8 @@ void slot_give(struct pcache *pc, struct slot *s)
         leaf_end(pc, l);
 }
 
-struct slot *slot_reserve(struct pcache *pc, bool keyed)
+/* Lets go of the lock in between. */
+LAGAN_NO_TSA struct slot *slot_reserve(struct pcache *pc, bool keyed)
 {
     struct slot *s;
 
