@@ -310,7 +310,7 @@ model: ## explore the models of the page types' and the flushes' protocol to the
 # ---------------------------------------------------------------------------------------------------
 # Fuzz targets (libFuzzer). Target NAME is unittests/fuzz/fuzz_NAME.c plus FUZZ_NAME.
 
-FUZZERS := mm grant ubc event irq hypercall bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9 pcpolicy
+FUZZERS := mm grant ubc event irq hypercall control bzimage elf cmdline modline pv_decode ptwr_decode acpi multiboot store pressure stream p9 pcpolicy
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
@@ -319,7 +319,10 @@ FUZZ_LIBS_ubc  := :lib$(SHA_LIB).a
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_irq       := $(filter-out unittests/test_%,$(TEST_irq)) xen/arch/x86/hcall_physdev.o xen/arch/x86/hcall_physdev_apic.o xen/lib/strlcpy.o
 FUZZ_hypercall := $(CORE_WORLD) xen/lib/strlcpy.o
+FUZZ_control   := $(FUZZ_hypercall)
 FUZZ_LIBS_hypercall := $(UNPACK_LIBS) :lib$(SHA_LIB).a
+FUZZ_LIBS_control := $(FUZZ_LIBS_hypercall)
+FUZZ_FLAGS_control := -len_control=0
 FUZZ_LIBS_bzimage := $(UNPACK_LIBS)
 FUZZ_bzimage   := $(HOST_MM) $(LOADER_OBJS) xen/lib/parse.o xen/lib/strlcpy.o unittests/pack_kit.o
 FUZZ_elf       := xen/elf.o xen/elf_notes.o xen/lib/parse.o xen/lib/strlcpy.o
@@ -357,7 +360,7 @@ fuzz: $(FUZZERS:%=run-fuzz-%) ## run each fuzz target for FUZZ_SECONDS (5)
 $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 	mkdir -p $(FUZZ_CORPUS)/$*
 	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=$(B)/crash-$*- $(FUZZ_CORPUS)/$* >$(B)/fuzz-$*.log 2>&1 || \
+	    $(FUZZ_FLAGS_$*) -artifact_prefix=$(B)/crash-$*- $(FUZZ_CORPUS)/$* >$(B)/fuzz-$*.log 2>&1 || \
 	    { cat $(B)/fuzz-$*.log; exit 1; }
 	echo "fuzz $*: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$*.log) inputs, no fault"
 

@@ -109,6 +109,30 @@ static void versions(void)
     end();
 }
 
+/* Numbers that are nobody's, for every operation: an error, and nothing else. The next higher domain
+ * of a number is not to be had either. */
+static void nobody(void)
+{
+    static const domid_t none[] = {1,
+                                   DOMID_FIRST_RESERVED - 1,
+                                   DOMID_FIRST_RESERVED,
+                                   DOMID_SELF,
+                                   DOMID_IO,
+                                   DOMID_XEN,
+                                   DOMID_INVALID,
+                                   0xffff};
+    uint64_t free;
+
+    start();
+    free = heap_free_pages();
+    for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
+        for (unsigned cmd = XEN_DOMCTL_createdomain + 1; cmd < 1010; cmd++)
+            CU_ASSERT_EQUAL(simple(cmd, none[i]), -XEN_ESRCH);
+    CU_ASSERT_EQUAL(heap_free_pages(), free);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    end();
+}
+
 /* ---- creation ---- */
 
 static void creates(void)
@@ -306,6 +330,7 @@ static void pauses_of_others(void)
 
 static void limits(void)
 {
+    struct lagan_pressure_state s;
     struct domain *d;
     mfn_t m;
 
@@ -315,6 +340,8 @@ static void limits(void)
     domctl_record(XEN_DOMCTL_max_mem, d->id)->u.max_mem.max_memkb = 11;
     CU_ASSERT_EQUAL(domctl_call(dom0), 0);
     CU_ASSERT_EQUAL(described(d->id)->max_pages, 2);
+    pressure_get(d, &s); /* the policy knows of it */
+    CU_ASSERT_EQUAL(s.ceiling, 2);
     CU_ASSERT_EQUAL(account_alloc(&d->account, 0, 0, &m), 0);
     CU_ASSERT_EQUAL(account_alloc(&d->account, 0, 0, &m), 0);
     CU_ASSERT_EQUAL(account_alloc(&d->account, 0, 0, &m), -XEN_EPERM);
@@ -323,6 +350,15 @@ static void limits(void)
     CU_ASSERT_EQUAL(described(d->id)->tot_pages, 2);
     CU_ASSERT_EQUAL(account_release(&d->account, m), 0);
     CU_ASSERT_EQUAL(account_alloc(&d->account, 0, 0, &m), -XEN_EPERM);
+    for (unsigned bits = 0; bits <= 64; bits++) {
+        uint64_t kb = bits ? UINT64_MAX >> (64 - bits) : 0;
+
+        domctl_record(XEN_DOMCTL_max_mem, d->id)->u.max_mem.max_memkb = kb;
+        CU_ASSERT_EQUAL(domctl_call(dom0), 0);
+        CU_ASSERT_EQUAL(described(d->id)->max_pages, kb / 4);
+        pressure_get(d, &s);
+        CU_ASSERT_TRUE(s.ceiling >= s.floor && s.floor > 0);
+    }
     destroyed(d);
     end();
 }
@@ -367,11 +403,20 @@ static void frames(void)
     CU_ASSERT_EQUAL(domctl_call(dom0), -XEN_EACCES);
     op->u.hypercall_init.gmfn = arch_frame_of(dom0->shared_info).n;
     CU_ASSERT_EQUAL(domctl_call(dom0), -XEN_EACCES);
+    op->u.hypercall_init.gmfn = UINT64_MAX;
+    CU_ASSERT_EQUAL(domctl_call(dom0), -XEN_EACCES);
     destroyed(d);
     end();
 }
 
 /* ---- the end ---- */
+
+static int64_t registers(domid_t id)
+{
+    domctl_record(XEN_DOMCTL_getvcpucontext, id)->u.vcpucontext.ctxt.p =
+        (void *)core_va(CONTROL_BUFFER);
+    return domctl_call(dom0);
+}
 
 /* Frames that others hold outlive the call; the reaper buries the domain when they are let go, and
  * the control domain hears of it. */
@@ -388,7 +433,10 @@ static void ends_late(void)
     account_set_max_pages(&d->account, 10);
     CU_ASSERT_EQUAL(account_alloc(&d->account, 0, 0, &m), 0);
     CU_ASSERT_TRUE(frame_get(m, id));
+    d->vcpu[0]->initialised = true;
+    CU_ASSERT_EQUAL(registers(id), 0);
     CU_ASSERT_EQUAL(simple(XEN_DOMCTL_destroydomain, id), 0);
+    CU_ASSERT_EQUAL(registers(id), -XEN_EINVAL); /* what they refer to is gone */
     CU_ASSERT_EQUAL(simple(XEN_DOMCTL_destroydomain, id), 0);
     domain_put(d);
     CU_ASSERT_TRUE(described(id)->flags & XEN_DOMINF_dying);
@@ -535,6 +583,7 @@ static void one_at_a_time(void)
 static const struct test_case cases[] = {
     {"only the control domain", only_the_control_domain},
     {"versions and unknown calls", versions},
+    {"nobody", nobody},
     {"creates", creates},
     {"creation refused", creation_refused},
     {"creation without memory", creation_without_memory},

@@ -93,6 +93,37 @@ static void reads_the_log(void)
     end();
 }
 
+/* What there is ends each list, however much room is said to be there. */
+static void huge_counts(void)
+{
+    struct xen_sysctl *op;
+
+    start();
+    op = sysctl_record(XEN_SYSCTL_getdomaininfolist);
+    op->u.getdomaininfolist.max_domains = UINT32_MAX;
+    op->u.getdomaininfolist.buffer.p = buffer();
+    CU_ASSERT_EQUAL(call(), 0);
+    CU_ASSERT_EQUAL(op->u.getdomaininfolist.num_domains, 1);
+    op->u.getdomaininfolist.first_domain = DOMID_INVALID;
+    CU_ASSERT_EQUAL(call(), 0);
+    CU_ASSERT_EQUAL(op->u.getdomaininfolist.num_domains, 0);
+    op = sysctl_record(XEN_SYSCTL_readconsole);
+    op->u.readconsole.count = UINT32_MAX;
+    op->u.readconsole.buffer.p = buffer();
+    CU_ASSERT_EQUAL(call(), 0);
+    CU_ASSERT_EQUAL(op->u.readconsole.count, CORE_LOG);
+    op = sysctl_record(XEN_SYSCTL_debug_keys);
+    op->u.debug_keys.nr_keys = UINT32_MAX;
+    op->u.debug_keys.keys.p = buffer();
+    CU_ASSERT_EQUAL(call(), -XEN_E2BIG);
+    op = sysctl_record(XEN_SYSCTL_cpupool_op);
+    op->u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_INFO;
+    op->u.cpupool_op.cpumap.nr_bits = UINT32_MAX;
+    op->u.cpupool_op.cpumap.bitmap.p = buffer();
+    CU_ASSERT_EQUAL(call(), -XEN_EFAULT); /* the buffer is not so long */
+    end();
+}
+
 static void presses_keys(void)
 {
     struct xen_sysctl *op;
@@ -262,10 +293,15 @@ static void processors_features(void)
 }
 
 static const struct test_case cases[] = {
-    {"lists domains", lists_domains}, {"reads the log", reads_the_log},
-    {"presses keys", presses_keys},   {"counts", counts},
-    {"topology", topology},           {"pools", pools},
-    {"CPUID", processors_features},   {NULL, NULL},
+    {"lists domains", lists_domains},
+    {"reads the log", reads_the_log},
+    {"huge counts", huge_counts},
+    {"presses keys", presses_keys},
+    {"counts", counts},
+    {"topology", topology},
+    {"pools", pools},
+    {"CPUID", processors_features},
+    {NULL, NULL},
 };
 
 const struct suite suite_sysctl = {"sysctl", cases, NULL, NULL};

@@ -55,7 +55,7 @@ static int describe(struct xen_domctl *op)
 
 static int max_mem(struct domain *d, const struct xen_domctl *op)
 {
-    account_set_max_pages(&d->account, op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10));
+    pressure_set_max(d, op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10));
     return 0;
 }
 

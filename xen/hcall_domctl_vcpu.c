@@ -51,7 +51,7 @@ static int set_context(struct vcpu *v, guest_ptr_t from)
 static int get_context(struct vcpu *v, guest_ptr_t to)
 {
     struct vcpu_guest_context *c;
-    int rc;
+    int rc = 0;
 
     if (!v->initialised)
         return -XEN_ENODATA;
@@ -59,9 +59,15 @@ static int get_context(struct vcpu *v, guest_ptr_t to)
     if (!c)
         return -XEN_ENOMEM;
     domain_pause(v->domain);
-    arch_vcpu_context(v, c);
+    spin_lock(&v->domain->lock); /* what it refers to is there as long as it is not taken apart */
+    if (v->domain->state == DOMAIN_ALIVE)
+        arch_vcpu_context(v, c);
+    else
+        rc = -XEN_EINVAL;
+    spin_unlock(&v->domain->lock);
     domain_unpause(v->domain);
-    rc = copy_to_guest(to, c, sizeof(*c));
+    if (!rc)
+        rc = copy_to_guest(to, c, sizeof(*c));
     page_free(c, order_of_bytes(sizeof(*c)));
     return rc;
 }

@@ -246,6 +246,22 @@ void pressure_add(struct domain *d, uint64_t min_pages, uint64_t pages, uint64_t
     spin_unlock(&pressure.lock);
 }
 
+/* A floor above the new ceiling comes down with it, which is always possible, so nothing can fail. */
+void pressure_set_max(struct domain *d, uint64_t max_pages)
+{
+    struct balloon_member *m = &d->pressure.member;
+    uint64_t ceiling = possible(max_pages);
+    int rc;
+
+    spin_lock(&pressure.lock);
+    account_set_max_pages(&d->account, max_pages);
+    rc =
+        balloon_set_limits(&pressure.balloon, m, min_u64(m->floor, ceiling), ceiling, m->shares, 0);
+    BUG_ON(rc);
+    begin();
+    spin_unlock(&pressure.lock);
+}
+
 void pressure_ended(struct domain *d)
 {
     struct pressure_domain *p = &d->pressure;

@@ -30,6 +30,9 @@ void pressure_start(void);
 
 /* For domain_create(): a domain that may have min_pages..max_pages, and starts with `pages`. */
 void pressure_add(struct domain *d, uint64_t min_pages, uint64_t pages, uint64_t max_pages);
+/* The control domain has set what d may own in all, which may be less than it has: its account's limit
+ * and its ceiling are both that. */
+void pressure_set_max(struct domain *d, uint64_t max_pages);
 /* It runs no more: it is asked for nothing, and the control domain is told. May be called again. */
 void pressure_ended(struct domain *d);
 /* It runs again after all, and its next end is told again. */
