@@ -214,7 +214,7 @@ static mfn_t leave_half_way(void)
     mfn_t table = gd[GB].space.l1[0];
     struct table_change c = {.from = a->id};
 
-    for (unsigned n = 440; n < 500; n++) { /* a step ends between them */
+    for (unsigned n = 100; n < 500; n++) { /* steps end between them */
         c.entry = kit_pte(gd[GB].space.data[0], KIT_RO);
         CU_ASSERT_EQUAL(table_update(a, table, n, &c), 0);
     }
@@ -223,7 +223,7 @@ static mfn_t leave_half_way(void)
     c = (struct table_change){.from = a->id};
     CU_ASSERT_EQUAL(table_update(a, gd[GB].space.l2, 0, &c), 0);
     arch_tlb_flush(cpumask_all());
-    host_preempt_every(1);
+    host_preempt_every(4); /* so that it takes more than a step to have it back */
     CU_ASSERT_EQUAL(type_put_preemptible(table), -XEN_ERESTART);
     host_preempt_every(0);
     CU_ASSERT_FALSE(type_is_valid(table));
