@@ -7,7 +7,8 @@
  * then there is nothing left to take; set and clear bits of it, which ends with trying again; or let its table go
  * out of use, a thing that may stop half way, with the entry's reference still held and the entry ready to
  * be walked again when the table is taken back into use (PARTIAL: INV-TYPE-3). Then we take the table into use
- * ourselves, from where it stopped, and let go of it afterwards.
+ * ourselves, from where it stopped, and let go of it afterwards. If that cannot be (another entry is for a page
+ * that has been given back) it will not be walked again either, and we let go of all that it holds.
  */
 #include <lagan/arch.h>
 #include "mm/frame.h"
@@ -30,8 +31,7 @@ static int replace(struct account *a, mfn_t table, unsigned slot, mfn_t frame,
     return rc;
 }
 
-/* A table that stands half way between in use and not: whole again, or not in use at all; then its entries
- * hold nothing. */
+/* A table that stands half way between in use and not: whole again, or its entries hold nothing. */
 static int settle(struct account *a, mfn_t table, unsigned slot, mfn_t frame,
                   struct table_change *c, bool *done)
 {
@@ -42,7 +42,7 @@ static int settle(struct account *a, mfn_t table, unsigned slot, mfn_t frame,
         type_put(table);
         return rc;
     }
-    return rc == -XEN_ERESTART ? rc : 0;
+    return rc == -XEN_ERESTART ? rc : type_empty_partial(table);
 }
 
 int table_replace_l1(struct account *a, mfn_t table, unsigned slot, mfn_t frame, uint64_t entry,
