@@ -81,6 +81,12 @@ struct table_change {
  * what is in use as something else; -XEN_EINVAL for all other conflicts of types; -XEN_ERESTART. */
 int table_update(struct account *a, mfn_t table, unsigned index,
                  struct table_change *c) LAGAN_MUST_CHECK;
+/* Puts `entry` (0, or one that maps a frame of the account's) into a slot of what is, or was, an L1 table of the
+ * account's, if that maps `frame`; also when the guest has left the table half way out of use. 0: the slot does
+ * not map the frame, and will not again by itself; *done: as `entry` is there now. -XEN_ERESTART: preempted;
+ * other errors: `entry` is not accepted. */
+int table_replace_l1(struct account *a, mfn_t table, unsigned slot, mfn_t frame, uint64_t entry,
+                     bool *done) LAGAN_MUST_CHECK;
 /* Drops the type and general reference of *table, unless it is MFN_INVALID, and makes it that.
  * -XEN_ERESTART: preempted, call again. */
 int table_drop(mfn_t *table) LAGAN_MUST_CHECK;

@@ -11,7 +11,8 @@
  *   time over                  each handle of the mapper that names the entry:
  *                                claimed, so that no unmap meddles
  *                                its page-table entry is exchanged for one of a copy, if it still maps
- *                                  the frame: there can be no other entry that does (grant_map.c)
+ *                                  the frame: there can be no other entry that does (grant_map.c); also
+ *                                  in a table that was left half way out of use, and may come back
  *                              one flush; then the pins are given up
  *   not in use                 the entry is the granter's
  *
@@ -28,6 +29,7 @@
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/pte.h"
+#include "mm/type.h"
 #include "shmem/grant_int.h"
 
 #define REVOCATIONS_MAX 256 /* of one table at a time */
@@ -127,29 +129,53 @@ static mfn_t empty_page(struct grant_table *t)
     return t->empty ? arch_frame_of(t->empty) : MFN_INVALID;
 }
 
-/* In the handle's entry, if that still maps the frame. Claimed. */
-static void replace(struct grant_table *mapper, struct grant_handle *h, mfn_t frame)
+static int put_entry(struct grant_table *mapper, const struct grant_handle *h, mfn_t frame,
+                     uint64_t entry, bool *done)
 {
-    uint64_t entry = pte_load((uint64_t *)arch_map_frame(mfn(h->table)) + h->slot), old;
-    mfn_t copy, empty;
+    return table_replace_l1(mapper->account, mfn(h->table), h->slot, frame, entry, done);
+}
 
-    h->ref = 0;
-    if (!(entry & PTE_P) || pte_frame(entry).n != frame.n)
-        return;
-    entry &= ~(PTE_FRAME | PTE_A | PTE_D);
-    if (account_alloc(mapper->account, 0, HEAP_ANY, &copy) == 0) {
-        arch_copy_page(arch_map_frame(copy), arch_map_frame(frame));
-        if (grant_handle_exchange(mapper, h, frame, entry | copy.n << PAGE_SHIFT, &old) == 0)
-            h->ref = (uint32_t)copy.n;
-        else
-            (void)!account_release(mapper->account, copy);
-        return;
+/* One of the mapper's own, which holds what the page does. *own: its frame, or 0. */
+static int put_copy(struct grant_table *mapper, const struct grant_handle *h, mfn_t frame,
+                    uint64_t bits, uint32_t *own)
+{
+    mfn_t copy;
+    bool done;
+    int rc = account_alloc(mapper->account, 0, HEAP_ANY, &copy);
+
+    if (rc)
+        return rc;
+    arch_copy_page(arch_map_frame(copy), arch_map_frame(frame));
+    rc = put_entry(mapper, h, frame, bits | copy.n << PAGE_SHIFT, &done);
+    *own = done ? (uint32_t)copy.n : 0;
+    if (!done)
+        (void)!account_release(mapper->account, copy);
+    return rc;
+}
+
+/* In the handle's entry, if that still maps the frame. Claimed. 0: nothing of the handle's maps it any more,
+ * whatever becomes of its table. -XEN_ERESTART: it does still. */
+static int replace(struct grant_table *mapper, struct grant_handle *h, mfn_t frame)
+{
+    uint64_t entry = pte_load((uint64_t *)arch_map_frame(mfn(h->table)) + h->slot);
+    uint64_t bits = entry & ~(PTE_FRAME | PTE_A | PTE_D);
+    uint32_t own = 0;
+    mfn_t empty;
+    bool done;
+    int rc = 0;
+
+    if ((entry & PTE_P) && pte_frame(entry).n == frame.n)
+        rc = put_copy(mapper, h, frame, bits, &own);
+    if (rc && rc != -XEN_ERESTART) {
+        empty = empty_page(mapper);
+        if (empty.n != MFN_INVALID.n)
+            rc = put_entry(mapper, h, frame, (bits & ~PTE_RW) | empty.n << PAGE_SHIFT, &done);
     }
-    empty = empty_page(mapper);
-    if (empty.n == MFN_INVALID.n ||
-        grant_handle_exchange(mapper, h, frame, (entry & ~PTE_RW) | empty.n << PAGE_SHIFT, &old))
-        /* It has gone by itself, or there is no memory at all: nothing is mapped then. */
-        (void)!grant_handle_exchange(mapper, h, frame, 0, &old);
+    if (rc && rc != -XEN_ERESTART) /* there is no memory at all: nothing is mapped then */
+        rc = put_entry(mapper, h, frame, 0, &done);
+    if (rc == 0)
+        h->ref = own;
+    return rc;
 }
 
 /* ---- taking ---- */
@@ -179,6 +205,7 @@ static unsigned take_some(struct grant_table *t, grant_ref_t ref, struct grant_t
 {
     uint32_t start = *cursor;
     unsigned n = 0;
+    int rc;
 
     for (; *cursor < maptrack_count(&mapper->maptrack) && n < GRANT_UNMAP_BATCH; ++*cursor) {
         struct grant_handle *h = maptrack_of(&mapper->maptrack, *cursor);
@@ -187,12 +214,14 @@ static unsigned take_some(struct grant_table *t, grant_ref_t ref, struct grant_t
             break;
         if (!names(h, t, ref) || !claim(h))
             continue;
-        if (names(h, t, ref)) { /* looked at again, now that it is ours */
-            replace(mapper, h, frame);
+        rc = names(h, t, ref) ? replace(mapper, h, frame) : -XEN_EINVAL; /* again: it is ours now */
+        if (rc == 0) {
             taken[n++] = h;
-        } else {
-            atomic_fetch_and(&h->state, ~(HANDLE_BUSY | HANDLE_TAKING));
+            continue;
         }
+        atomic_fetch_and(&h->state, ~(HANDLE_BUSY | HANDLE_TAKING));
+        if (rc == -XEN_ERESTART)
+            break; /* of which nothing is lost: it is looked at again */
     }
     return n;
 }

@@ -207,6 +207,58 @@ static void many(void)
     grant_end();
 }
 
+/* The first L1 table of the mapper, which holds the grant, leaves its address space, and stops half way. */
+static mfn_t leave_half_way(void)
+{
+    struct account *a = gd[GB].account;
+    mfn_t table = gd[GB].space.l1[0];
+    struct table_change c = {.from = a->id};
+
+    for (unsigned n = 100; n < 500; n++) { /* steps end between them */
+        c.entry = kit_pte(gd[GB].space.data[0], KIT_RO);
+        CU_ASSERT_EQUAL(table_update(a, table, n, &c), 0);
+    }
+    CU_ASSERT_TRUE(frame_get(table, a->id));
+    CU_ASSERT_EQUAL(type_get(table, TYPE_L1), 0);
+    c = (struct table_change){.from = a->id};
+    CU_ASSERT_EQUAL(table_update(a, gd[GB].space.l2, 0, &c), 0);
+    arch_tlb_flush(cpumask_all());
+    host_preempt_every(4); /* so that it takes more than a step to have it back */
+    CU_ASSERT_EQUAL(type_put_preemptible(table), -XEN_ERESTART);
+    host_preempt_every(0);
+    CU_ASSERT_FALSE(type_is_valid(table));
+    return table;
+}
+
+/* The page is not the mapper's any more, though no table in use says so: the entry could come back. */
+static void half_way(void)
+{
+    for (unsigned pays = 0; pays < 2; pays++) {
+        grant_handle_t h;
+        mfn_t table;
+
+        start(REVOCABLE);
+        CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), GNTMAP_host_map, &h), GNTST_okay);
+        table = leave_half_way();
+        CU_ASSERT_EQUAL(pte_frame(grant_pte(GB, 0)).n, page.n);
+        if (!pays)
+            gd[GB].account->max_pages = gd[GB].account->pages;
+        host_preempt_every(pays);
+        CU_ASSERT_EQUAL(revoke(9, 0), GNTST_okay);
+        host_preempt_every(0);
+        CU_ASSERT_NOT_EQUAL(pte_frame(grant_pte(GB, 0)).n, page.n);
+        CU_ASSERT_EQUAL(grant_flags(GA, 9), REVOCABLE);
+        CU_ASSERT_EQUAL(type_get(table, TYPE_L1), 0);
+        CU_ASSERT_NOT_EQUAL(pte_frame(grant_pte(GB, 0)).n, page.n);
+        for (unsigned i = 0; i < 2; i++) /* that one, and the one that was left half way */
+            while (type_put_preemptible(table) == -XEN_ERESTART)
+                ;
+        frame_put(table);
+        grant_check();
+        grant_end();
+    }
+}
+
 static const struct test_case cases[] = {
     {"refused", refused},
     {"the mapper lets go", let_go},
@@ -214,6 +266,7 @@ static const struct test_case cases[] = {
     {"the mapper cannot pay", cannot_pay},
     {"no memory at all", no_memory_at_all},
     {"many handles", many},
+    {"a table half way out of use", half_way},
     {NULL, NULL},
 };
 
