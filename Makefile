@@ -332,6 +332,8 @@ FUZZ_pressure  := $(BALLOON_OBJS) $(HOST_ARCH) mm/pcache_curve.o unittests/sim_b
 FUZZ_pcpolicy  := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH)
 FUZZ_pcache    := $(CORE_WORLD) xen/lib/strlcpy.o
 FUZZ_LIBS_pcache := $(UNPACK_LIBS) :lib$(SHA_LIB).a
+# One call takes as many bytes as libFuzzer otherwise begins with.
+FUZZ_FLAGS_pcache := -len_control=0
 FUZZ_LIBS_pressure := cunit
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
 FUZZ_stream    := $(TRANSPORT_OBJS)
@@ -358,7 +360,7 @@ $(foreach f,$(FUZZERS),$(eval $(call fuzz_program,$(f))))
 fuzz: $(FUZZERS:%=run-fuzz-%) ## run each fuzz target for FUZZ_SECONDS (5)
 $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 	mkdir -p $(FUZZ_CORPUS)/$*
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
+	$< -max_total_time=$(FUZZ_SECONDS) $(FUZZ_FLAGS_$*) -max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
 	    -artifact_prefix=$(B)/crash-$*- $(FUZZ_CORPUS)/$* >$(B)/fuzz-$*.log 2>&1 || \
 	    { cat $(B)/fuzz-$*.log; exit 1; }
 	echo "fuzz $*: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$*.log) inputs, no fault"
