@@ -218,8 +218,9 @@ static uint32_t zones_of(unsigned flags)
 #define BLOCK_TRIES 4
 
 /* When the usual places have nothing: what is elsewhere is called in. */
-static struct found search(const struct account *a, uint32_t zones, unsigned order, bool clear)
+static struct found search(const struct account *a, uint32_t zones, unsigned order, unsigned flags)
 {
+    bool waits = order == 0 && zones == ZONES_ALL && !(flags & HEAP_TRY);
     unsigned tries = 0;
     struct found f;
 
@@ -233,9 +234,9 @@ static struct found search(const struct account *a, uint32_t zones, unsigned ord
         if (order)
             blocks_unite(zones, order);
         spin_unlock(&heap.lock);
-        f = lists_alloc(zones, order, clear, KINDS);
+        f = lists_alloc(zones, order, flags & HEAP_CLEAR, KINDS);
         /* A single frame that was counted for us, and may be anywhere, is somewhere. */
-        if (f.n || (late && (order || zones != ZONES_ALL)))
+        if (f.n || (late && !waits))
             break;
         arch_relax();
     } while (1);
@@ -257,7 +258,7 @@ static struct found take(const struct account *a, unsigned order, unsigned flags
         f = lists_alloc(zones, order, clear, KINDS);
     if (!f.n && order == 0 && spare_reclaim(zones, order, a))
         f = lists_alloc(zones, order, clear, KINDS);
-    return f.n ? f : search(a, zones, order, clear);
+    return f.n ? f : search(a, zones, order, flags);
 }
 
 static void make_ready(struct found f, unsigned order, unsigned flags)

@@ -25,6 +25,9 @@ enum heap_flags {
     HEAP_ANY = 0,
     HEAP_LOW = 1,   /* only below 4 GiB */
     HEAP_CLEAR = 2, /* zeroed; otherwise the content is what the last owner left */
+    /* For who may have lent frames in its own hands: false rather than wait until calls under way have given
+     * such frames up. */
+    HEAP_TRY = 4,
 };
 /* Only machine addresses of so many bits (1..63). */
 #define HEAP_BITS(n) ((unsigned)(n) << 16)
@@ -50,7 +53,7 @@ void heap_add(mfn_t start, mfn_t end);
 
 /* Takes 2^order frames, aligned to their size, state FRAME_HYPERVISOR, refs 1 on the first.
  * Ordinary requests take from above 4 GiB first. False when there are none; with order 0 only if
- * there is really none. No lock of LK_TLB or above held. */
+ * there is really none (but HEAP_TRY). No lock of LK_TLB or above held. */
 bool heap_alloc(unsigned order, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
 /* The same for an account, which may use what is claimed for it; *from_claim: so much of it. */
 bool heap_alloc_for(struct account *a, unsigned order, unsigned flags, mfn_t *m,

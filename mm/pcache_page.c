@@ -68,7 +68,8 @@ static bool is_taken(const struct slot *s, bool stays)
 }
 
 /* Takes a page out of reach. NULL: it is not there, or another get has it. */
-static struct slot *get_begin(struct pcache *pc, const struct pcache_name *n, bool stays)
+static LAGAN_NO_TSA struct slot *get_begin(struct pcache *pc, const struct pcache_name *n,
+                                           bool stays)
 {
     struct slot *s = page_find(pc, n);
 
@@ -243,11 +244,15 @@ struct slot *put_admit(struct pcache *pc, const struct pcache_name *n, struct pc
 
 bool put_publish(struct pcache *pc, struct slot *s, mfn_t m)
 {
-    struct slot *other = s->pool ? index_find(pc, s->pool, s->key) : NULL;
+    struct slot *other;
 
+    /* The pool may have ended meanwhile, and its number be another's: whose pages are no concern of ours. */
+    if (pc->dying || pc->pool[s->pool] != POOL_EPHEMERAL)
+        return false;
+    other = s->pool ? index_find(pc, s->pool, s->key) : NULL;
     if (other)
         (void)page_flush(pc, other); /* a put beside this one */
-    if (pc->dying || pc->pool[s->pool] != POOL_EPHEMERAL || (s->pool && !index_add(pc, s)))
+    if (s->pool && !index_add(pc, s))
         return false;
     s->frame = (uint32_t)m.n;
     s->state = SLOT_KEPT;

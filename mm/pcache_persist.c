@@ -55,11 +55,14 @@ bool persist_put(struct pcache *pc, const struct pcache_name *n, struct pcache_h
 /* What another call has put there meanwhile goes: its frame is returned. */
 static bool publish(struct pcache *pc, struct slot *s, mfn_t m, mfn_t *old)
 {
-    struct slot *other = index_find(pc, s->pool, s->key);
+    struct slot *other;
 
+    if (pc->dying || pc->pool[s->pool] != POOL_PERSISTENT)
+        return false;
+    other = index_find(pc, s->pool, s->key);
     if (other)
         *old = page_flush(pc, other);
-    if (pc->dying || pc->pool[s->pool] != POOL_PERSISTENT || !index_add(pc, s))
+    if (!index_add(pc, s))
         return false;
     s->frame = (uint32_t)m.n;
     s->state = SLOT_KEPT;

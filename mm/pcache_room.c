@@ -271,7 +271,8 @@ static mfn_t take_free(struct pcache *pc, bool blank, unsigned flags)
     return m;
 }
 
-mfn_t room_find(struct pcache *pc, bool blank)
+/* Lets go of the lock in between. */
+LAGAN_NO_TSA mfn_t room_find(struct pcache *pc, bool blank)
 {
     mfn_t m = take_free(pc, blank, SPARE_ANY);
     unsigned victim;

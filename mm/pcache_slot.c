@@ -20,9 +20,11 @@
 
 /* ---- pages of records ---- */
 
+/* The caller may have a page of the cache in its hands, which counts as free and may be the last: so it does
+ * not wait for memory. */
 void *books_alloc(struct pcache *pc)
 {
-    void *p = page_alloc(0, HEAP_CLEAR | HEAP_FOR(HEAP_PCACHE));
+    void *p = page_alloc(0, HEAP_CLEAR | HEAP_TRY | HEAP_FOR(HEAP_PCACHE));
 
     if (!p)
         return NULL;
@@ -237,7 +239,8 @@ void slot_give(struct pcache *pc, struct slot *s)
         leaf_end(pc, l);
 }
 
-struct slot *slot_reserve(struct pcache *pc, bool keyed, uint64_t vain_id)
+/* Lets go of the lock in between. */
+LAGAN_NO_TSA struct slot *slot_reserve(struct pcache *pc, bool keyed, uint64_t vain_id)
 {
     struct slot *s;
 

@@ -141,15 +141,15 @@ bool spare_may_swap(mfn_t taken)
 
 /* ---- asking back single frames ---- */
 
-/* The lender whose worst page is worth least; `not`: one that had none to give. */
-static const struct spare_lender *cheapest(const struct spare_lender * not )
+/* The lender whose worst page is worth least, or NULL. */
+static const struct spare_lender *cheapest(void)
 {
     const struct spare_lender *best = NULL;
     uint64_t least = UINT64_MAX;
 
     for (unsigned i = 0; i < SPARE_USERS; i++) {
         const struct spare_lender *l = spare.lender[i];
-        uint64_t worth = l && l != not ? l->worst() : UINT64_MAX;
+        uint64_t worth = l ? l->worst() : UINT64_MAX;
 
         if (worth < least) {
             least = worth;
@@ -159,15 +159,25 @@ static const struct spare_lender *cheapest(const struct spare_lender * not )
     return best;
 }
 
+/* Who says that it has no page to give may have frames without a page: these are free as well, so it is
+ * asked before a request is left to wait. */
+static unsigned ask_everybody(unsigned count, const struct account *a)
+{
+    unsigned got = 0;
+
+    for (unsigned i = 0; i < SPARE_USERS && !got; i++)
+        if (spare.lender[i])
+            got = spare.lender[i]->drop(count, a);
+    return got;
+}
+
 static bool reclaim_pages(unsigned count, const struct account *a)
 {
-    const struct spare_lender *l = cheapest(NULL);
+    const struct spare_lender *l = cheapest();
     unsigned got = l ? l->drop(count, a) : 0;
 
-    if (l && !got) {
-        l = cheapest(l);
-        got = l ? l->drop(count, a) : 0;
-    }
+    if (!got)
+        got = ask_everybody(count, a);
     atomic_fetch_add(&spare.recalled, got);
     atomic_fetch_add(&spare.looks, got);
     return got != 0;

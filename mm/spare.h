@@ -29,7 +29,7 @@ enum spare_user { SPARE_PCACHE, SPARE_UBC, SPARE_USERS };
  * (none of the lender's own), must not allocate, and take bounded time. */
 struct spare_lender {
     /* The worth of its least useful page that it may give (hits per page over the last while, weighted,
-     * times 2^20); UINT64_MAX: it has none to give. May be a little out of date. */
+     * times 2^20); UINT64_MAX: it has none to give, and is asked last. May be a little out of date. */
     uint64_t (*worst)(void);
     /* Gives up to `count` pages to spare_return(), the least useful first, for account `a` (NULL: the
      * hypervisor itself). Returns how many. 0 means that it has nothing to give at the moment. */

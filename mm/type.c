@@ -348,6 +348,35 @@ int type_drop_partial(mfn_t m)
     return 0;
 }
 
+/* held -> busy -> held, or idle if the holder has let go meanwhile; as when a validation fails, but all entries
+ * are given back. */
+int type_empty_partial(mfn_t m)
+{
+    struct frame *f = frame_of(m);
+    uint32_t word = word_load(f);
+    unsigned cursor;
+    int rc;
+
+    if (word_type(word) != TYPE_L1 || !(word & (TYPE_COUNT | TYPE_PARTIAL | TYPE_LOCKED)))
+        return 0;
+    if (!(word & TYPE_PARTIAL) || (word & TYPE_LOCKED) || (word & TYPE_COUNT) == 0 ||
+        (word & TYPE_COUNT) == TYPE_COUNT || !word_cas(f, &word, (word & ~TYPE_PARTIAL) + 1))
+        return -XEN_ERESTART;
+    cursor = PARTIAL_CURSOR(f->stamp);
+    rc = table_devalidate(m, TYPE_L1, &cursor);
+    word = word_load(f);
+    while ((word & TYPE_COUNT) > 1) {
+        f->stamp = cursor;
+        if (word_cas(f, &word, (word - 1) | TYPE_PARTIAL))
+            return rc;
+    }
+    if (rc)
+        park(f, cursor, -XEN_EINVAL);
+    else
+        end_use(f, TYPE_L1);
+    return rc;
+}
+
 /* ---- looking ---- */
 
 enum frame_type type_of(mfn_t m)

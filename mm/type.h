@@ -37,6 +37,10 @@ int type_get(mfn_t m, enum frame_type type) LAGAN_MUST_CHECK;
  * way to be preempted use type_put_preemptible() until it stops saying -XEN_ERESTART. */
 void type_put(mfn_t m);
 int type_put_preemptible(mfn_t m) LAGAN_MUST_CHECK;
+/* An L1 table that its last user left half way (-XEN_ERESTART): its entries hold nothing any more when this
+ * returns 0, and its state is otherwise as it was. -XEN_ERESTART: it is in use, again perhaps, or not done yet:
+ * look what it is now. */
+int type_empty_partial(mfn_t m) LAGAN_MUST_CHECK;
 /* What the frame is used as now, or was last when the count is 0. */
 enum frame_type type_of(mfn_t m);
 uint32_t type_count(mfn_t m);

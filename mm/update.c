@@ -48,7 +48,7 @@ static uint64_t held_by(uint64_t e)
 
 /* With the table locked, after an exchange in it. Who takes a grant back sees of the entry that he
  * finds whether it was used, but not whether there was another before it. */
-static void note_foreign(struct account *a, uint64_t old, uint64_t new)
+static LAGAN_INLINE void note_foreign(struct account *a, uint64_t old, uint64_t new)
 {
     mfn_t m = pte_frame(old);
 

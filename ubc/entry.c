@@ -7,7 +7,9 @@
  * else in its place, which gives up its reference: then there is nothing left to take; set and clear bits of
  * it, which ends with trying again; or let its table go out of use, a thing that may stop half way, with
  * the entry's reference still held and the entry ready to be walked again when the table is taken back into
- * use. Then we take the table into use ourselves, from where it stopped, and let go of it afterwards.
+ * use. Then we take the table into use ourselves, from where it stopped, and let go of it afterwards. If that
+ * cannot be (another entry is for a page of the cache too, and has been given back) it will not be walked
+ * again either, and we let go of all that it holds.
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
@@ -52,8 +54,7 @@ static int clear(struct account *a, mfn_t table, unsigned slot, mfn_t frame)
     return rc;
 }
 
-/* A table that stands half way between in use and not: whole again, or not in use at all; then its entries
- * hold nothing. */
+/* A table that stands half way between in use and not: whole again, or its entries hold nothing. */
 static int settle(struct account *a, mfn_t table, unsigned slot, mfn_t frame)
 {
     int rc = type_of(table) == TYPE_L1 ? type_get(table, TYPE_L1) : -XEN_EINVAL;
@@ -63,7 +64,7 @@ static int settle(struct account *a, mfn_t table, unsigned slot, mfn_t frame)
         type_put(table);
         return rc;
     }
-    return rc == -XEN_ERESTART ? rc : 0;
+    return rc == -XEN_ERESTART ? rc : type_empty_partial(table);
 }
 
 int ubc_entry_cut(struct account *a, mfn_t table, unsigned slot, mfn_t frame)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * From numbers of blocks to pages: a tree of nodes of 512 pointers, as high as the highest number that it
- * had to hold needs. Nodes stay until the whole index goes, with its generation: they cost at most a page
- * for each 512 blocks of the volume, whoever inserts.
+ * had to hold needs. A node goes when nothing is left in it: what nodes cost is for pages that are there, and not for
+ * those that once were, however far from each other a publisher inserted them.
  */
 #include "ubc/ubc_int.h"
 
@@ -73,6 +73,46 @@ void ubc_index_set(struct ubc_index *x, uint64_t n, struct ubc_page *page)
     for (unsigned h = x->height; h > 1; h--)
         node = node[digit(n, h)];
     node[digit(n, 1)] = page;
+}
+
+/* True: the node has become empty. Its neighbours are looked at first: pages go in order of number, or alone. */
+static bool trim(void **node, unsigned height, uint64_t n)
+{
+    unsigned at = digit(n, height);
+
+    if (height > 1 && node[at] && trim(node[at], height - 1, n)) {
+        page_free(node[at], 0);
+        node[at] = NULL;
+    }
+    for (unsigned i = 0; i < INDEX_FANOUT; i++)
+        if (node[(at + i) % INDEX_FANOUT])
+            return false;
+    return true;
+}
+
+/* All that is there has a place below the first entry. */
+static bool is_too_high(void **root)
+{
+    unsigned i = 1;
+
+    while (i < INDEX_FANOUT && !root[i])
+        i++;
+    return i == INDEX_FANOUT;
+}
+
+void ubc_index_trim(struct ubc_index *x, uint64_t n)
+{
+    if (x->height && trim(x->root, x->height, has_place(x, n) ? n : 0)) {
+        page_free(x->root, 0);
+        *x = (struct ubc_index){0};
+    }
+    while (x->height > 1 && is_too_high(x->root)) {
+        void **root = x->root;
+
+        x->root = root[0];
+        x->height--;
+        page_free(root, 0);
+    }
 }
 
 /* In the node, whose numbers begin with `n`'s digits above it, from n on. */

@@ -174,7 +174,7 @@ static int donate(struct ubc_volume *v, struct account *a, uint64_t key, mfn_t f
         return -XEN_ENOMEM;
     rc = account_take(a, frame);
     if (rc) {
-        slab_free(p);
+        ubc_page_cancel(v, p);
         return rc;
     }
     ubc_page_add(v, p, frame);

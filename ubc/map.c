@@ -7,9 +7,11 @@
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
+#include <lagan/nospec.h>
 #include "mm/pte.h"
 #include "mm/tlbclock.h"
 #include "mm/type.h"
+#include "mm/window.h"
 #include "ubc/ubc_int.h"
 
 #define MAP_FLAGS (LAGAN_UBC_PTE | LAGAN_UBC_EXEC | LAGAN_UBC_LOOK)
@@ -148,10 +150,8 @@ void ubc_unmap_finish(const struct ubc_ref *ref)
 
     spin_lock(&ref->volume->lock);
     r = ubc_reader_find(ref->volume, ref->client);
-    if (r) {
-        stamp = r->stamp;
-        r->stamp = 0;
-    }
+    if (r)
+        stamp = r->stamp; /* which stays: another of its CPUs is to wait for the same flush */
     spin_unlock(&ref->volume->lock);
     tlb_flush_stale(TLB_FREE, 1, stamp,
                     cpumask_and((cpumask_t){atomic_load(&a->tlb_cpus)}, arch_online_cpus()));
@@ -159,17 +159,24 @@ void ubc_unmap_finish(const struct ubc_ref *ref)
 
 /* ---- reading by copy ---- */
 
+/* With a reference, so that the frame stays if the window ends meanwhile. */
+static int hold_window(struct ubc_volume *v, uint64_t block, struct ubc_held *h)
+{
+    mfn_t m = mfn(v->base.n + index_nospec(block, v->blocks));
+
+    if (block >= v->blocks || !frame_get(m, WINDOW_OWNER))
+        return -XEN_ENOENT;
+    h->data = arch_map_frame(m);
+    return 0;
+}
+
 static int hold(struct ubc_volume *v, uint64_t block, struct ubc_held *h)
 {
     struct ubc_page *p;
 
     *h = (struct ubc_held){NULL, NULL};
-    if (v->is_window) {
-        if (block >= v->blocks)
-            return -XEN_ENOENT;
-        h->data = arch_map_frame(mfn(v->base.n + block));
-        return 0;
-    }
+    if (v->is_window)
+        return hold_window(v, block, h);
     p = ubc_page_find(v, key_of(0, block));
     if (!p)
         return -XEN_ENOENT;
@@ -200,8 +207,10 @@ int ubc_release(const struct ubc_ref *ref, struct ubc_held *h)
     struct ubc_page *p = h->page;
     int rc = 0;
 
-    if (!p) /* of a window: it does not change */
+    if (!p) { /* of a window: it does not change */
+        frame_put(arch_frame_of(h->data));
         return 0;
+    }
     spin_lock(&v->lock);
     ASSERT(p->holds > 0);
     p->holds--;

@@ -84,15 +84,21 @@ struct ubc_page *ubc_page_prepare(struct ubc_volume *v, uint64_t key)
 {
     struct ubc_page *p;
 
-    if (!ubc_index_reserve(index_of(v, key), key_number(key)))
+    p = ubc_index_reserve(index_of(v, key), key_number(key)) ? slab_alloc(sizeof(*p)) : NULL;
+    if (!p) {
+        ubc_index_trim(index_of(v, key), key_number(key));
         return NULL;
-    p = slab_alloc(sizeof(*p));
-    if (!p)
-        return NULL;
+    }
     p->key = key;
     list_init(&p->link);
     list_init(&p->mappings);
     return p;
+}
+
+void ubc_page_cancel(struct ubc_volume *v, struct ubc_page *p)
+{
+    ubc_index_trim(index_of(v, p->key), key_number(p->key));
+    slab_free(p);
 }
 
 void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame)
@@ -116,6 +122,7 @@ void ubc_page_kill(struct ubc_volume *v, struct ubc_page *p)
     ASSERT(!p->dead);
     ubc_page_busy(v, p);
     ubc_index_set(index_of(v, p->key), key_number(p->key), NULL);
+    ubc_index_trim(index_of(v, p->key), key_number(p->key));
     p->dead = true;
     if (!list_empty(&p->mappings))
         v->stats.mapped--;
@@ -128,12 +135,12 @@ static void bury(struct ubc_page *p)
 {
     mfn_t m = mfn(p->frame);
 
-    if (p->holds) {
+    /* Somebody reads it, or tries to map it at this moment, and will be refused: it is freed next time, but
+     * flushed now. */
+    if (p->holds || account_unshare_since(&ubc_engine.account, m, p->stamp)) {
         tlb_flush_stale(TLB_FREE, 1, p->stamp, arch_online_cpus());
         return;
     }
-    if (account_unshare_since(&ubc_engine.account, m, p->stamp))
-        return; /* somebody tries to map it at this moment, and will be refused: next time */
     list_del(&p->link);
     page_free(arch_map_frame(m), 0);
     slab_free(p);

@@ -7,6 +7,7 @@
  * time, then it goes.
  */
 #include <lagan/assert.h>
+#include <lagan/nospec.h>
 #include "ubc/ubc_int.h"
 
 void ubc_client_init(struct ubc_client *c, struct account *a)
@@ -37,6 +38,7 @@ struct ubc_mapping *ubc_mapping_at(const struct ubc_reader *r, uint32_t handle)
 {
     if (handle >= r->count)
         return NULL;
+    handle = (uint32_t)index_nospec(handle, r->count);
     return &r->leaf[handle / MAPPINGS_PER_PAGE][handle % MAPPINGS_PER_PAGE];
 }
 
@@ -194,7 +196,7 @@ static int allow(struct ubc_volume *v, struct ubc_client *c, unsigned rights, un
     }
     if (atomic_load(&c->dying))
         return -XEN_ESRCH;
-    if (r && r->used > limit)
+    if (r && r->used > (rights & LAGAN_UBC_READ ? limit : 0))
         return -XEN_EBUSY;
     if (!r)
         rc = add_reader(v, c, &r);

@@ -55,7 +55,7 @@ struct ubc_reader {
     struct list link;
     struct ubc_client *client;
     unsigned rights;
-    uint32_t stamp;            /* TLB clock when it unmapped last; 0: and all was flushed since */
+    uint32_t stamp;            /* TLB clock when it unmapped last; 0: never */
     uint32_t limit, used;      /* handles: at most, and in use (INV-UBC-6) */
     uint32_t count;            /* handles that there are: whole pages of them */
     struct list free;          /* those that are free */
@@ -102,7 +102,8 @@ struct ubc_volume {
     bool is_window;
     unsigned window; /* its number */
     mfn_t base;
-    uint64_t window_left; /* frames that are still the cache's */
+    uint64_t window_left;   /* frames that are still the cache's; and, when it ends, ... */
+    uint64_t window_cursor; /* ...the next to be looked at */
     struct lagan_ubc_stats stats;
 };
 
@@ -129,8 +130,8 @@ static inline void ubc_leave(struct ubc_volume *v) LAGAN_NO_TSA
 /* A new volume, not in the table; and there: otherwise it is gone. -XEN_ENOMEM; -XEN_EEXIST, -XEN_ENOSPC. */
 int ubc_volume_new(const struct lagan_ubc_create *in, struct ubc_volume **out) LAGAN_MUST_CHECK;
 int ubc_volume_publish(struct ubc_volume *v, uint64_t *handle) LAGAN_MUST_CHECK;
-/* Takes volumes that are dying a step further. */
-void ubc_help(void);
+/* Takes volumes that are dying a step further. -XEN_ERESTART: one of them is not done. */
+int ubc_help(void);
 /* The volume in a slot, with a reference, or NULL. */
 struct ubc_volume *ubc_volume_at(unsigned slot);
 void ubc_volume_put(struct ubc_volume *v);
@@ -151,6 +152,8 @@ struct ubc_page *ubc_index_find(const struct ubc_index *x, uint64_t n);
 bool ubc_index_reserve(struct ubc_index *x, uint64_t n);
 /* The place of n, for which there is room. */
 void ubc_index_set(struct ubc_index *x, uint64_t n, struct ubc_page *page);
+/* Nodes on the way to n that have nothing in them go. */
+void ubc_index_trim(struct ubc_index *x, uint64_t n);
 /* The page with the lowest number from n on, or NULL. */
 struct ubc_page *ubc_index_next(const struct ubc_index *x, uint64_t n);
 /* All pages have left it. */
@@ -176,8 +179,9 @@ struct ubc_page *ubc_page_find(struct ubc_volume *v, uint64_t key);
 void ubc_page_busy(struct ubc_volume *v, struct ubc_page *p);
 void ubc_page_rest(struct ubc_volume *v, struct ubc_page *p);
 /* All that a new page with this key needs but its content, or NULL; and the page, whose frame, a hypervisor's
- * single page, is the cache's from then on. */
+ * single page, is the cache's from then on. Or else it is given up. */
 struct ubc_page *ubc_page_prepare(struct ubc_volume *v, uint64_t key);
+void ubc_page_cancel(struct ubc_volume *v, struct ubc_page *p);
 void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame);
 /* Takes it out of the index: it is dead, and is freed by ubc_drain(). */
 void ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
@@ -219,5 +223,5 @@ void ubc_tree_digest(const uint8_t *salt, unsigned salt_bytes, const void *page,
 
 /* ---- window.c; locked ---- */
 void ubc_window_allow(struct ubc_volume *v, struct account *a, bool may);
-/* Frees the frames that nobody maps any more; true when all are free. */
-bool ubc_window_drain(struct ubc_volume *v);
+/* Frees the frames that nobody maps any more: a step of them, and -XEN_ERESTART, until all have been looked at. */
+int ubc_window_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;

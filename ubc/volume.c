@@ -216,7 +216,7 @@ int ubc_create(struct lagan_ubc_create *in)
     struct ubc_volume *v;
     int rc = check_new(in);
 
-    ubc_help();
+    (void)ubc_help();
     if (!rc)
         rc = ubc_volume_new(in, &v);
     return rc ? rc : ubc_volume_publish(v, &in->volume);
@@ -398,7 +398,9 @@ static int end_volume(struct ubc_volume *v)
 
     spin_lock(&v->lock);
     rc = end_step(v);
-    empty = rc == 0 && list_empty(&v->dead) && (!v->is_window || ubc_window_drain(v));
+    if (rc == 0 && v->is_window)
+        rc = ubc_window_drain(v);
+    empty = rc == 0 && list_empty(&v->dead) && !v->window_left;
     spin_unlock(&v->lock);
     if (empty)
         leave_table(v);
@@ -421,16 +423,19 @@ int ubc_destroy(struct ubc_ref *ref)
     return rc ? rc : end_volume(v);
 }
 
-void ubc_help(void)
+int ubc_help(void)
 {
+    int rc = 0;
+
     for (unsigned i = 0; i < UBC_VOLUMES; i++) {
         struct ubc_volume *v = ubc_volume_at(i);
 
-        if (v && atomic_load(&v->dying))
-            (void)!end_volume(v);
+        if (v && atomic_load(&v->dying) && end_volume(v))
+            rc = -XEN_ERESTART;
         if (v)
             ubc_volume_put(v);
     }
+    return rc;
 }
 
 /* ---- the end of a client ---- */
@@ -464,8 +469,7 @@ int ubc_client_relinquish(struct ubc_client *c)
         if (rc)
             return rc;
     }
-    ubc_help(); /* it was perhaps the last that mapped a window */
-    return 0;
+    return ubc_help(); /* it was perhaps the last that mapped a window */
 }
 
 /* ---- the end of the host ---- */

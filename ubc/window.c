@@ -86,25 +86,29 @@ void ubc_window_allow(struct ubc_volume *v, struct account *a, bool may)
     atomic_fetch_or(&a->windows, bit);
 }
 
+#define LOOK_STEP 512 /* frames that are looked at between two looks for preemption... */
+#define FREE_COST 16  /* ...of which one that is freed counts as so many: it may take a flush */
+
 /* With the marks still there nobody can make a new entry, as nobody has the right. */
-bool ubc_window_drain(struct ubc_volume *v)
+int ubc_window_drain(struct ubc_volume *v)
 {
-    uint64_t left = 0;
+    for (unsigned cost = 0; v->window_cursor < v->blocks && v->window_left; cost++) {
+        mfn_t m = mfn(v->base.n + v->window_cursor);
 
-    for (uint64_t i = 0; i < v->blocks && v->window_left; i++) {
-        mfn_t m = mfn(v->base.n + i);
-
+        if (cost >= LOOK_STEP)
+            return -XEN_ERESTART;
+        v->window_cursor++;
         if (!window_has(m) || frame_of(m)->prev != v->window + 1)
             continue; /* freed before */
-        if (account_unshare(&ubc_engine.account, m)) {
-            left++;
+        if (account_unshare(&ubc_engine.account, m))
             continue;
-        }
         window_unmark(m);
         page_free(arch_map_frame(m), 0);
+        v->window_left--;
+        cost += FREE_COST - 1;
     }
-    v->window_left = left;
-    return left == 0;
+    v->window_cursor = 0;
+    return 0;
 }
 
 bool ubc_window_of(const struct account *a, unsigned i, mfn_t *base, uint64_t *blocks)

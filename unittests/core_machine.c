@@ -84,9 +84,13 @@ int arch_vcpu_start_of_day(struct vcpu *v, const struct pv_start *start)
     return take_l4(v, start->l4);
 }
 
+void (*core_during_dump)(void);
+
 void arch_dump_vcpu(struct vcpu *v)
 {
     (void)v;
+    if (core_during_dump)
+        core_during_dump();
 }
 
 uint64_t core_wallclock = UINT64_C(1000000000);

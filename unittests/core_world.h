@@ -63,6 +63,8 @@ int64_t core_call(struct vcpu *v, uint64_t nr, const struct hypercall_args *args
 extern unsigned core_restarts;
 /* Called in the middle of the next copy to or from the guest, once: what another CPU does then. */
 extern void (*core_during_copy)(void);
+/* ... while the registers of a vCPU are printed, which takes long on the machine. */
+extern void (*core_during_dump)(void);
 
 /* Leaves of the machine's CPUID; debug keys that were pressed, the last in the lowest byte. */
 #define CORE_LEAVES 7U

@@ -94,6 +94,9 @@ static void start(bool keep, char conswitch)
         all[i]->console_line_length = all[i]->console_input_count = 0;
         all[i]->console_line_shown = all[i]->console_line_rub_out = 0;
         all[i]->console_escape = 0;
+        all[i]->shutting_down = false;
+        all[i]->state = DOMAIN_ALIVE;
+        spin_init(&all[i]->lock, LK_DOMAIN);
         gone[i] = false;
     }
     raised = 0;
@@ -229,6 +232,33 @@ static void test_input_edges(void)
     read_back(&dom0, "\1\1\1\2");
 }
 
+/* It has ended, but somebody still holds it: it gets nothing, and is passed over. */
+static void test_input_after_the_end(void)
+{
+    start(false, 'a');
+    type("\1\1\1"); /* web */
+    web.shutting_down = true;
+    raised = 0;
+    type("q");
+    CU_ASSERT_STRING_EQUAL(keys_run, "q");
+    CU_ASSERT_EQUAL(raised, 0);
+    read_back(&web, "");
+    web.shutting_down = false; /* resumed */
+    type("x");
+    read_back(&web, "x");
+    type("\1\1\1\1\1\1\1\1\1"); /* bare, nobody, dom0 */
+    read_back(&dom0, "\1\1");
+    web.state = DOMAIN_DYING;
+    type("\1\1\1y"); /* not web: bare */
+    read_back(&dom0, "\1\1");
+    read_back(&web, "\1\1");
+    read_back(&bare, "\1\1y");
+    bare.shutting_down = true;
+    dom0.shutting_down = true;
+    type("\1\1\1q\1\1\1q"); /* nobody is left */
+    CU_ASSERT_STRING_EQUAL(keys_run, "qqq");
+}
+
 static void test_input_into_ring(void)
 {
     start(false, 'a');
@@ -251,6 +281,7 @@ static const struct test_case cases[] = {
     {"input", test_input},
     {"input into a ring", test_input_into_ring},
     {"input at the edges", test_input_edges},
+    {"input after the end", test_input_after_the_end},
     {NULL, NULL},
 };
 

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "arch_current.h"
 #include "mm/claim.h"
 #include "unittests/control_kit.h"
 
@@ -405,6 +406,98 @@ static void ends_late(void)
     end();
 }
 
+/* The page shared with the hypervisor is no frame of the domain's own, but the control domain maps it as
+ * it maps those: while a builder fills it in, for one. */
+static void shared_page_is_mapped(void)
+{
+    struct domain *d;
+    mfn_t m;
+    domid_t id;
+
+    start();
+    d = created();
+    id = d->id;
+    m = arch_frame_of(d->shared_info);
+    CU_ASSERT_TRUE_FATAL(frame_get(m, id));
+    CU_ASSERT_EQUAL(simple(XEN_DOMCTL_destroydomain, id), 0);
+    domain_put(d);
+    core_pass(100000000);
+    CU_ASSERT_TRUE(described(id)->flags & XEN_DOMINF_dying);
+    frame_put(m);
+    core_pass(100000000);
+    CU_ASSERT_EQUAL(simple(XEN_DOMCTL_getdomaininfo, id), -XEN_ESRCH);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    end();
+}
+
+/* A domain that has been resumed ends like any other, and the control domain hears of it. */
+static void resumed_and_ended(void)
+{
+    struct domain *d;
+    int port;
+
+    start();
+    d = created();
+    port = event_bind_virq(dom0, VIRQ_DOM_EXC, 0);
+    CU_ASSERT_TRUE_FATAL(port > 0);
+    for (unsigned n = 0; n < 2; n++) {
+        domain_shutdown(d, SHUTDOWN_suspend);
+        CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 1);
+        dom0->shared_info->evtchn_pending[0] = 0;
+        CU_ASSERT_EQUAL(simple(XEN_DOMCTL_resumedomain, d->id), 0);
+        CU_ASSERT_FALSE(d->pressure.ended);
+        CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 0);
+    }
+    destroyed(d);
+    end();
+}
+
+/* Once a dying domain waits for nobody, its shared page cannot be mapped any more, however long its
+ * struct is kept. */
+static void shared_page_of_the_dead(void)
+{
+    struct domain *d;
+
+    start();
+    d = created();
+    CU_ASSERT_EQUAL(simple(XEN_DOMCTL_destroydomain, d->id), 0);
+    CU_ASSERT_EQUAL(described(d->id)->domain, d->id);
+    CU_ASSERT_FALSE(frame_get(arch_frame_of(d->shared_info), d->id));
+    event_raise_vcpu_virq(d->vcpu[0], VIRQ_TIMER);
+    domain_put(d);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    end();
+}
+
+/* A crash is long in the telling; the domain may be resumed meanwhile, if it has named another end
+ * before. */
+static struct domain *crashing;
+
+static void resume_it(void)
+{
+    core_during_dump = NULL;
+    CU_ASSERT_EQUAL(domain_resume(crashing), -XEN_ERESTART);
+}
+
+static void resumed_while_it_ends(void)
+{
+    start();
+    crashing = core_domain(1, 10);
+    host_current = crashing->vcpu[0];
+    domain_latch_shutdown(crashing, SHUTDOWN_suspend);
+    core_during_dump = resume_it;
+    domain_shutdown(crashing, SHUTDOWN_crash);
+    host_current = NULL;
+    CU_ASSERT_PTR_NULL(core_during_dump);
+    CU_ASSERT_EQUAL(crashing->pause_count, 1);
+    CU_ASSERT_EQUAL(domain_resume(crashing), 0);
+    CU_ASSERT_EQUAL(crashing->pause_count, 0);
+    domain_shutdown(crashing, SHUTDOWN_reboot);
+    CU_ASSERT_EQUAL(crashing->shutdown_reason, SHUTDOWN_reboot);
+    core_kill(crashing);
+    end();
+}
+
 /* A call in the middle of another one is made again, and both come to their end. */
 static unsigned met;
 
@@ -452,6 +545,10 @@ static const struct test_case cases[] = {
     {"limits of memory", limits},
     {"frames", frames},
     {"ends late", ends_late},
+    {"shared page is mapped", shared_page_is_mapped},
+    {"shared page of the dead", shared_page_of_the_dead},
+    {"resumed while it ends", resumed_while_it_ends},
+    {"resumed and ended", resumed_and_ended},
     {"one at a time", one_at_a_time},
     {NULL, NULL},
 };

@@ -206,6 +206,8 @@ static void policies(void)
     CU_ASSERT_EQUAL(leaf[3].b, d->id);
     op->cmd = XEN_DOMCTL_set_cpu_policy;
     op->u.cpu_policy.nr_leaves = CORE_LEAVES;
+    CU_ASSERT_EQUAL(call(), -XEN_EEXIST); /* it came with the boot, and runs */
+    d->tools = true;
     CU_ASSERT_EQUAL(call(), 0);
     CU_ASSERT_EQUAL(op->u.cpu_policy.err_leaf, UINT32_MAX);
     leaf[CORE_LEAVES - 2].a = 6;
@@ -218,6 +220,8 @@ static void policies(void)
     op->u.cpu_policy.leaves.p = (void *)CORE_BAD;
     CU_ASSERT_EQUAL(call(), -XEN_EFAULT);
     d->started = true;
+    CU_ASSERT_EQUAL(call(), -XEN_EEXIST);
+    op->domain = dom0->id; /* it and whoever came with it run without having been let by anybody */
     CU_ASSERT_EQUAL(call(), -XEN_EEXIST);
     end();
 }

@@ -218,6 +218,55 @@ static void test_high_ports_and_reset(void)
     world_end();
 }
 
+static unsigned told;
+
+static int tell(struct domain *d)
+{
+    (void)d;
+    told++;
+    return 0;
+}
+
+/* The pages go back, also while a port of the hypervisor's is on one of their queues; that port stays,
+ * and is two-level then. With pages again it is on their queues. */
+static void test_reset_keeps_hypervisor(void)
+{
+    mfn_t control, words;
+    int h, i;
+
+    world();
+    told = 0;
+    h = event_alloc_hypervisor(dom[1], tell);
+    i = event_bind_ipi(dom[1], 0);
+    CU_ASSERT_TRUE(h > 0 && i > 0);
+    guest_start(&guest, dom[1], 1);
+    CU_ASSERT_EQUAL(event_set_priority(dom[1], P(h), 3), 0);
+    control = guest.control_frame;
+    words = guest.page_frame[0];
+    event_notify(dom[1], P(h), tell);
+    event_send(dom[1], P(i));
+    CU_ASSERT_TRUE(guest_control(&guest, 0)->head[3] == P(h));
+    CU_ASSERT_EQUAL(event_reset(dom[1]), 0);
+    event_audit(dom[1]);
+    CU_ASSERT_PTR_NULL(dom[1]->event.fifo);
+    CU_ASSERT_TRUE(host_writable_count(control) == 0 && host_writable_count(words) == 0);
+    CU_ASSERT_EQUAL(dom[1]->event.active_count, 1);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom[1], P(h)), 0);
+    memset(arch_map_frame(control), 0xee,
+           PAGE_SIZE); /* the guest's own again: nothing looks there */
+    memset(arch_map_frame(words), 0xee, PAGE_SIZE);
+    event_notify(dom[1], P(h), tell);
+    CU_ASSERT_TRUE(take_bit(dom[1], h));
+    CU_ASSERT_TRUE(event_send(dom[1], P(h)) == 0 && told == 1);
+    guest_start(&guest, dom[1], 1);
+    event_notify(dom[1], P(h), tell);
+    CU_ASSERT_TRUE(guest_control(&guest, 0)->head[EVTCHN_FIFO_PRIORITY_DEFAULT] == P(h));
+    CU_ASSERT_EQUAL(upcall(0), 1);
+    CU_ASSERT_EQUAL(seen.port[0], P(h));
+    event_audit(dom[1]);
+    world_end();
+}
+
 static void test_no_control_block(void)
 {
     mfn_t frame;
@@ -305,6 +354,7 @@ static const struct test_case cases[] = {
     {"a tail that moved", test_moved_tail},
     {"a linked port is not given out", test_linked_port_is_not_reused},
     {"high ports, reset", test_high_ports_and_reset},
+    {"reset keeps the hypervisor's ports", test_reset_keeps_hypervisor},
     {"no control block", test_no_control_block},
     {"no memory", test_no_memory},
     {"hostile guest", test_hostile},

@@ -220,10 +220,14 @@ static void pin_override(void)
 
 static void poll_errors(void)
 {
+    evtchn_port_t many[129];
+
     setup();
+    for (unsigned i = 0; i < ARRAY_SIZE(many); i++)
+        many[i] = 1;
     CU_ASSERT_EQUAL(sched_op(SCHEDOP_poll, BAD), -XEN_EFAULT);
     CU_ASSERT_EQUAL(poll(1, 0, BAD), -XEN_EFAULT);
-    CU_ASSERT_EQUAL(poll(129, 0, SIM_GUEST_VA), -XEN_EINVAL);
+    CU_ASSERT_EQUAL(poll(129, 0, put_ports(many, 129)), -XEN_EINVAL); /* one too many */
     CU_ASSERT_EQUAL(poll(2, 0, put_ports((evtchn_port_t[]){1, 250}, 2)), -XEN_EINVAL);
     CU_ASSERT_PTR_EQUAL(sim_on(0), me); /* a refused poll does not block */
     CU_ASSERT(!me->vcpu.blocked);

@@ -45,7 +45,7 @@ bool emul_runs_64bit_code(const struct cpu_user_regs *r)
 
 static void (*during_fetch)(void);
 
-size_t emul_fetch(const struct cpu_user_regs *r, uint8_t bytes[PV_INSN_MAX])
+size_t emul_fetch(const struct cpu_user_regs *r, uint8_t bytes[EMUL_FETCH_MAX])
 {
     BUG_ON(r->rip != CODE);
     memcpy(bytes, code, code_bytes);

@@ -15,8 +15,8 @@
  * Input. One domain has it, or the hypervisor. The switch key typed three times passes it on: from
  * the hypervisor to the lowest domain, from there upwards, after the last back to the hypervisor.
  * Its first two strokes are delivered all the same, as a delay would be felt on every single one.
- * The domain is kept as a number, not a reference: when it has gone, what is typed is the
- * hypervisor's again.
+ * The domain is kept as a number, not a reference: when it has ended, what is typed is the
+ * hypervisor's again, also as long as somebody still holds what is left of it.
  *
  * INV-CON-2: console_line_shown <= console_line_length < sizeof(console_line); console_input_count
  *            <= sizeof(console_input).
@@ -220,10 +220,45 @@ static void show_input_owner(const struct domain *d)
              console.switch_key - 1 + 'a');
 }
 
+/* It runs, or may be made to: nobody reads what is typed for one that has ended. */
+static bool listens(struct domain *d)
+{
+    bool yes;
+
+    spin_lock(&d->lock);
+    yes = !d->shutting_down && d->state == DOMAIN_ALIVE;
+    spin_unlock(&d->lock);
+    return yes;
+}
+
+/* The first domain from `id` on that listens, with a reference, or NULL. */
+static struct domain *find_listener(domid_t id)
+{
+    struct domain *d = domain_find_next(id);
+
+    while (d && !listens(d)) {
+        id = (domid_t)(d->id + 1);
+        domain_put(d);
+        d = domain_find_next(id);
+    }
+    return d;
+}
+
+/* The domain that has the input, with a reference, or NULL: the hypervisor has it. */
+static struct domain *input_owner(void)
+{
+    struct domain *d = console.input == AT_HYPERVISOR ? NULL : domain_find(console.input);
+
+    if (!d || listens(d))
+        return d;
+    domain_put(d);
+    return NULL;
+}
+
 static void pass_input_on(void)
 {
     domid_t from = console.input == AT_HYPERVISOR ? 0 : (domid_t)(console.input + 1);
-    struct domain *d = domain_find_next(from);
+    struct domain *d = find_listener(from);
 
     console.input = d ? d->id : AT_HYPERVISOR;
     show_input_owner(d);
@@ -259,7 +294,7 @@ static void take_character(char c)
     } else {
         console.strokes = 0;
     }
-    d = console.input == AT_HYPERVISOR ? NULL : domain_find(console.input);
+    d = input_owner();
     if (d) {
         give_character(d, c);
         domain_put(d);

@@ -235,13 +235,16 @@ static int add_shared_info(struct domain *d)
     return 0;
 }
 
+/* Nobody can map it any more: domain_withdraw_shared_info(). */
 static void remove_shared_info(struct domain *d)
 {
-    int rc = account_unshare(&d->account, arch_frame_of(d->shared_info));
-
-    BUG_ON(rc); /* all of the domain's tables are gone by now */
     page_free(d->shared_info, 0);
     d->shared_info = NULL;
+}
+
+int domain_withdraw_shared_info(struct domain *d)
+{
+    return account_unshare(&d->account, arch_frame_of(d->shared_info));
 }
 
 static int add_vcpus(struct domain *d, unsigned count)
@@ -300,6 +303,7 @@ static int build_parts(struct domain *d, const struct domain_config *config)
 no_arch:
     free_vcpus(d);
 no_vcpus:
+    BUG_ON(domain_withdraw_shared_info(d)); /* nobody can have found it */
     remove_shared_info(d);
 no_shared_info:
     grant_table_destroy(d->grants);
@@ -413,7 +417,8 @@ static bool begin_shutdown(struct domain *d, int reason)
     return first;
 }
 
-/* Does not wait: a vCPU that runs leaves its CPU at the next look for softirqs. */
+/* Does not wait: a vCPU that runs leaves its CPU at the next look for softirqs. From `shut_down` on the
+ * domain may be resumed. */
 static void finish_shutdown(struct domain *d)
 {
     struct vcpu *v;
@@ -423,6 +428,9 @@ static void finish_shutdown(struct domain *d)
     for_each_vcpu (d, v, i)
         vcpu_sleep(v);
     pressure_ended(d);
+    spin_lock(&d->lock);
+    d->shut_down = true;
+    spin_unlock(&d->lock);
     bootdomains_ended(d);
 }
 
@@ -492,18 +500,21 @@ int domain_pcache(struct domain *d, struct pcache **pc)
 
 int domain_resume(struct domain *d)
 {
-    bool suspended;
+    int rc = 0;
 
     spin_lock(&d->lock);
-    suspended =
-        d->state == DOMAIN_ALIVE && d->shutting_down && d->shutdown_reason == SHUTDOWN_suspend;
-    if (suspended) {
-        d->shutting_down = false;
-        d->shutdown_reason = -1;
+    if (d->state != DOMAIN_ALIVE || !d->shutting_down || d->shutdown_reason != SHUTDOWN_suspend) {
+        rc = -XEN_EINVAL;
+    } else if (!d->shut_down) {
+        rc = -XEN_ERESTART;
+    } else {
+        d->shutting_down = d->shut_down = false;
+        d->shutdown_reason = d->shutdown_latched = -1;
     }
     spin_unlock(&d->lock);
-    if (!suspended)
-        return -XEN_EINVAL;
+    if (rc)
+        return rc;
+    pressure_resumed(d);
     domain_unpause(d);
     return 0;
 }

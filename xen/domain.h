@@ -74,6 +74,7 @@ struct domain {
     struct spinlock lock;       /* LK_DOMAIN */
     enum domain_state state;    /* [d] */
     bool shutting_down;         /* [d] */
+    bool shut_down;             /* [d] ... and is paused for it, and all was done for that */
     int shutdown_reason;        /* [d] SHUTDOWN_*; -1 while it runs */
     int shutdown_latched;       /* [d] what its end is to be reported as; -1: as what it is */
     struct domain_watchdog watchdog[DOMAIN_WATCHDOGS];
@@ -148,7 +149,7 @@ void domain_shutdown(struct domain *d, int reason);
 /* As above after a fault that the guest may not survive, with a line on the console saying why. */
 void domain_crash(struct domain *d, const char *fmt, ...) LAGAN_PRINTF(2, 3);
 /* However d ends from now on, it is reported to have ended for this reason (SHUTDOWN_*); the last
- * one named before the end counts. */
+ * one named before the end counts, and for that end alone. */
 void domain_latch_shutdown(struct domain *d, int reason);
 /* Gives everything back, in preemptible steps: -XEN_ERESTART until done, then 0; -XEN_EAGAIN: there is
  * nothing to do before others let go of its frames. No lock held; one
@@ -157,7 +158,11 @@ void domain_latch_shutdown(struct domain *d, int reason);
 int domain_kill(struct domain *d) LAGAN_MUST_CHECK;
 /* The domain's page cache, which is made when it is first wanted. -XEN_EINVAL: the domain dies; -XEN_ENOMEM. */
 int domain_pcache(struct domain *d, struct pcache **pc) LAGAN_MUST_CHECK;
-/* A domain that has shut down for SHUTDOWN_suspend runs on. -XEN_EINVAL: it has not. */
+/* For domain_kill(), once: nobody can map the shared page from here on; it stays the hypervisor's to
+ * use. -XEN_EBUSY: somebody does, and nothing has changed. */
+int domain_withdraw_shared_info(struct domain *d) LAGAN_MUST_CHECK;
+/* A domain that has shut down for SHUTDOWN_suspend runs on. -XEN_EINVAL: it has not; -XEN_ERESTART: another
+ * CPU is about it. */
 int domain_resume(struct domain *d) LAGAN_MUST_CHECK;
 /* Number of domains in the list. */
 unsigned domain_count(void);

@@ -181,7 +181,8 @@ static int get_policy(struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-/* Before it runs for the first time: kernels look once. */
+/* Before it runs for the first time: kernels look once, and nobody else does meanwhile. A domain that
+ * came with the boot runs. */
 static int set_policy(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
@@ -190,7 +191,7 @@ static int set_policy(struct domain *d, struct xen_domctl *op)
     int rc;
 
     p->err_leaf = p->err_subleaf = p->err_msr = UINT32_MAX;
-    if (d->started)
+    if (d->started || !d->tools)
         return -XEN_EEXIST;
     if (p->nr_leaves > CPU_POLICY_LEAVES_MAX || p->nr_msrs > 1)
         return -XEN_E2BIG;

@@ -91,18 +91,22 @@ static LAGAN_NOINLINE void report_done(guest_ptr_t where, bool restarted, uint32
     (void)!copy_to_guest(where, &count, sizeof(count));
 }
 
-int64_t mmu_end_round(const struct hypercall_args *args, size_t entry_bytes, uint32_t done, int rc)
+static LAGAN_NOINLINE int64_t continue_round(const struct hypercall_args *args, size_t entry_bytes,
+                                             uint32_t done)
 {
-    uint32_t count = (uint32_t)args->a[1];
+    uint32_t count = (uint32_t)args->a[1] & ~MMU_COUNT_RESTARTED;
     struct hypercall_args rest = *args;
 
-    if (args->a[2])
-        report_done(guest_ptr(args->a[2]), count & MMU_COUNT_RESTARTED, done);
-    if (likely(rc != -XEN_ERESTART))
-        return rc;
     rest.a[0] += done * entry_bytes;
-    rest.a[1] = ((count & ~MMU_COUNT_RESTARTED) - done) | MMU_COUNT_RESTARTED;
+    rest.a[1] = (count - done) | MMU_COUNT_RESTARTED;
     return hypercall_continue(&rest);
+}
+
+int64_t mmu_end_round(const struct hypercall_args *args, size_t entry_bytes, uint32_t done, int rc)
+{
+    if (args->a[2])
+        report_done(guest_ptr(args->a[2]), args->a[1] & MMU_COUNT_RESTARTED, done);
+    return likely(rc != -XEN_ERESTART) ? rc : continue_round(args, entry_bytes, done);
 }
 
 int mmu_drop_parked(struct vcpu *v, bool begun)
@@ -182,9 +186,8 @@ static int update_one(struct batch *b, guest_ptr_t where)
     switch (u.ptr & COMMAND_MASK) {
     case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE: /* differs for guests that do not know machine frames only */
-        return update_entry(b, u.ptr, u.val, false);
     case MMU_PT_UPDATE_PRESERVE_AD:
-        return update_entry(b, u.ptr, u.val, true);
+        return update_entry(b, u.ptr, u.val, (u.ptr & COMMAND_MASK) == MMU_PT_UPDATE_PRESERVE_AD);
     case MMU_MACHPHYS_UPDATE:
         return update_machphys(b, mfn(u.ptr >> PAGE_SHIFT), u.val);
     default:

@@ -263,6 +263,14 @@ void pressure_ended(struct domain *d)
     spin_unlock(&pressure.lock);
 }
 
+void pressure_resumed(struct domain *d)
+{
+    spin_lock(&pressure.lock);
+    d->pressure.ended = false;
+    begin();
+    spin_unlock(&pressure.lock);
+}
+
 void pressure_remove(struct domain *d)
 {
     spin_lock(&pressure.lock);

@@ -32,6 +32,8 @@ void pressure_start(void);
 void pressure_add(struct domain *d, uint64_t min_pages, uint64_t pages, uint64_t max_pages);
 /* It runs no more: it is asked for nothing, and the control domain is told. May be called again. */
 void pressure_ended(struct domain *d);
+/* It runs again after all, and its next end is told again. */
+void pressure_resumed(struct domain *d);
 /* For the end of its struct. It owns nothing any more. */
 void pressure_remove(struct domain *d);
 

@@ -12,8 +12,9 @@
  *   memory    pins are broken, the allocation's references given up: frames whose last user this was are free
  *   grants    what it mapped of others is let go (its tables are gone by now), and nobody maps more of it
  *   ubc       the same with volumes of the buffer cache, and its rights to them
- *   wait      frames that others still map need their owner; when the last is gone, so is the creation's
- *             reference (accounts_watch() tells when that may be)
+ *   wait      frames that others still map need their owner, those of the grant table and the shared page
+ *             among them; when the last is let go, the creation's reference goes (accounts_watch() tells
+ *             when that may be)
  */
 #include <lagan/printk.h>
 
@@ -102,8 +103,10 @@ static int run_step(struct domain *d)
         return grant_table_relinquish(d->grants);
     case STEP_UBC:
         return ubc_client_relinquish(&d->ubc);
-    case STEP_WAIT:
-        return d->account.pages || grant_table_withdraw(d->grants) ? -XEN_EAGAIN : 0;
+    case STEP_WAIT: /* the shared page last: withdrawn once */
+        return d->account.pages || grant_table_withdraw(d->grants) || domain_withdraw_shared_info(d)
+                   ? -XEN_EAGAIN
+                   : 0;
     case STEP_DONE:
         break;
     }

@@ -111,6 +111,57 @@ static void iret_stack_unmapped(void)
     __asm__ volatile("mov $0x1000, %%rsp; mov $23, %%eax; syscall" : : : "rax", "memory");
 }
 
+/* The same two with a stack that would do, through the hypervisor's own mapping of all memory: nothing but the check
+ * of the address is in the way. Were it not made, what is entered would bring the old stack back, and the attack
+ * would return. */
+#define DIRECT_MAP_VA 0xffff830000000000UL
+
+extern const char attack_with_stack[], attack_is_back[];
+uint64_t attack_stack;
+
+__asm__(".text\n"
+        "attack_with_stack:\n\t"
+        "mov %rsp, attack_stack(%rip)\n\t"
+        "mov %rdi, %rsp\n\t"
+        "mov $23, %eax\n\t"
+        "test %esi, %esi\n\t"
+        "jnz 1f\n\t"
+        "ud2\n"
+        "1: syscall\n"
+        "attack_is_back:\n\t"
+        "mov attack_stack(%rip), %rsp\n\t"
+        "ret\n");
+
+static uint64_t through_direct_map(const uint64_t *at)
+{
+    return DIRECT_MAP_VA + va_to_mfn((void *)pages) * PAGE_SIZE + ((uint64_t)at - (uint64_t)pages);
+}
+
+static void attack(uint64_t sp, bool by_iret)
+{
+    ((void (*)(uint64_t sp, bool by_iret))(uint64_t)attack_with_stack)(sp, by_iret);
+}
+
+static void stack_in_direct_map(void)
+{
+    struct trap_info table[2] = {{6, 0, FLAT_KERNEL_CS, (uint64_t)attack_is_back}};
+
+    (void)hv_set_trap_table(table);
+    attack(through_direct_map((uint64_t *)(void *)pages + 256), false);
+}
+
+static void iret_stack_in_direct_map(void)
+{
+    uint64_t *frame = (uint64_t *)(void *)pages;
+
+    frame[4] = (uint64_t)attack_is_back;
+    frame[5] = FLAT_KERNEL_CS & ~3UL;
+    frame[6] = 0x202;
+    frame[7] = (uint64_t)pages + PAGE_SIZE;
+    frame[8] = FLAT_KERNEL_SS;
+    attack(through_direct_map(frame), true);
+}
+
 /* User mode with a kernel stack that is not there: its first exception finds no place. */
 static void divide(void *argument)
 {
@@ -170,6 +221,8 @@ const struct attack evil_crashes[] = {
     {"stack-in-m2p", stack_in_m2p, true},
     {"iret-stack-in-hypervisor", iret_stack, true},
     {"iret-stack-unmapped", iret_stack_unmapped, true},
+    {"stack-in-direct-map", stack_in_direct_map, true},
+    {"iret-stack-in-direct-map", iret_stack_in_direct_map, true},
     {"kernel-stack-in-hypervisor", kernel_stack_in_hypervisor, true},
     {"user-without-tables", user_without_tables, true},
     {"event-callback-in-hypervisor", event_callback_bad, true},

@@ -45,7 +45,8 @@
  * (LAGAN_UBC_open) that are still mapped go when they are unmapped. */
 #define LAGAN_UBC_destroy 2
 /* Rights of one domain to `volume`; 0 takes all away, and what it has mapped with them. -ESRCH: no such
- * domain; -ENOSPC: too many readers; -EBUSY: a lower limit than it has mapped; -ENOMEM. */
+ * domain; -ENOSPC: too many readers; -EBUSY: a lower limit than it has mapped, or it may not read any more and has
+ * pages mapped; -ENOMEM. */
 #define LAGAN_UBC_allow 3 /* IN struct lagan_ubc_allow */
 /* Name and state of the volume in slot `volume` (0, 1, ...); -ENOENT: the slot is empty; -ENXIO: there are no
  * more slots. */

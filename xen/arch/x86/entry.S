@@ -40,8 +40,7 @@
         push    %r11
         push    $\cs
         push    %rcx
-        push    $0
-        movl    $ENTRY_SYSCALL, 4(%rsp)
+        push    syscall_word(%rip)
         mov     (CPUINFO_syscall_rax - REGS_error_code)(%rsp), %rax
         push_gprs
         mov     %rsp, %rdi
@@ -49,14 +48,15 @@
         sti
         .endm
 
-        .balign 16
-        .globl  syscall_entry, syscall32_entry
-        .hidden syscall_entry, syscall32_entry
-syscall_entry:
-        syscall_frame GUEST_CS64
-        call    guest_syscall
-        jmp     guest_return
+        .pushsection .rodata, "a", @progbits
+        .balign 8
+syscall_word:                           /* error_code, entry_vector */
+        .long   0, ENTRY_SYSCALL
+        .popsection
 
+        .balign 16
+        .globl  syscall32_entry
+        .hidden syscall32_entry
 syscall32_entry:
         syscall_frame GUEST_CS32
         call    guest_syscall32
@@ -71,6 +71,14 @@ guest_trap_entry:
         mov     %rsp, %rdi
         xor     %ebp, %ebp
         call    guest_trap
+        jmp     guest_return
+
+        .balign 16
+        .globl  syscall_entry
+        .hidden syscall_entry
+syscall_entry:
+        syscall_frame GUEST_CS64
+        call    guest_syscall
 
 /* RSP = guest_regs; the current vCPU runs on. */
         .globl  guest_return
@@ -83,19 +91,21 @@ guest_return:
         cmpl    $0, VCPU_exit_work(%rax)
         jne     .Lexit_work
         mov     VCPU_info(%rax), %rcx
-        movzwl  (%rcx), %ecx            /* evtchn_upcall_pending, evtchn_upcall_mask */
-        test    %cl, %cl
-        jz      .Lrestore
-        test    %ch, %ch
-        jz      .Lexit_work
+        cmpb    $0, (%rcx)              /* evtchn_upcall_pending */
+        je      .Lrestore
+        cmpb    $0, 1(%rcx)             /* evtchn_upcall_mask: the vCPU's own, it does not change meanwhile */
+        je      .Lexit_work
 .Lrestore:
         PTI_SITE(pti_restore)
-        /* No way leads to ring 0: whoever set cs and ss, both get RPL 3; interrupts stay on. */
+        /* No way leads to ring 0: whoever set cs and ss, both get RPL 3 before an IRETQ (ss below; the site above
+         * is overwritten, and needs an instruction of five bytes or more of its own); interrupts stay on. */
         orb     $3, REGS_cs(%rsp)
-        orb     $3, REGS_ss(%rsp)
         .globl  guest_restore
         .hidden guest_restore
 guest_restore:
+        .if     guest_restore - .Lrestore < 5
+        .error  "no room for the jump to pti_restore"
+        .endif
         unless_sysret .Liretq
         pop_gprs
         mov     (REGS_rip - REGS_error_code)(%rsp), %rcx
@@ -104,6 +114,7 @@ guest_restore:
         sysretq
 
 .Liretq:
+        orb     $3, REGS_ss(%rsp)
         pop_gprs
         add     $8, %rsp
         .globl  guest_iretq

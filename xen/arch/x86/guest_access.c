@@ -13,6 +13,7 @@
  */
 #include "xen/guest_access.h"
 
+#include "xen/arch/x86/guest_words.h"
 #include "xen/arch/x86/layout.h"
 #include "xen/arch/x86/usercopy.h"
 
@@ -23,15 +24,6 @@ bool guest_range_ok(guest_ptr_t p, uint64_t bytes)
     if (add_overflows(p.va, bytes, &end))
         return false;
     return end <= VA_LOW_END || p.va >= VA_HV_END;
-}
-
-/* All ones if a < b, else 0. */
-static uint64_t mask_below(uint64_t a, uint64_t b)
-{
-    uint64_t mask;
-
-    __asm__ volatile("cmp %2, %1; sbb %0, %0" : "=r"(mask) : "r"(a), "r"(b) : "cc");
-    return mask;
 }
 
 /* The address itself if it is the guest's, else 0. What is the guest's is one piece if addresses are

@@ -17,20 +17,24 @@
  */
 #include "xen/arch/x86/asm_offsets.h"
 #include "xen/arch/x86/cpu.h"
-#include "xen/arch/x86/msr.h"
+#include "xen/arch/x86/guest_words.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_bounce.h"
-#include "xen/arch/x86/segment.h"
-#include "xen/guest_access.h"
+#include "xen/arch/x86/pv_mode.h"
 
-/* RCX, R11, four selectors, error code, and the five of IRET. */
-#define BOUNCE_WORDS 12
+/* RCX, R11, and the five of IRET. */
+#define FRAME_WORDS 7
+
+/* What may lie between R11 and RIP, from above. */
+enum frame_kind { FRAME_PLAIN, FRAME_ERROR_CODE, FRAME_FAILSAFE };
 
 struct bounce {
     uint64_t handler;
     bool mask_events;
-    bool has_error_code;
-    bool failsafe;
+    bool from_user;
+    bool
+        by_syscall; /* 64-bit code's: CS, SS and entry_vector are those with which the kernel is entered, too */
+    enum frame_kind kind;
     uint32_t error_code;
 };
 
@@ -43,9 +47,7 @@ struct bounce {
 
 void pv_toggle_mode(struct vcpu *v)
 {
-    v->arch.kernel_mode = !v->arch.kernel_mode;
-    swapgs();
-    write_cr3((v->arch.kernel_mode ? v->arch.l4_kernel : v->arch.l4_user).n << PAGE_SHIFT);
+    pv_enter_mode(v, !v->arch.kernel_mode);
 }
 
 static uint64_t flags_image(const struct vcpu *v, uint64_t rflags, uint8_t saved_mask)
@@ -58,46 +60,62 @@ static uint64_t flags_image(const struct vcpu *v, uint64_t rflags, uint8_t saved
     return rflags;
 }
 
-/* What lies below the error code of a failsafe frame, whose lowest word is *at. */
-static uint64_t *failsafe_selectors(uint64_t *at, const struct cpu_user_regs *regs)
+static LAGAN_INLINE unsigned extra_words(enum frame_kind kind)
 {
-    *--at = regs->gs;
-    *--at = regs->fs;
-    *--at = regs->es;
-    *--at = regs->ds;
-    return at;
+    return kind == FRAME_FAILSAFE ? 4 : kind == FRAME_ERROR_CODE ? 1 : 0;
 }
 
-/* Pushes the frame and points regs at the handler. */
-static void bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)
+/* False: the guest's memory there cannot be written. Words below the one that could not be may be. */
+static LAGAN_INLINE bool push_frame(const struct vcpu *v, const struct cpu_user_regs *regs,
+                                    const struct bounce *b, uint64_t sp)
 {
-    uint64_t frame[BOUNCE_WORDS],
-        *at = frame + BOUNCE_WORDS; /* filled from its end, as a push does */
-    bool from_user = !v->arch.kernel_mode;
+    unsigned extra = extra_words(b->kind);
     uint8_t saved_mask = v->info->evtchn_upcall_mask;
-    uint64_t bytes, sp;
+    uint64_t cs = b->by_syscall ? GUEST_CS64 : (regs->cs & ~3u) | (b->from_user ? 3u : 0u);
+    uint64_t flags = flags_image(v, regs->rflags, saved_mask);
+    uint64_t *at;
+
+    if (!guest_words(sp, FRAME_WORDS + extra, &at))
+        return false;
+    guest_words_begin();
+    GUEST_STORE(at + 0, regs->rcx, fault);
+    GUEST_STORE(at + 1, regs->r11, fault);
+    if (b->kind == FRAME_FAILSAFE) {
+        GUEST_STORE(at + 2, regs->ds, fault);
+        GUEST_STORE(at + 3, regs->es, fault);
+        GUEST_STORE(at + 4, regs->fs, fault);
+        GUEST_STORE(at + 5, regs->gs, fault);
+    } else if (b->kind == FRAME_ERROR_CODE) {
+        GUEST_STORE(at + 2, b->error_code, fault);
+    }
+    at += 2 + extra;
+    GUEST_STORE(at + 0, regs->rip, fault);
+    GUEST_STORE(at + 1, cs | (uint64_t)saved_mask << 32, fault);
+    GUEST_STORE(at + 2, flags, fault);
+    GUEST_STORE(at + 3, regs->rsp, fault);
+    GUEST_STORE(at + 4, b->by_syscall ? GUEST_DS : regs->ss, fault);
+    guest_words_end();
+    return true;
+fault:
+    guest_words_end();
+    return false;
+}
+
+/* Pushes the frame and points regs at the handler. Every kind of entry has a copy of its own, of which the
+ * members of b that it knows beforehand are no part. */
+static LAGAN_INLINE void bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)
+{
+    uint64_t sp;
 
     if (!is_canonical(b->handler)) {
         domain_crash(v->domain, "handler at non-canonical address %#lx", b->handler);
         return;
     }
-    if (from_user)
-        pv_toggle_mode(v);
-    *--at = regs->ss;
-    *--at = regs->rsp;
-    *--at = flags_image(v, regs->rflags, saved_mask);
-    *--at = (regs->cs & ~3u) | (from_user ? 3u : 0u) | (uint64_t)saved_mask << 32;
-    *--at = regs->rip;
-    if (b->has_error_code)
-        *--at = b->error_code;
-    if (unlikely(b->failsafe))
-        at = failsafe_selectors(at, regs);
-    *--at = regs->r11;
-    *--at = regs->rcx;
-
-    bytes = (uint64_t)((char *)(frame + BOUNCE_WORDS) - (char *)at);
-    sp = ((from_user ? v->arch.kernel_sp : regs->rsp) & ~UINT64_C(15)) - bytes;
-    if (copy_to_guest(guest_ptr(sp), at, bytes)) {
+    if (b->from_user)
+        pv_enter_mode(v, true);
+    sp = ((b->from_user ? v->arch.kernel_sp : regs->rsp) & ~UINT64_C(15)) -
+         (FRAME_WORDS + extra_words(b->kind)) * sizeof(uint64_t);
+    if (!push_frame(v, regs, b, sp)) {
         domain_crash(v->domain, "cannot write the kernel stack at %#lx", sp);
         return;
     }
@@ -105,16 +123,32 @@ static void bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct boun
         v->info->evtchn_upcall_mask = 1;
     regs->rip = b->handler;
     regs->rsp = sp;
+    regs->rflags = (regs->rflags & ~(uint64_t)FLAGS_CLEARED_ON_ENTRY) | X86_EFLAGS_IF;
+    if (b->by_syscall)
+        return;
     regs->cs = GUEST_CS64;
     regs->ss = GUEST_DS;
-    regs->rflags = (regs->rflags & ~(uint64_t)FLAGS_CLEARED_ON_ENTRY) | X86_EFLAGS_IF;
     regs->entry_vector = ENTRY_SYSCALL;
 }
 
 static void bounce_callback(struct vcpu *v, struct cpu_user_regs *regs,
                             const struct pv_callback *callback)
 {
-    struct bounce b = {.handler = callback->address, .mask_events = callback->mask_events};
+    struct bounce b = {.handler = callback->address,
+                       .mask_events = callback->mask_events,
+                       .from_user = !v->arch.kernel_mode};
+
+    bounce(v, regs, &b);
+}
+
+static void bounce_error_code(struct vcpu *v, struct cpu_user_regs *regs,
+                              const struct pv_trap *trap, uint32_t error_code)
+{
+    struct bounce b = {.handler = trap->address,
+                       .mask_events = trap->mask_events,
+                       .from_user = !v->arch.kernel_mode,
+                       .kind = FRAME_ERROR_CODE,
+                       .error_code = error_code};
 
     bounce(v, regs, &b);
 }
@@ -131,17 +165,14 @@ void pv_inject_exception(struct cpu_user_regs *regs, unsigned vector, uint32_t e
 {
     struct vcpu *v = current_vcpu();
     const struct pv_trap *trap = &v->arch.traps[vector];
-    struct bounce b = {.handler = trap->address,
-                       .mask_events = trap->mask_events,
-                       .has_error_code = has_error_code(vector),
-                       .error_code = error_code};
 
-    if (!trap->address) {
+    if (!trap->address)
         domain_crash(v->domain, "exception %u (error code %#x) without a handler", vector,
                      error_code);
-        return;
-    }
-    bounce(v, regs, &b);
+    else if (has_error_code(vector))
+        bounce_error_code(v, regs, trap, error_code);
+    else
+        bounce_callback(v, regs, &(struct pv_callback){trap->address, trap->mask_events});
 }
 
 void pv_inject_page_fault(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code)
@@ -184,29 +215,40 @@ void pv_inject_failsafe(struct cpu_user_regs *regs)
     struct vcpu *v = current_vcpu();
     struct bounce b = {.handler = v->arch.failsafe.address,
                        .mask_events = v->arch.failsafe.mask_events,
-                       .failsafe = true};
+                       .from_user = !v->arch.kernel_mode,
+                       .kind = FRAME_FAILSAFE};
 
     bounce(v, regs, &b);
 }
 
-static void inject_syscall(struct cpu_user_regs *regs, const struct pv_callback *callback)
+/* No handler: as if the CPU had no such instruction, at which #UD points. */
+static LAGAN_NOINLINE void inject_no_syscall(struct cpu_user_regs *regs)
 {
-    struct vcpu *v = current_vcpu();
-
-    if (!callback->address) {
-        regs->rip -= 2; /* #UD points at the instruction */
-        pv_inject_exception(regs, 6, 0);
-        return;
-    }
-    bounce_callback(v, regs, callback);
+    regs->rip -= 2;
+    pv_inject_exception(regs, 6, 0);
 }
 
-void pv_inject_syscall(struct cpu_user_regs *regs)
+void pv_inject_syscall(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    inject_syscall(regs, &current_vcpu()->arch.syscall);
+    struct bounce b = {.handler = v->arch.syscall.address,
+                       .mask_events = v->arch.syscall.mask_events,
+                       .from_user = true,
+                       .by_syscall = true};
+
+    ASSERT(regs->cs == GUEST_CS64 && regs->ss == GUEST_DS && regs->entry_vector == ENTRY_SYSCALL);
+
+    if (likely(b.handler))
+        bounce(v, regs, &b);
+    else
+        inject_no_syscall(regs);
 }
 
 void pv_inject_syscall32(struct cpu_user_regs *regs)
 {
-    inject_syscall(regs, &current_vcpu()->arch.syscall32);
+    struct vcpu *v = current_vcpu();
+
+    if (v->arch.syscall32.address)
+        bounce_callback(v, regs, &v->arch.syscall32);
+    else
+        inject_no_syscall(regs);
 }

@@ -25,6 +25,7 @@
 #define PF_FETCH   16
 
 struct cpu_user_regs;
+struct vcpu;
 
 static inline bool is_canonical(uint64_t address)
 {
@@ -36,7 +37,10 @@ void pv_inject_nmi(struct cpu_user_regs *regs);
 /* Some of DS, ES, FS, GS could not be loaded when the vCPU came back to a CPU; they are null, and
  * regs->ds, es, fs and gs hold the selectors that the guest meant to have. */
 void pv_inject_failsafe(struct cpu_user_regs *regs);
-/* SYSCALL by 64-bit guest user mode: the registered callback, else #UD. */
-void pv_inject_syscall(struct cpu_user_regs *regs);
+/* SYSCALL by 64-bit guest user mode of v, the current vCPU: the registered callback, else #UD. */
+void pv_inject_syscall(struct vcpu *v, struct cpu_user_regs *regs);
 /* SYSCALL by 32-bit code: the registered callback in user mode, else #UD. */
 void pv_inject_syscall32(struct cpu_user_regs *regs);
+/* pv_iret.c: HYPERVISOR_iret of v, the current vCPU in kernel mode: its registers become those of the frame at its
+ * stack pointer. A guest without a frame there is crashed. */
+void pv_iret(struct vcpu *v, struct cpu_user_regs *regs);

@@ -20,9 +20,11 @@
 #include "xen/store_service.h"
 #include "arch_inline.h"
 
-#define CHUNK_ORDER_MAX    10
-#define COPY_BYTES         (UINT64_C(4) << 20) /* of a step; a chunk is as large */
-#define DOMAIN_OF_SERVICES 0                   /* who serves consoles and stores */
+/* A step is bounded, whatever the domain's size: guests may be waiting for the CPU. */
+#define CHUNK_ORDER_MAX    7                     /* of a step: 70,000 instructions, to clear it */
+#define COPY_BYTES         (UINT64_C(512) << 10) /* of a step; a chunk is as large */
+#define MAPPED_PAGES       2048                  /* of a step */
+#define DOMAIN_OF_SERVICES 0                     /* who serves consoles and stores */
 
 struct pv_builder {
     const struct pv_image *image;
@@ -34,6 +36,7 @@ struct pv_builder {
     unsigned order;                                      /* of the chunks that there may still be */
     unsigned segment;                                    /* next one to be copied... */
     uint64_t done;                                       /* ...frames or bytes done so far */
+    struct table_writer linear, list; /* of the image's tables, and the p2m list's */
     mfn_t l4;
 };
 
@@ -42,6 +45,9 @@ static int step_allocate(struct pv_builder *b, const char **why);
 static int step_kernel(struct pv_builder *b, const char **why);
 static int step_initrd(struct pv_builder *b, const char **why);
 static int step_describe(struct pv_builder *b, const char **why);
+static int step_p2m(struct pv_builder *b, const char **why);
+static int step_map(struct pv_builder *b, const char **why);
+static int step_map_p2m(struct pv_builder *b, const char **why);
 static int step_pin(struct pv_builder *b, const char **why);
 
 static int next_step(struct pv_builder *b, int (*step)(struct pv_builder *b, const char **why))
@@ -131,14 +137,6 @@ static int step_initrd(struct pv_builder *b, const char **why)
                : -XEN_ERESTART;
 }
 
-static void write_p2m(struct pv_builder *b)
-{
-    uint64_t g = b->layout.p2m_gfn;
-
-    copy_to_frames(b, g << PAGE_SHIFT, (const uint8_t *)b->p2m.mfn,
-                   b->p2m.count * sizeof(b->p2m.mfn[0]));
-}
-
 /* ---- start_info ---- */
 
 static void write_modules(const struct pv_builder *b, start_info_t *si)
@@ -219,20 +217,25 @@ static int write_start_info(const struct pv_builder *b)
 
 /* ---- page tables ---- */
 
-static int write_tables(struct pv_builder *b, mfn_t *l4)
+static void begin_tables(struct pv_builder *b)
 {
     const struct pv_layout *l = &b->layout;
-    struct table_writer linear = {&b->p2m, l->tables_gfn, l->tables_gfn + l->tables_count, l};
-    struct table_writer list = {&b->p2m, l->p2m_tables_gfn, l->p2m_tables_gfn + l->p2m_tables_count,
-                                l};
-    uint64_t *root = table_writer_new(&linear, l4);
-    struct table_range range = {b->image->elf->virt_base, 0, l->mapped_count};
-    int rc = table_writer_map(&linear, root, &range);
 
-    if (rc || !l->p2m_tables_count)
-        return rc;
-    range = (struct table_range){l->p2m_va, l->p2m_gfn, l->p2m_count};
-    return table_writer_map(&list, root, &range);
+    b->linear = (struct table_writer){&b->p2m, l->tables_gfn, l->tables_gfn + l->tables_count, l};
+    b->list = (struct table_writer){&b->p2m, l->p2m_tables_gfn,
+                                    l->p2m_tables_gfn + l->p2m_tables_count, l};
+    (void)table_writer_new(&b->linear, &b->l4);
+}
+
+/* Maps the next part of the range. 0: that was the last. */
+static int map_part(struct pv_builder *b, struct table_writer *w, const struct table_range *r)
+{
+    struct table_range part = {r->va + (b->done << PAGE_SHIFT), r->gfn + b->done,
+                               min_u64(r->count - b->done, MAPPED_PAGES)};
+    int rc = table_writer_map(w, arch_map_frame(b->l4), &part);
+
+    b->done += part.count;
+    return rc || b->done == r->count ? rc : -XEN_ERESTART;
 }
 
 static int start_vcpu(struct pv_builder *b)
@@ -255,13 +258,40 @@ static int step_describe(struct pv_builder *b, const char **why)
 {
     int rc;
 
-    write_p2m(b);
     *why = "no event channel for its console or store";
     rc = write_start_info(b);
     if (rc)
         return rc;
+    begin_tables(b);
+    return next_step(b, step_p2m);
+}
+
+static int step_p2m(struct pv_builder *b, const char **why)
+{
+    (void)why;
+    return copy_part(b, b->layout.p2m_gfn << PAGE_SHIFT, (const uint8_t *)b->p2m.mfn,
+                     b->p2m.count * sizeof(b->p2m.mfn[0]))
+               ? next_step(b, step_map)
+               : -XEN_ERESTART;
+}
+
+static int step_map(struct pv_builder *b, const char **why)
+{
+    const struct pv_layout *l = &b->layout;
+    struct table_range range = {b->image->elf->virt_base, 0, l->mapped_count};
+    int rc = map_part(b, &b->linear, &range);
+
     *why = "its page tables were not accepted";
-    rc = write_tables(b, &b->l4);
+    return rc ? rc : next_step(b, l->p2m_tables_count ? step_map_p2m : step_pin);
+}
+
+static int step_map_p2m(struct pv_builder *b, const char **why)
+{
+    const struct pv_layout *l = &b->layout;
+    struct table_range range = {l->p2m_va, l->p2m_gfn, l->p2m_count};
+    int rc = map_part(b, &b->list, &range);
+
+    *why = "its page tables were not accepted";
     return rc ? rc : next_step(b, step_pin);
 }
 

@@ -73,9 +73,9 @@ bool emul_runs_64bit_code(const struct cpu_user_regs *regs)
     return selector_rights(regs->cs) & LAR_LONG_MODE;
 }
 
-size_t emul_fetch(const struct cpu_user_regs *regs, uint8_t bytes[PV_INSN_MAX])
+size_t emul_fetch(const struct cpu_user_regs *regs, uint8_t bytes[EMUL_FETCH_MAX])
 {
-    size_t first = min_u64(PV_INSN_MAX, PAGE_SIZE - (regs->rip & ~PAGE_MASK));
+    size_t first = min_u64(EMUL_FETCH_MAX, PAGE_SIZE - (regs->rip & ~PAGE_MASK));
 
     if (copy_from_guest(bytes, guest_ptr(regs->rip), first))
         return 0;
@@ -254,7 +254,7 @@ static bool execute(struct vcpu *v, struct cpu_user_regs *regs, const struct pv_
 enum emul_result pv_emulate_privileged(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current_vcpu();
-    uint8_t bytes[PV_INSN_MAX];
+    uint8_t bytes[EMUL_FETCH_MAX];
     struct pv_insn insn;
 
     if (!emul_runs_64bit_code(regs) || !pv_decode(bytes, emul_fetch(regs, bytes), &insn))

@@ -32,8 +32,11 @@ uint64_t *emul_gpr(struct cpu_user_regs *regs, unsigned number);
 
 /* True if the guest runs 64-bit code. */
 bool emul_runs_64bit_code(const struct cpu_user_regs *regs);
-/* Copies up to PV_INSN_MAX bytes from RIP on, fewer if the next page cannot be read; how many. */
-size_t emul_fetch(const struct cpu_user_regs *regs, uint8_t bytes[PV_INSN_MAX]);
+/* Room for an instruction, in whole words: they are copied faster. */
+#define EMUL_FETCH_MAX 16
+/* Copies up to PV_INSN_MAX bytes from RIP on, fewer if the next page cannot be read; how many. What comes behind
+ * them in `bytes` means nothing. */
+size_t emul_fetch(const struct cpu_user_regs *regs, uint8_t bytes[EMUL_FETCH_MAX]);
 
 /* The instruction is done: moves RIP past it, and raises the single-step trap if it is armed. */
 enum emul_result emul_retire(struct cpu_user_regs *regs, unsigned length);

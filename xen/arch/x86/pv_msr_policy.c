@@ -17,7 +17,11 @@
 #define MISC_ENABLE_NO_PEBS     (UINT64_C(1) << 12)
 #define MCE_BANKS               2
 
+/* Searched from the top: first those that Linux reads at each switch of processes. */
 static const struct msr_rule rules[] = {
+    {MSR_KERNEL_GS_BASE, MSR_KERNEL_GS_BASE, MSR_KIND_KERNEL_GS_BASE, MSR_ANY, 0},
+    {MSR_GS_BASE, MSR_GS_BASE, MSR_KIND_GS_BASE, MSR_ANY, 0},
+    {MSR_FS_BASE, MSR_FS_BASE, MSR_KIND_FS_BASE, MSR_ANY, 0},
     {MSR_TSC, MSR_TSC, MSR_KIND_TSC, MSR_ANY, 0},
     {0x17, 0x17, MSR_KIND_CONSTANT, MSR_INTEL, 0}, /* platform id */
     {MSR_APIC_BASE, MSR_APIC_BASE, MSR_KIND_APIC_BASE, MSR_ANY, 0},
@@ -32,9 +36,6 @@ static const struct msr_rule rules[] = {
     {MSR_PAT, MSR_PAT, MSR_KIND_FIXED, MSR_ANY, PV_PAT},
     {MSR_MC0_CTL, MSR_MC0_CTL + 4 * MCE_BANKS - 1, MSR_KIND_CONSTANT, MSR_ANY, 0},
     {MSR_EFER, MSR_EFER, MSR_KIND_EFER, MSR_ANY, 0},
-    {MSR_FS_BASE, MSR_FS_BASE, MSR_KIND_FS_BASE, MSR_ANY, 0},
-    {MSR_GS_BASE, MSR_GS_BASE, MSR_KIND_GS_BASE, MSR_ANY, 0},
-    {MSR_KERNEL_GS_BASE, MSR_KERNEL_GS_BASE, MSR_KIND_KERNEL_GS_BASE, MSR_ANY, 0},
     {MSR_TSC_AUX, MSR_TSC_AUX, MSR_KIND_TSC_AUX, MSR_ANY, 0},
     {0xc0010000, 0xc0010007, MSR_KIND_CONSTANT, MSR_AMD, 0}, /* performance counters */
     {0xc0010010, 0xc0010010, MSR_KIND_CONSTANT, MSR_AMD, 0}, /* SYSCFG */

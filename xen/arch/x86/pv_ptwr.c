@@ -19,12 +19,7 @@
 #include "xen/arch/x86/pv_emul.h"
 #include "xen/arch/x86/pv_ptwr.h"
 #include "xen/arch/x86/pv_ptwr_decode.h"
-#include "xen/guest_access.h"
 #include "arch_inline.h"
-
-#define PFEC_PRESENT  1
-#define PFEC_RESERVED 8
-#define PFEC_FETCH    16
 
 STATIC_ASSERT(PTWR_INSN_MAX == PV_INSN_MAX);
 
@@ -111,17 +106,15 @@ static int change_entry(struct vcpu *v, mfn_t table, uint64_t address, const str
     return rc;
 }
 
-bool pv_ptwr_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
+bool pv_ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
-    uint8_t bytes[PV_INSN_MAX];
+    uint8_t bytes[EMUL_FETCH_MAX];
     struct ptwr_effect effect;
     struct ptwr_insn insn;
     mfn_t table;
     int rc;
 
-    if ((regs->error_code & (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED | PFEC_FETCH)) !=
-            (PFEC_PRESENT | PFEC_WRITE) ||
-        !v->arch.kernel_mode || !is_enabled(v->domain) || !emul_runs_64bit_code(regs) ||
+    if (!v->arch.kernel_mode || !is_enabled(v->domain) || !emul_runs_64bit_code(regs) ||
         !find_table(v, address, &table))
         return false;
     if (!ptwr_decode(bytes, emul_fetch(regs, bytes), &insn) ||

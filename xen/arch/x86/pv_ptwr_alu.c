@@ -101,8 +101,9 @@ static bool test_bit(const struct ptwr_insn *insn, uint64_t a, uint64_t number, 
     return true;
 }
 
-bool ptwr_execute(const struct ptwr_insn *insn, uint64_t memory, uint64_t source, uint64_t rax,
-                  uint64_t rflags, struct ptwr_effect *effect)
+/* All but MOV and XCHG. */
+static LAGAN_NOINLINE bool compute(const struct ptwr_insn *insn, uint64_t memory, uint64_t source,
+                                   uint64_t rax, uint64_t rflags, struct ptwr_effect *effect)
 {
     uint64_t m = mask_of(insn->bytes), flags = rflags & FLAGS, a = memory & m, b = source & m;
     unsigned carry = rflags & FLAG_CF;
@@ -122,11 +123,6 @@ bool ptwr_execute(const struct ptwr_insn *insn, uint64_t memory, uint64_t source
     case PTWR_AND:
     case PTWR_XOR:
         r = logical(insn->op, a, b, insn->bytes, &flags);
-        break;
-    case PTWR_MOV:
-        break;
-    case PTWR_XCHG:
-        effect->writes_register = true;
         break;
     case PTWR_XADD:
         effect->writes_register = true;
@@ -154,10 +150,25 @@ bool ptwr_execute(const struct ptwr_insn *insn, uint64_t memory, uint64_t source
     case PTWR_DEC:
         r = step(insn->op, a, insn->bytes, &flags);
         break;
-    case PTWR_CMP:
+    default:
         return false;
     }
     effect->memory = r;
     effect->rflags = (rflags & ~(uint64_t)FLAGS) | flags;
+    return true;
+}
+
+bool ptwr_execute(const struct ptwr_insn *insn, uint64_t memory, uint64_t source, uint64_t rax,
+                  uint64_t rflags, struct ptwr_effect *effect)
+{
+    uint64_t m;
+
+    if (insn->op != PTWR_MOV && insn->op != PTWR_XCHG)
+        return compute(insn, memory, source, rax, rflags, effect);
+    m = mask_of(insn->bytes);
+    *effect = (struct ptwr_effect){.memory = source & m,
+                                   .writes_register = insn->op == PTWR_XCHG,
+                                   .reg = memory & m,
+                                   .rflags = rflags};
     return true;
 }

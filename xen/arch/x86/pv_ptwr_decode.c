@@ -218,7 +218,22 @@ static bool is_byte_op(unsigned opcode)
     return !(opcode & 1) && opcode != 0x0fba;
 }
 
-bool ptwr_decode(const uint8_t *bytes, size_t count, struct ptwr_insn *insn)
+/* What kernels do most: MOV or XCHG of a whole entry whose address is in one register. */
+static LAGAN_INLINE bool decode_usual(const uint8_t *bytes, size_t count, struct ptwr_insn *insn)
+{
+    if (count < 3 || (bytes[0] & ~(REX_R | REX_B)) != (0x40 | REX_W) ||
+        (bytes[1] != 0x87 && bytes[1] != 0x89) || bytes[2] >= 0x40 || (bytes[2] & 6) == 4)
+        return false;
+    *insn = (struct ptwr_insn){.op = bytes[1] == 0x87 ? PTWR_XCHG : PTWR_MOV,
+                               .length = 3,
+                               .bytes = 8,
+                               .reg = (uint8_t)(bytes[2] >> 3 | (bytes[0] & REX_R) << 1),
+                               .base = (uint8_t)((bytes[2] & 7) | (bytes[0] & REX_B) << 3),
+                               .index = PTWR_NO_REG};
+    return true;
+}
+
+static LAGAN_NOINLINE bool decode_any(const uint8_t *bytes, size_t count, struct ptwr_insn *insn)
 {
     struct cursor c = {.bytes = bytes, .count = count};
     unsigned opcode, middle, immediate = 0;
@@ -240,4 +255,9 @@ bool ptwr_decode(const uint8_t *bytes, size_t count, struct ptwr_insn *insn)
         insn->immediate = (uint64_t)next_signed(&c, immediate);
     insn->length = (uint8_t)c.at;
     return !c.ended;
+}
+
+bool ptwr_decode(const uint8_t *bytes, size_t count, struct ptwr_insn *insn)
+{
+    return decode_usual(bytes, count, insn) || decode_any(bytes, count, insn);
 }

@@ -36,10 +36,14 @@ enum vector {
 
 void guest_syscall(struct cpu_user_regs *regs)
 {
-    if (likely(current_vcpu()->arch.kernel_mode))
-        hypercall(regs);
+    struct vcpu *v = current_vcpu();
+
+    if (!v->arch.kernel_mode)
+        pv_inject_syscall(v, regs);
+    else if (regs->rax == __HYPERVISOR_iret) /* the most frequent, and it takes no arguments */
+        pv_iret(v, regs);
     else
-        pv_inject_syscall(regs);
+        hypercall(regs);
 }
 
 void guest_syscall32(struct cpu_user_regs *regs)
@@ -82,13 +86,12 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
  * the hypervisor's part by itself. */
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
-    uint64_t ldt_offset = address - pv_ldt_va(v);
+    uint64_t ldt_bytes = v->arch.ldt_entry_count * UINT64_C(8);
 
-    if (unlikely(ldt_offset < v->arch.ldt_entry_count * UINT64_C(8)) &&
-        !(regs->error_code & PF_USER)) {
+    if (unlikely(!(regs->error_code & PF_USER)) && address - pv_ldt_va(v) < ldt_bytes) {
         if (pv_ldt_fault(v, address))
             return;
-        address = v->arch.ldt_base + ldt_offset; /* where the guest has its table */
+        address += v->arch.ldt_base - pv_ldt_va(v); /* where the guest has its table */
     } else if (pv_ptwr_fault(v, regs, address)) {
         return;
     }
@@ -110,8 +113,9 @@ static void device_not_available(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject_exception(regs, VECTOR_NM, 0);
 }
 
-static void guest_exception(struct vcpu *v, struct cpu_user_regs *regs, unsigned vector,
-                            uint64_t cr2)
+/* All but page faults. */
+static LAGAN_NOINLINE void guest_exception(struct vcpu *v, struct cpu_user_regs *regs,
+                                           unsigned vector)
 {
     switch (vector) {
     case VECTOR_DB:
@@ -127,9 +131,6 @@ static void guest_exception(struct vcpu *v, struct cpu_user_regs *regs, unsigned
     case VECTOR_GP:
         general_protection(v, regs);
         break;
-    case VECTOR_PF:
-        page_fault(v, regs, cr2);
-        break;
     default:
         pv_inject_exception(regs, vector, regs->error_code);
         break;
@@ -139,15 +140,18 @@ static void guest_exception(struct vcpu *v, struct cpu_user_regs *regs, unsigned
 void guest_trap(struct cpu_user_regs *regs)
 {
     unsigned vector = regs->entry_vector;
-    uint64_t cr2;
 
-    if (vector >= VECTOR_FIRST) {
+    if (likely(vector == VECTOR_PF)) {
+        uint64_t cr2 = read_cr2();
+
+        interrupts_on();
+        page_fault(current_vcpu(), regs, cr2);
+    } else if (vector >= VECTOR_FIRST) {
         interrupt(vector);
-        return;
+    } else {
+        interrupts_on();
+        guest_exception(current_vcpu(), regs, vector);
     }
-    cr2 = vector == VECTOR_PF ? read_cr2() : 0;
-    interrupts_on();
-    guest_exception(current_vcpu(), regs, vector, cr2);
 }
 
 /* A page fault can only come from the LDT: if its page can be mapped now, the IRETQ is tried again.

@@ -24,6 +24,14 @@
 
 #else
 
+/* For inline assembly. */
+#define SMAP_SITE(kind)                                                           \
+    "991: .byte 0x0f, 0x1f, 0x00\n\t"                                             \
+    ".pushsection .smap_sites, \"a\", @progbits\n\t.quad 991b\n\t.popsection\n\t" \
+    ".pushsection .smap_kind, \"a\", @progbits\n\t.byte " #kind "\n\t.popsection\n\t"
+#define SMAP_CLAC SMAP_SITE(0xca)
+#define SMAP_STAC SMAP_SITE(0xcb)
+
 /* Boot only, while the text can still be written: patches every site. */
 void smap_enable(void);
 
