@@ -296,20 +296,17 @@ static void check_host(void)
 /* Others may want its pages' memory meanwhile. */
 static void rest(uint64_t ms)
 {
-    struct lagan_pcache_stats before, now;
+    struct lagan_pcache_stats now;
 
     if (ms == 0) {
         return;
     }
-    if (!pcache_there()) {
-        time_sleep(ms * MS);
-        return;
-    }
-    before = pcache_info();
     time_sleep(ms * MS);
-    now = pcache_info();
-    kit_printf("rested: %lu pages there, %lu of %lu dropped for the host\n", now.pages,
-               now.dropped_host - before.dropped_host, before.pages);
+    if (pcache_there()) {
+        now = pcache_info();
+        kit_printf("rested: %lu pages there, %lu dropped for the host so far\n", now.pages,
+                   now.dropped_host);
+    }
 }
 
 void guest_main(void)
