@@ -5,6 +5,7 @@
  * where each question finds something else to do, as each step has to get somewhere all the same.
  */
 #include <lagan/arch.h>
+#include "mm/pcache_state.h"
 #include "unittests/pcache_kit.h"
 
 enum { PAGES = 1024, KEYS = 400, GAP = 1000, OTHER = 2, WIDE = 4096, ROUNDS = 1000 };
@@ -187,10 +188,24 @@ static void test_busy_end(void)
     pckit_end();
 }
 
-static const struct test_case cases[] = {{"ranges of keys", test_ranges},
-                                         {"other pools", test_other_pools},
-                                         {"pools come and go", test_pools},
-                                         {"a busy end", test_busy_end},
-                                         {NULL, NULL}};
+/* A page's record says that it has come back before, as the ghost tier does. */
+static void test_known(void)
+{
+    const struct slot *s;
+
+    pckit_start(PAGES, 1);
+    CU_ASSERT_EQUAL(pckit_put(0, KIT_POOL, 5, 1), 1);
+    CU_ASSERT_EQUAL(pckit_get_key(0, 5, 1, false), 1);
+    CU_ASSERT_EQUAL(pckit_put(0, KIT_POOL, 5, 2), 1);
+    s = index_find(kit_domain[0].pc, KIT_POOL, 5);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    CU_ASSERT_EQUAL(s->mark & 1, 1);
+    pckit_end();
+}
+
+static const struct test_case cases[] = {
+    {"ranges of keys", test_ranges},   {"other pools", test_other_pools},
+    {"pools come and go", test_pools}, {"a busy end", test_busy_end},
+    {"known pages", test_known},       {NULL, NULL}};
 
 const struct suite suite_pcache_flush = {"pcache_flush", cases, NULL, NULL};
