@@ -27,7 +27,7 @@ static void say_hello(void)
 static void check_start_of_day(void)
 {
     const struct start_info *info = kit_start_info;
-    uint64_t wrong = 0;
+    uint64_t wrong = 0, unmasked = 0;
 
     check_true("magic", memcmp(info->magic, "xen-3.0-x86_64", 14) == 0, "%s", info->magic);
     for (uint64_t pfn = 0; pfn < info->nr_pages; pfn++) {
@@ -38,6 +38,10 @@ static void check_start_of_day(void)
                info->pt_base > VIRT_BASE &&
                    va_to_pfn((void *)info->pt_base) + info->nr_pt_frames < info->nr_pages,
                "%lx + %lu", info->pt_base, info->nr_pt_frames);
+    for (unsigned i = 1; i < XEN_LEGACY_MAX_VCPUS; i++) {
+        unmasked += kit_shared_info->vcpu_info[i].evtchn_upcall_mask != 1;
+    }
+    check_true("masked", unmasked == 0, "%lu vCPUs that have not run would have upcalls", unmasked);
     check_true("version", hv_version(XENVER_version, NULL) >= 0x40011, "%lx",
                hv_version(XENVER_version, NULL));
 }

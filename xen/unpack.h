@@ -22,7 +22,7 @@ int unpack_begin(const void *payload, size_t bytes, struct unpack **u,
                  const char **why) LAGAN_MUST_CHECK;
 
 /* One bounded step: 130,000 instructions at most (XZ, gzip); Zstandard a block of 128 KiB, 3 million; LZ4 one of
- * 8 MiB, whatever that takes: their libraries cannot stop within a block. -XEN_ERESTART: there is more to do; 0: all is
+ * 8 MiB, 27 million: their libraries cannot stop within a block. -XEN_ERESTART: there is more to do; 0: all is
  * unpacked and sound; else the payload is no good, or memory is short (-XEN_ENOMEM), as *why says,
  * and only unpack_end() may follow. */
 int unpack_step(struct unpack *u, const char **why) LAGAN_MUST_CHECK;

@@ -151,6 +151,29 @@ static void other_domain(void)
     restore();
 }
 
+/* The table from frames to pages is there, for reading, also over holes, of which PCs have one below 1 MiB. */
+static void frames_to_pages(void)
+{
+    struct xen_machphys_mapping map = {0};
+    struct probe own, hole;
+
+    check_result("m2p-mapping", hv_memory(XENMEM_machphys_mapping, &map), 0);
+    check_true("m2p-range",
+               map.v_start == MACH2PHYS_VIRT_START && map.v_end == MACH2PHYS_VIRT_END &&
+                   map.max_mfn > va_to_mfn(&window) &&
+                   map.max_mfn < (MACH2PHYS_VIRT_END - MACH2PHYS_VIRT_START) / 8,
+               "%lx to %lx, frames to %lx", map.v_start, map.v_end, map.max_mfn);
+    own.where = (uint64_t *)map.v_start + va_to_mfn(&window);
+    hole.where = (uint64_t *)map.v_start + 0xa0;
+    check_true("m2p-own", probe_read(&own) == TRAP_NONE && own.value == va_to_pfn(&window), "%lx",
+               own.value);
+    check_result("m2p-hole", probe_read(&hole), TRAP_NONE);
+    own.value = 1;
+    check_result("m2p-write", probe_write(&own), 14);
+    check_result("m2p-mapping-nowhere",
+                 hv_memory(XENMEM_machphys_mapping, (void *)MACH2PHYS_VIRT_START), -XEN_EFAULT);
+}
+
 void mmu_map_tests(void)
 {
     local_flushes();
@@ -159,4 +182,5 @@ void mmu_map_tests(void)
     accessed_and_dirty();
     refused();
     other_domain();
+    frames_to_pages();
 }
