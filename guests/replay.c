@@ -15,7 +15,8 @@
  *   until=MS       it goes round and round until then (since the host's start), for others to be beside it
  *   need=PERCENT   so many of the misses of its own cache the other must serve, or it fails (0)
  *   full=MIB       as the control domain: so much of the host's memory must be lent to the cache at the end
- *   rest=MS        it sits there with what it has so long, at the end
+ *   rest=MS        it sits there with what it has so long, at the end, and says what became of that
+ * Times are of its own vCPU, so that it does not matter who else is on the CPU.
  */
 #include "kit/kit.h"
 #include "kit/lib.h"
@@ -34,7 +35,7 @@ static struct {
     enum form form;
     unsigned pool;
     uint64_t requests, own_hits, hits, reads, wrong;
-    uint64_t ticks;
+    uint64_t ns;
 } run;
 
 /* ---- the disk ---- */
@@ -188,25 +189,33 @@ static void serve(const struct request *r)
     }
 }
 
+/* So long this vCPU has run. */
+static uint64_t own_time(void)
+{
+    struct vcpu_runstate_info info;
+
+    return hv_vcpu(VCPUOP_get_runstate_info, 0, &info) == 0 ? info.time[RUNSTATE_running] : 0;
+}
+
 static void replay_once(void)
 {
     struct request r;
-    uint64_t start = read_tsc();
+    uint64_t start = own_time();
 
     lru_reset((unsigned)args_number("pages", 1024));
     trace_start();
     while (trace_next(&r)) {
         serve(&r);
     }
-    run.ticks += read_tsc() - start;
+    run.ns += own_time() - start;
 }
 
 static void print_result(void)
 {
     kit_printf("replay %s: %lu requests, %lu served by its own %lu pages, %lu by the host's cache, "
-               "%lu reads of the disk; %lu thousand ticks\n",
+               "%lu reads of the disk; %lu us\n",
                form_name[run.form], run.requests, run.own_hits, args_number("pages", 1024),
-               run.hits, run.reads, run.ticks / 1000);
+               run.hits, run.reads, run.ns / 1000);
 }
 
 /* Its own count and the host's, of what it asked for and what came. */
@@ -234,7 +243,7 @@ static void start_form(enum form form)
     long pool;
 
     run.form = form;
-    run.requests = run.own_hits = run.hits = run.reads = run.wrong = run.ticks = 0;
+    run.requests = run.own_hits = run.hits = run.reads = run.wrong = run.ns = 0;
     if (form == OFF) {
         return;
     }
@@ -284,6 +293,22 @@ static void check_host(void)
     check_true("host-full", h.lent >= args_number("full", 0) * 256, "%lu pages lent", h.lent);
 }
 
+/* Others may want its pages' memory meanwhile. */
+static void rest(uint64_t ms)
+{
+    struct lagan_pcache_stats now;
+
+    if (ms == 0) {
+        return;
+    }
+    time_sleep(ms * MS);
+    if (pcache_there()) {
+        now = pcache_info();
+        kit_printf("rested: %lu pages there, %lu dropped for the host so far\n", now.pages,
+                   now.dropped_host);
+    }
+}
+
 void guest_main(void)
 {
     bool any = false;
@@ -306,7 +331,5 @@ void guest_main(void)
     if (args_has("full")) {
         check_host();
     }
-    if (args_number("rest", 0) != 0) {
-        time_sleep(args_number("rest", 0) * MS);
-    }
+    rest(args_number("rest", 0));
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The index of keys: linear hashing. With each key that comes beyond one for each bucket, one bucket is split
- * in two, so that no operation has to move more than a chain; with each that goes below a quarter, two are united.
+ * The index of keys: linear hashing. With each key that comes beyond one for two buckets, two buckets are split
+ * in two, so that no operation has to move more than some chains; with each that goes below an eighth, some are
+ * united. A bucket costs 4 bytes, but to look at one key that is not meant costs a cache line from memory,
+ * in each put, so most buckets are empty.
  * The hash has a secret of the client's, so that no guest can choose keys for one bucket; and chains have a
  * greatest length beyond which a put is refused, so that it would not matter if one could.
  */
 #include "mm/pcache_state.h"
 
 #define PER_PAGE (1U << BUCKET_SHIFT)
+#define STEPS    2U /* buckets that one key more splits; pairs that one key less unites */
 STATIC_ASSERT(PER_PAGE * sizeof(uint32_t) == PAGE_SIZE);
 
 static uint64_t hash(const struct pcache *pc, unsigned pool, uint64_t key)
@@ -109,7 +112,7 @@ bool index_add(struct pcache *pc, struct slot *s)
     unsigned length = 0;
     uint32_t *head;
 
-    if (pc->keyed >= pc->bucket_count)
+    for (unsigned i = 0; i < STEPS && 2 * pc->keyed >= pc->bucket_count; i++)
         split(pc);
     if (!pc->bucket_count)
         return false;
@@ -136,7 +139,7 @@ void index_remove(struct pcache *pc, struct slot *s)
     s->chain = 0;
     pc->pool_pages[s->pool]--;
     pc->keyed--;
-    if (pc->keyed < pc->bucket_count / 4)
+    for (unsigned i = 0; i < STEPS && pc->keyed < pc->bucket_count / 8; i++)
         unite(pc);
 }
 

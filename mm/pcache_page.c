@@ -184,46 +184,62 @@ static void tell_room(struct pcache *pc)
     pcache_ghost_set_room(pc->ghost, min_u64(room, atomic_load(&pc->quota.ceiling)));
 }
 
-void put_no_room(struct pcache *pc, struct slot *s)
+static void count_no_room(struct pcache *pc, uint64_t name, uint32_t mark)
 {
-    pcache_ghost_dropped(pc->ghost, ghost_name(pc, s->pool, s->key, s->id), s->mark,
-                         pc->account->id);
+    pcache_ghost_dropped(pc->ghost, name, mark, pc->account->id);
     pcache_quota_remember(&pc->quota, pc->ghost->gone);
     pc->count.no_room++;
+}
+
+void put_no_room(struct pcache *pc, struct slot *s)
+{
+    count_no_room(pc, ghost_name(pc, s->pool, s->key, s->id), s->mark);
     slot_give(pc, s);
+}
+
+/* The ghost tier is asked before anything is taken: most of what guests put is refused. */
+static bool ask_ghost(struct pcache *pc, uint64_t name, bool stable, uint32_t *mark)
+{
+    if (pc->count.puts % ROOM_TURNS == 1)
+        tell_room(pc);
+    if (likely(pcache_ghost_put(pc->ghost, name, stable ? name : 0, pcache_now_ms(), mark)))
+        return true;
+    pcache_quota_remember(&pc->quota, pc->ghost->gone);
+    pc->count.refused++;
+    return false;
 }
 
 struct slot *put_admit(struct pcache *pc, const struct pcache_name *n, struct pcache_held *h)
 {
-    bool closed =
-        pc->dying || pc->frozen || atomic_load(&pcache.frozen) || !atomic_load(&pc->quota.ceiling);
-    struct slot *s = NULL;
+    bool stable = n->pool || n->key; /* else the page is known by the id that it is issued now */
     uint64_t name;
+    uint32_t mark;
+    struct slot *s;
 
     pc->count.puts++;
     room_trim(pc);
-    if (!closed)
-        s = slot_reserve(pc, n->pool != 0);
-    if (!s || pc->dying) {
-        h->id = n->pool ? 0 : slot_vain_id(pc);
+    h->id = n->pool ? 0 : slot_vain_id(pc);
+    if (pc->dying || pc->frozen || atomic_load(&pcache.frozen) ||
+        !atomic_load(&pc->quota.ceiling)) {
         pc->count.no_room++;
+        return NULL;
+    }
+    name = ghost_name(pc, n->pool, n->key, h->id);
+    if (!ask_ghost(pc, name, stable, &mark))
+        return NULL;
+    s = slot_reserve(pc, n->pool != 0, h->id);
+    if (!s || pc->dying) {
+        count_no_room(pc, name, mark);
         if (s)
             slot_give(pc, s);
         return NULL;
     }
-    if (pc->count.puts % ROOM_TURNS == 1)
-        tell_room(pc);
     s->pool = (uint8_t)n->pool;
     s->key = n->key;
+    s->mark = mark;
     h->id = n->pool ? 0 : s->id;
     h->slot = slot_number(s);
-    name = ghost_name(pc, n->pool, n->key, s->id);
-    if (pcache_ghost_put(pc->ghost, name, n->pool || n->key ? name : 0, pcache_now_ms(), &s->mark))
-        return s;
-    pcache_quota_remember(&pc->quota, pc->ghost->gone);
-    pc->count.refused++;
-    slot_give(pc, s);
-    return NULL;
+    return s;
 }
 
 bool put_publish(struct pcache *pc, struct slot *s, mfn_t m)

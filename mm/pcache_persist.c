@@ -37,7 +37,7 @@ bool persist_put(struct pcache *pc, const struct pcache_name *n, struct pcache_h
         return false;
     atomic_fetch_add(&pcache.persistent, 1);
     pcache_lock(pc);
-    s = pc->dying ? NULL : slot_reserve(pc, true);
+    s = pc->dying ? NULL : slot_reserve(pc, true, 0);
     if (s) {
         s->pool = (uint8_t)n->pool;
         s->key = n->key;

@@ -207,7 +207,7 @@ uint64_t slot_vain_id(struct pcache *pc)
     return new_generation(pc) << PCACHE_SLOT_BITS; /* no slot has the number 0 */
 }
 
-struct slot *slot_take(struct pcache *pc)
+struct slot *slot_take(struct pcache *pc, uint64_t vain_id)
 {
     struct leaf *l = pc->leaf_open ? leaf_at(pc, pc->leaf_open - 1) : NULL;
     struct slot *s;
@@ -220,7 +220,7 @@ struct slot *slot_take(struct pcache *pc)
     pc->leaf_spare -= l->used++ == 0;
     if (!l->free)
         open_remove(pc, l);
-    *s = (struct slot){.id = new_generation(pc) << PCACHE_SLOT_BITS | slot_number(s)};
+    *s = (struct slot){.id = (vain_id ? vain_id : slot_vain_id(pc)) | slot_number(s)};
     return s;
 }
 
@@ -240,7 +240,7 @@ void slot_give(struct pcache *pc, struct slot *s)
 }
 
 /* Lets go of the lock in between. */
-LAGAN_NO_TSA struct slot *slot_reserve(struct pcache *pc, bool keyed)
+LAGAN_NO_TSA struct slot *slot_reserve(struct pcache *pc, bool keyed, uint64_t vain_id)
 {
     struct slot *s;
 
@@ -256,7 +256,7 @@ LAGAN_NO_TSA struct slot *slot_reserve(struct pcache *pc, bool keyed)
         if (!ok)
             return NULL;
     }
-    s = slot_take(pc);
+    s = slot_take(pc, vain_id);
     if (s)
         s->state = SLOT_FILLING;
     return s;

@@ -97,7 +97,7 @@ struct pcache {
     uint32_t leaf_open;  /* number + 1: leaves with free slots */
     uint32_t leaf_spare; /* of these, so many have no slot in use */
     uint32_t **bucket_dir[BUCKET_DIRS];
-    uint32_t bucket_count; /* a bucket is split with each key that is one too many */
+    uint32_t bucket_count; /* twice as many as keys: pcache_index.c */
     uint32_t bucket_pages;
     uint32_t keyed;             /* slots in the index */
     uint64_t secret[2];         /* [c] of the index's hash */
@@ -141,13 +141,14 @@ static inline uint32_t slot_number(const struct slot *s)
 }
 /* Not under the lock: adds free slots. False: no memory, or as many as there can be. */
 bool slots_prepare(struct pcache *pc) LAGAN_MUST_CHECK;
-/* A free slot, with a new id, or NULL. And back; pages of slots of which none is in use are freed but one. */
-struct slot *slot_take(struct pcache *pc);
+/* A free slot, with a new id, or that of slot_vain_id() if it is not 0; or NULL. And back; pages of slots of which
+ * none is in use are freed but one. */
+struct slot *slot_take(struct pcache *pc, uint64_t vain_id);
 void slot_give(struct pcache *pc, struct slot *s);
-/* An id that names nothing. */
+/* An id that names nothing, unless a slot is taken for it. */
 uint64_t slot_vain_id(struct pcache *pc);
 /* Lets the lock go if there is none, or the index should grow, to allocate. The slot is SLOT_FILLING. */
-struct slot *slot_reserve(struct pcache *pc, bool keyed);
+struct slot *slot_reserve(struct pcache *pc, bool keyed, uint64_t vain_id);
 /* All pages of records go; no slot is in use. Not under the lock. */
 void slots_end(struct pcache *pc);
 /* The list. */
@@ -161,7 +162,7 @@ void index_remove(struct pcache *pc, struct slot *s);
 /* Whether it should grow before the next key; and, not under the lock, lets it, if there is memory. */
 static inline bool index_is_full(const struct pcache *pc)
 {
-    return pc->keyed >= pc->bucket_pages << BUCKET_SHIFT && pc->bucket_pages < BUCKET_PAGES;
+    return 2 * pc->keyed >= pc->bucket_pages << BUCKET_SHIFT && pc->bucket_pages < BUCKET_PAGES;
 }
 void index_prepare(struct pcache *pc);
 void index_end(struct pcache *pc);

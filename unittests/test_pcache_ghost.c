@@ -265,6 +265,30 @@ static void random_calls(void)
     }
 }
 
+/* What was refused to save copies and then wanted has cost a read, which is paid: in time no more is refused, although
+ * nothing is at stake any longer. */
+static void lost_reads_are_paid(void)
+{
+    enum { READS = 8, LAST = 4 * READS };
+    uint64_t before, name;
+
+    start(ENTRIES, 2);
+    ghost.rule = GHOST_KNOWN;
+    ghost.saves = true;
+    ghost.credit = READS * GHOST_CREDIT;
+    before = ghost.credit;
+    CU_ASSERT_FALSE(put(1));
+    CU_ASSERT_TRUE(miss(1));
+    CU_ASSERT_EQUAL(cause, GHOST_REFUSED);
+    CU_ASSERT_EQUAL(ghost.credit, before + 2 - GHOST_CREDIT);
+    CU_ASSERT_FALSE(miss(1)); /* once */
+    CU_ASSERT_EQUAL(ghost.credit, before + 3 - GHOST_CREDIT);
+    for (name = 2; name < LAST && !put(name); name++)
+        CU_ASSERT_TRUE(miss(name));
+    CU_ASSERT_TRUE(name > READS / 2 && name <= READS + 1);
+    pcache_ghost_audit(&ghost);
+}
+
 static const struct test_case cases[] = {
     {"a page's life", life},
     {"hints", hints},
@@ -273,6 +297,7 @@ static const struct test_case cases[] = {
     {"names of keys", names},
     {"a scan is refused", scan_is_refused},
     {"on credit", credit},
+    {"lost reads are paid", lost_reads_are_paid},
     {"a loop is thinned out", loop_is_thinned},
     {"random calls", random_calls},
     {NULL, NULL},

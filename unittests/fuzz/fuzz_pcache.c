@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Streams of pcache_op by two domains and the control domain, through the real dispatch: structures in guest memory that
+ * make sense more often than not. Every page that is put says who put it under which key or name; what comes back is
+ * looked at. Domains die, memory is taken and given back, calls are interrupted; the auditors follow each call, and
+ * at the end every page must be back.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lagan/arch.h>
+#include "include/public/lagan/pcache.h"
+#include "mm/frame.h"
+#include "mm/pcache.h"
+#include "unittests/core_world.h"
+#include "unittests/fuzz/fuzz_input.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+    PAGES = 700,
+    GUESTS = 2,
+    FRAMES = 6,
+    KEYS = 24,
+    IDS = 16,
+    BATCH = 6,
+    HELD = 8,
+    CALLS_MAX = 80,
+    DATA = 0x4000 /* of the guests' memory: BATCH pages */
+};
+
+/* What a page says at its beginning; the rest of it is its number. */
+struct content {
+    uint64_t guest, name, fill;
+};
+
+static struct domain *dom0, *guest[GUESTS];
+static uint64_t frame[GUESTS][FRAMES], id[GUESTS][IDS], id_name[GUESTS][IDS], generation;
+static unsigned life[GUESTS]; /* so that no page survives its domain */
+static mfn_t held[HELD];
+static unsigned held_count;
+
+/* The world's checks: here each has to hold. */
+CU_BOOL CU_assertImplementation(CU_BOOL value, unsigned line, const char *condition,
+                                const char *file, const char *function, CU_BOOL fatal)
+{
+    (void)function;
+    (void)fatal;
+    if (!value) {
+        fprintf(stderr, "%s:%u: %s\n", file, line, condition);
+        abort();
+    }
+    return value;
+}
+
+static void fill(void *page, unsigned g, uint64_t name)
+{
+    memset(page, (int)(++generation & 0xff), PAGE_SIZE);
+    *(struct content *)page =
+        (struct content){g + 1 + GUESTS * (uint64_t)life[g], name, generation};
+}
+
+static void check_content(const void *page, unsigned g, uint64_t name)
+{
+    const struct content *c = page;
+    const uint8_t *bytes = page;
+
+    BUG_ON(c->guest != g + 1 + GUESTS * (uint64_t)life[g] || c->name != name);
+    for (unsigned i = sizeof(*c); i < PAGE_SIZE; i++)
+        BUG_ON(bytes[i] != (uint8_t)c->fill);
+}
+
+static void begin_guest(unsigned g)
+{
+    life[g]++;
+    guest[g] = core_domain(1, 120);
+    for (unsigned i = 0; i < FRAMES; i++) {
+        mfn_t m = MFN_INVALID;
+
+        BUG_ON(account_alloc_named(&guest[g]->account, 0, 0, i, &m) != 0);
+        frame[g][i] = m.n;
+    }
+    for (unsigned i = 0; i < IDS; i++)
+        id[g][i] = id_name[g][i] = 0;
+}
+
+static int64_t op(struct domain *d, unsigned command, unsigned count)
+{
+    return CORE_CALL(d->vcpu[0], LAGAN_HYPERVISOR_pcache_op, command, core_va(0), count);
+}
+
+/* ---- queries ---- */
+
+struct sent {
+    struct lagan_pcache_query q;
+    uint64_t put_name, get_name;
+    unsigned id; /* of those the guest has, which the query asks for */
+    bool sane;   /* what comes back can be judged */
+};
+
+/* The page of the i-th query, where it can be seen from here; NULL: it names none of the guest's. */
+static void *page_of(unsigned g, const struct lagan_pcache_query *q)
+{
+    if (q->flags & LAGAN_PCACHE_VIRTUAL)
+        return q->page >= core_va(DATA) && q->page < core_va(DATA + BATCH * PAGE_SIZE) &&
+                       q->page % PAGE_SIZE == 0
+                   ? core_at(q->page - core_va(0))
+                   : NULL;
+    for (unsigned i = 0; i < FRAMES; i++) {
+        if (frame[g][i] == q->page)
+            return arch_map_frame(mfn(q->page));
+    }
+    return NULL;
+}
+
+static uint64_t place(struct input *in, unsigned g, unsigned i, bool is_virtual)
+{
+    static const uint64_t wild[] = {0, UINT64_MAX, CORE_BAD, CORE_HV, CORE_READONLY, 1, 699};
+    unsigned b = byte(in);
+
+    if (b >= 240)
+        return wild[b % ARRAY_SIZE(wild)];
+    return is_virtual ? core_va(DATA + i * PAGE_SIZE) : frame[b >= 232 ? !g : g][b % FRAMES];
+}
+
+static void make_query(struct input *in, unsigned g, unsigned i, struct sent *s)
+{
+    static const uint16_t usual[] = {0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x09, 0x0a, 0x0b, 0x0d,
+                                     0x0e, 0x0f, 0x11, 0x12, 0x13, 0x15, 0x16, 0x17, 0x26, 0x36};
+    unsigned b = byte(in);
+    uint16_t flags = b < 240 ? usual[b % ARRAY_SIZE(usual)] : (uint16_t)(b * 257);
+    bool keyed = flags & LAGAN_PCACHE_KEYED;
+
+    memset(s, 0, sizeof(*s));
+    s->id = byte(in) % IDS;
+    s->q.flags = flags;
+    s->q.pool = (uint16_t)(keyed ? byte(in) % 5 : byte(in) >= 250);
+    s->q.page = place(in, g, i, flags & LAGAN_PCACHE_VIRTUAL);
+    s->put_name = 1 + byte(in) % KEYS;
+    if (keyed) {
+        s->put_name |= (uint64_t)s->q.pool << 32;
+        s->get_name = (1 + byte(in) % KEYS) | (uint64_t)s->q.pool << 32;
+        s->q.new = s->put_name;
+        s->q.old = s->get_name;
+    } else {
+        s->get_name = id_name[g][s->id];
+        s->q.name = byte(in) & 1 ? s->put_name : 0;
+        s->q.old = id[byte(in) >= 240 ? !g : g][s->id];
+        s->q.old_name = byte(in) & 1 ? s->get_name : 0;
+    }
+}
+
+/* What was answered is true: only a guest's own pages come back, as they were put. */
+static void judge(unsigned g, struct sent *s, const struct lagan_pcache_query *a)
+{
+    bool keyed = s->q.flags & LAGAN_PCACHE_KEYED;
+    void *page;
+
+    if (a->status > 0 && a->page != s->q.page) {
+        BUG_ON(!(a->status & LAGAN_PCACHE_EXCHANGED));
+        for (unsigned i = 0; i < FRAMES; i++) {
+            if (frame[g][i] == s->q.page)
+                frame[g][i] = a->page;
+        }
+        BUG_ON(arch_map_frame(mfn(a->page)) == NULL ||
+               frame_owner(frame_of(mfn(a->page))) != guest[g]->id);
+    }
+    page = page_of(g, a);
+    if (a->status > 0 && (a->status & LAGAN_PCACHE_HIT) && s->sane && page)
+        check_content(page, g, s->get_name);
+    if (!keyed && a->status > 0 && (a->status & LAGAN_PCACHE_KEPT)) {
+        id[g][s->id] = a->new;
+        id_name[g][s->id] = s->put_name;
+    }
+}
+
+static void query(struct input *in, unsigned g)
+{
+    struct lagan_pcache_query *q = core_at(0);
+    unsigned count = 1 + byte(in) % BATCH;
+    struct sent sent[BATCH];
+
+    /* One of a batch may fill the page, or change the frame, of another: those are not judged. */
+    for (unsigned i = 0; i < count; i++) {
+        struct sent *s = &sent[i];
+        void *page;
+
+        make_query(in, g, i, s);
+        s->sane = count == 1;
+        page = page_of(g, &s->q);
+        if (page && count == 1)
+            fill(page, g, s->put_name);
+        if (count > 1) /* with pages of their own, and gets only: what they say must be true */
+            s->q.flags &= (uint16_t) ~(LAGAN_PCACHE_PUT | LAGAN_PCACHE_EXCHANGE);
+        q[i] = s->q;
+    }
+    if (op(guest[g], LAGAN_PCACHE_query, count) != 0)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        judge(g, &sent[i], &q[i]);
+}
+
+/* ---- the other calls ---- */
+
+static void flush(struct input *in, unsigned g)
+{
+    struct lagan_pcache_flush *f = core_at(0);
+    unsigned b = byte(in);
+
+    *f = (struct lagan_pcache_flush){.what = (uint16_t)(byte(in) % 6),
+                                     .pool = (uint16_t)(byte(in) % 5),
+                                     .first = b & 1 ? id[g][b % IDS] : b % KEYS,
+                                     .keys = b & 2 ? UINT64_MAX - b : b % 16,
+                                     .cursor = b >= 250 ? UINT32_MAX : 0};
+    if (f->pool && f->first < KEYS)
+        f->first |= (uint64_t)f->pool << 32;
+    (void)op(guest[g], LAGAN_PCACHE_flush, 1);
+}
+
+static void pools(struct input *in, unsigned g)
+{
+    struct lagan_pcache_pool *p = core_at(0);
+    unsigned b = byte(in);
+
+    *p = (struct lagan_pcache_pool){.kind = (uint16_t)(b & 1)};
+    if (b & 2)
+        *p = (struct lagan_pcache_pool){.pool = (uint16_t)(b / 4 % 18),
+                                        .cursor = b >= 240 ? UINT32_MAX - b : 0};
+    (void)op(guest[g], b & 2 ? LAGAN_PCACHE_pool_destroy : LAGAN_PCACHE_pool_new, 0);
+}
+
+static void control(struct input *in, unsigned g)
+{
+    unsigned command = LAGAN_PCACHE_set_quota + byte(in) % 7;
+    struct lagan_pcache_quota *q = core_at(0);
+
+    memset(core_at(0), 0, PAGE_SIZE);
+    *q = (struct lagan_pcache_quota){.domid = guest[g]->id};
+    if (command == LAGAN_PCACHE_set_quota) {
+        q->weight = byte(in) * 300;
+        q->floor = byte(in);
+        q->ceiling = byte(in) < 200 ? UINT64_MAX : byte(in);
+    } else if (command == LAGAN_PCACHE_freeze) {
+        ((struct lagan_pcache_freeze *)core_at(0))->on = byte(in) & 1;
+    }
+    (void)op(byte(in) < 240 ? dom0 : guest[g], command, 1 + byte(in) % 3);
+}
+
+/* The host wants memory, or has it back; time passes; a domain dies. */
+static void events(struct input *in, unsigned g)
+{
+    unsigned b = byte(in);
+
+    if (b < 100 && held_count < HELD) {
+        held_count += heap_alloc(0, b & 1 ? HEAP_CLEAR : HEAP_ANY, &held[held_count]);
+    } else if (b < 180 && held_count > 0) {
+        heap_free(held[--held_count], 0);
+    } else if (b < 240) {
+        core_pass((uint64_t)b * 1000000);
+    } else {
+        core_kill(guest[g]);
+        begin_guest(g);
+    }
+}
+
+static void one(struct input *in)
+{
+    unsigned b = byte(in), g = b & 1;
+
+    host_preempt_every(b & 2 ? 1 + b / 64 : 0);
+    switch (b / 4 % 10) {
+    case 0:
+        flush(in, g);
+        break;
+    case 1:
+        pools(in, g);
+        break;
+    case 2:
+        control(in, g);
+        break;
+    case 3:
+        host_preempt_every(0);
+        events(in, g);
+        break;
+    default:
+        query(in, g);
+    }
+    host_preempt_every(0);
+    BUG_ON(pcache_audit() != 0);
+    core_audit();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct domain_config config = {.id = 0, .vcpus = 1, .max_pages = 20, .privileged = true};
+    struct input in = {data, size};
+
+    core_start(PAGES);
+    BUG_ON(domain_create(&config, &dom0) != 0);
+    dom0->pause_count = 0;
+    core_vcpu_up(dom0->vcpu[0]);
+    for (unsigned g = 0; g < GUESTS; g++)
+        begin_guest(g);
+    for (unsigned n = 0; in.left > 0 && n < CALLS_MAX; n++)
+        one(&in);
+    while (held_count > 0)
+        heap_free(held[--held_count], 0);
+    for (unsigned g = 0; g < GUESTS; g++)
+        core_kill(guest[g]);
+    core_kill(dom0);
+    if (!core_gone())
+        abort();
+    return 0;
+}
