@@ -32,6 +32,31 @@ static bool irqs_on;
 #define interrupts_off()  ((void)(irqs_on = false))
 #define softirq_pending() (cpu.softirq_pending != 0)
 
+#include "xen/arch/x86/smap.h"
+#undef SMAP_STAC
+#undef SMAP_CLAC
+#define SMAP_STAC ""
+#define SMAP_CLAC ""
+#include "xen/arch/x86/guest_words.h"
+#undef GUEST_STORE
+#undef GUEST_LOAD
+#define GUEST_STORE(at, value, fault)        \
+    do {                                     \
+        if (!stack_word(at))                 \
+            goto fault;                      \
+        *stack_word(at) = (uint64_t)(value); \
+    } while (0)
+#define GUEST_LOAD(value, at, failed)                  \
+    do {                                               \
+        if (stack_word(at))                            \
+            (value) = *stack_word(at);                 \
+        else                                           \
+            (failed) = true, (value) = 0xbadbadbadbad; \
+    } while (0)
+
+/* The word of the guest's stack at that address of its own; NULL: there is no memory. */
+static uint64_t *stack_word(const uint64_t *guest);
+
 #include "xen/arch/x86/pv_bounce.c"
 #include "xen/arch/x86/pv_iret.c"
 #include "xen/arch/x86/pv_trap.c"
@@ -66,20 +91,17 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     crashes++;
 }
 
-int copy_to_guest(guest_ptr_t dst, const void *src, size_t bytes)
+static uint64_t *stack_word(const uint64_t *guest)
 {
-    if (dst.va < STACK || dst.va + bytes > TOP)
-        return -XEN_EFAULT;
-    memcpy((char *)stack + (dst.va - STACK), src, bytes);
-    return 0;
+    uint64_t va = (uint64_t)guest;
+
+    return va >= STACK && va < TOP ? stack + (va - STACK) / sizeof(uint64_t) : NULL;
 }
 
 int copy_from_guest(void *dst, guest_ptr_t src, size_t bytes)
 {
     if (src.va == CODE && bytes <= sizeof(code))
         memcpy(dst, code, bytes);
-    else if (src.va >= STACK && src.va + bytes <= TOP)
-        memcpy(dst, (char *)stack + (src.va - STACK), bytes);
     else
         return -XEN_EFAULT;
     return 0;
