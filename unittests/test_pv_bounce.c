@@ -270,6 +270,15 @@ static void test_frame_from_user(void)
     CU_ASSERT_EQUAL(frame()[3], 0xe030); /* out of the kernel's handler, not yet masked */
 }
 
+/* As SYSCALL of 64-bit code comes in. */
+static void syscall64(void)
+{
+    regs->cs = GUEST_CS64;
+    regs->ss = GUEST_DS;
+    regs->entry_vector = ENTRY_SYSCALL;
+    guest_syscall(regs);
+}
+
 /* The guest kernel's flags, on each way in. DF is the one that Linux relies on. */
 static void test_flags_on_entry(void)
 {
@@ -284,7 +293,7 @@ static void test_flags_on_entry(void)
             trap(14, PF_WRITE);
             break;
         case 1:
-            guest_syscall(regs);
+            syscall64();
             break;
         case 2:
             guest_syscall32(regs);
@@ -460,16 +469,16 @@ static void test_syscalls(void)
 {
     reset();
     vcpu.arch.syscall.address = HANDLER;
-    guest_syscall(regs); /* by the guest kernel: a hypercall, whatever is registered */
+    syscall64(); /* by the guest kernel: a hypercall, whatever is registered */
     CU_ASSERT(hypercalls == 1 && regs->rip == CODE);
     reset_in_user();
     vcpu.arch.syscall = (struct pv_callback){.address = HANDLER, .mask_events = true};
-    guest_syscall(regs);
+    syscall64();
     CU_ASSERT(hypercalls == 0 && regs->rip == HANDLER && info.evtchn_upcall_mask == 1);
     CU_ASSERT_EQUAL(frame()[2], CODE);
     CU_ASSERT_EQUAL(frame()[3] >> 32, 0); /* the mask as it was before */
     reset_in_user();                      /* not registered: #UD at the instruction */
-    guest_syscall(regs);
+    syscall64();
     CU_ASSERT(bounced_to() == 6 && frame()[2] == CODE - 2);
     reset_in_user();
     guest_syscall32(regs);
