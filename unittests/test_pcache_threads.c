@@ -71,7 +71,8 @@ static void client(unsigned d, uint64_t *r)
 
     while (have < FRAMES && account_alloc(&kit_domain[d].account, 0, 0, &frame[have]) == 0)
         have++;
-    for (unsigned i = 0; i < t.steps; i++) {
+    /* Longer if nothing was found so far: threads may come late. */
+    for (unsigned i = 0; i < t.steps || (!t.hits && i < 1000 * t.steps); i++) {
         uint64_t key = pckit_random(r) % KEYS, what = pckit_random(r) % 10;
 
         if (what < 4)
