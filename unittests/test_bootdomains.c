@@ -410,9 +410,15 @@ static void start_three(void)
     module("domain name=a mem=5M");
     options.noreboot = true;
     options.dom0_mem = (struct option_amount){.given = true, .bytes = 5 << 20};
+    options.dom0_mem_max = (struct option_amount){.given = true, .bytes = 6 << 20};
     core_restarted = false;
     CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
-    options.dom0_mem.given = false;
+    options.dom0_mem.given = options.dom0_mem_max.given = false;
+    d = domain_find(0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    CU_ASSERT_EQUAL(d->pressure.member.floor, d->account.pages);
+    CU_ASSERT(d->account.max_pages > d->account.pages);
+    domain_put(d);
     CU_ASSERT_EQUAL_FATAL(domain_create(&config, &d), 0);
     domain_put(d);
     CU_ASSERT_EQUAL(domain_count(), 3);
