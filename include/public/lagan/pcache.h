@@ -182,8 +182,8 @@ struct lagan_pcache_quota {
     uint16_t domid;     /* IN */
     uint16_t reserved0; /* IN: 0 */
     uint32_t weight;    /* IN: 1..65535: its hits count so much; the usual one is 256 */
-    uint64_t
-        floor; /* IN: memory that is kept for it: no longer free to others, but lent to their caches */
+    /* IN: memory that is kept for it: no longer free to others, but lent to their caches */
+    uint64_t floor;
     uint64_t ceiling; /* IN: it never has more ephemeral pages; 0: the cache is off for it */
 };
 

@@ -32,8 +32,8 @@ struct bounce {
     uint64_t handler;
     bool mask_events;
     bool from_user;
-    bool
-        by_syscall; /* 64-bit code's: CS, SS and entry_vector are those with which the kernel is entered, too */
+    /* 64-bit code's: CS, SS and entry_vector are those with which the kernel is entered, too. */
+    bool by_syscall;
     enum frame_kind kind;
     uint32_t error_code;
 };
