@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (unsigned s = 0; s < SLOTS; s++) {
             mfn_t hit;
 
-            BUG_ON(ubc_pte(UREAD, s) & PTE_RW);
+            BUG_ON((ubc_pte(UREAD, s) & (PTE_P | PTE_RW)) == (PTE_P | PTE_RW));
             (void)host_touch(UREAD, ubc_va(s), false, &hit);
         }
     }
