@@ -343,8 +343,10 @@ FUZZ_stream    := $(TRANSPORT_OBJS)
 FUZZ_p9        := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
-# Seconds a target; what was found is kept, to start from there the next time.
+# Seconds a target; what was found is kept, to start from there the next time. A seed makes a run repeat;
+# 0 takes another one each time, as the long forms do.
 FUZZ_SECONDS ?= 5
+FUZZ_SEED    ?= 1
 FUZZ_CORPUS  ?= $(B)/fuzz-corpus
 VARIANT_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
@@ -363,7 +365,7 @@ $(foreach f,$(FUZZERS),$(eval $(call fuzz_program,$(f))))
 fuzz: $(FUZZERS:%=run-fuzz-%) ## run each fuzz target for FUZZ_SECONDS (5)
 $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 	mkdir -p $(FUZZ_CORPUS)/$*
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
+	$< -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1 \
 	    $(FUZZ_FLAGS_$*) -artifact_prefix=$(B)/crash-$*- $(FUZZ_CORPUS)/$* >$(B)/fuzz-$*.log 2>&1 || \
 	    { cat $(B)/fuzz-$*.log; exit 1; }
 	echo "fuzz $*: $$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$*.log) inputs, no fault"
