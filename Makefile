@@ -543,7 +543,7 @@ bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent s
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
+SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
@@ -604,10 +604,10 @@ format: ## let clang-format have its way
 SUB = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: run test test-host test-all test-parts test-all-parts test-reproducible clean help
-run: ## boot two Debian guests beside one of our own in QEMU, with shells if there is a terminal
+run: ## the demonstration in QEMU, SCENE= one of tools/scenes/ only; with a terminal it is interactive
 	tools/install-packages build qemu linux
 	+$(SUB) all guests linux-guests
-	tools/demo
+	tools/demo $(SCENE)
 
 test-host: ## unit tests, plain and under each checker, and a short run of the fuzzers
 	tools/install-packages build test
