@@ -388,7 +388,7 @@ BARE_GUESTS := hello compat
 GUEST_store := $(STORE_OBJS)
 GUEST_storetest := storetest/client.o
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
-            traps/pointer.o traps/flags.o traps/nmi.o
+            traps/pointer.o traps/flags.o traps/nmi.o traps/small.o
 GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o
 GUEST_mmubench := mmubench/hold.o mmubench/last_use.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
