@@ -389,7 +389,7 @@ GUEST_store := $(STORE_OBJS)
 GUEST_storetest := storetest/client.o
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o traps/flags.o traps/nmi.o
-GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o
+GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o evil/control.o
 GUEST_mmubench := mmubench/hold.o mmubench/last_use.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
