@@ -393,7 +393,7 @@ GUEST_store := $(STORE_OBJS)
 GUEST_storetest := storetest/client.o
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
             traps/pointer.o traps/flags.o traps/nmi.o traps/small.o
-GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o
+GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o evil/control.o
 GUEST_mmubench := mmubench/hold.o mmubench/last_use.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
@@ -487,13 +487,12 @@ $(B)/linux/libvstream.a: $(LIBRARY_OBJS:%=$(B)/linux/lib/%)
 	$(AR) rcs $@ $^
 
 .PHONY: test-xl test-xl-xen
-XL_RUN := -I -c 1 -m 1664 -t 3600 'dom0 linux ok mem=896M initrd=dom0 -- job=daemons,host,guests'
-test-xl: $(B)/lagan ## Debian as dom0, whose xl creates, changes and ends two Debian guests
+test-xl: $(B)/lagan guests ## Debian as dom0, and all that its xl can do with guests (the long runs)
 	tools/install-packages qemu linux
-	tools/run-qemu -n xl $(XL_RUN)
-test-xl-xen: ## the same on Debian's Xen
+	tools/linux-tests 'linux-xl*'
+test-xl-xen: guests ## the same on Debian's Xen
 	tools/install-packages qemu linux
-	tools/run-qemu -x -n xl-xen $(XL_RUN)
+	tools/linux-tests -x 'linux-xl*'
 
 .PHONY: linux-guests
 linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
@@ -533,8 +532,9 @@ soak-linux: $(B)/lagan guests linux-guests ## three Linux guests at work for SOA
 	tools/install-packages qemu linux
 	tools/linux-soak $(SOAK_MINUTES)
 
-test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
+test-xen: guests linux-guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours; xl's long runs
 	tools/test-xen
+	tools/linux-tests -x 'linux-xl*'
 
 # Figures, not verdicts. The image that is measured is the one without assertions.
 bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
