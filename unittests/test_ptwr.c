@@ -302,6 +302,18 @@ static void test_other_frames(void)
     end();
 }
 
+/* As write_at(), when it is known that the address is the kernel's. */
+static bool device_write_at(unsigned index, unsigned byte, const char *insn, size_t length)
+{
+    memcpy(code, insn, length);
+    code_bytes = length;
+    regs.rip = CODE;
+    regs.rdi = WINDOW + index * 8 + byte;
+    retired = 0;
+    return pv_device_write(&vcpu, &regs, regs.rdi);
+}
+#define DEVICE_WRITE(index, byte, insn) device_write_at(index, byte, insn, sizeof(insn) - 1)
+
 /* A control domain writes to guarded device memory. */
 static void test_devices(void)
 {
@@ -316,38 +328,39 @@ static void test_devices(void)
     CU_ASSERT_EQUAL(table_update(&domain.account, s.l1[1], 40, &c), 0);
     CU_ASSERT_FALSE(*kit_entry(s.l1[1], 40) & PTE_RW); /* as it is stored */
     regs.rax = UINT64_C(0x1122334455667788);
-    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07")); /* only of a domain that has devices */
-    CU_ASSERT_EQUAL(device.count, 0);
+    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07")); /* only of a domain that has devices... */
     domain.privileged = true;
-    CU_ASSERT_TRUE(WRITE(0, 0, "\x89\x07")); /* mov %eax,(%rdi) */
+    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07")); /* ...and where its kernel has its mappings */
+    CU_ASSERT_EQUAL(device.count, 0);
+    CU_ASSERT_TRUE(DEVICE_WRITE(0, 0, "\x89\x07")); /* mov %eax,(%rdi) */
     CU_ASSERT(device.phys == memory && device.bytes == 4);
     CU_ASSERT_EQUAL((uint32_t)device.value, 0x55667788);
     CU_ASSERT(retired == 1 && regs.rip == CODE + 2);
-    CU_ASSERT_TRUE(WRITE(3, 2, "\x66\x89\x07"));
+    CU_ASSERT_TRUE(DEVICE_WRITE(3, 2, "\x66\x89\x07"));
     CU_ASSERT(device.phys == memory + 26 && device.bytes == 2);
-    CU_ASSERT_TRUE(WRITE(3, 7, "\x88\x27")); /* mov %ah,(%rdi) */
+    CU_ASSERT_TRUE(DEVICE_WRITE(3, 7, "\x88\x27")); /* mov %ah,(%rdi) */
     CU_ASSERT(device.phys == memory + 31 && device.bytes == 1 && (uint8_t)device.value == 0x77);
-    CU_ASSERT_TRUE(WRITE(4, 0, "\x48\xc7\x07\xfe\xff\xff\xff")); /* movq $-2,(%rdi) */
+    CU_ASSERT_TRUE(DEVICE_WRITE(4, 0, "\x48\xc7\x07\xfe\xff\xff\xff")); /* movq $-2,(%rdi) */
     CU_ASSERT(device.bytes == 8 && device.value == UINT64_MAX - 1);
     /* What is not a plain store of a whole register's width, or not the kernel's, is the guest's fault. */
     device.count = 0;
-    CU_ASSERT_FALSE(WRITE(0, 2, "\x89\x07"));
-    CU_ASSERT_FALSE(WRITE(0, 0, "\x09\x07")); /* or %eax,(%rdi) */
-    CU_ASSERT_FALSE(WRITE(0, 0, "\x87\x07")); /* xchg */
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 2, "\x89\x07"));
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x09\x07")); /* or %eax,(%rdi) */
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x87\x07")); /* xchg */
     vcpu.arch.kernel_mode = false;
-    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07"));
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x89\x07"));
     vcpu.arch.kernel_mode = true;
     is_64bit = false;
-    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07"));
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x89\x07"));
     is_64bit = true;
     CU_ASSERT_EQUAL(device.count, 0);
     /* Read-only, but not guarded: an interrupt controller. */
     device.guarded = false;
-    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07"));
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x89\x07"));
     CU_ASSERT(device.count == 1 && regs.rip == CODE && retired == 0);
     c.entry = 0;
     CU_ASSERT_EQUAL(table_update(&domain.account, s.l1[1], 40, &c), 0);
-    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07"));
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x89\x07"));
     CU_ASSERT_EQUAL(device.count, 1);
     domain.privileged = false;
     domain.account.maps_io = false;

@@ -9,7 +9,9 @@
 /* As below, for a write to memory that is mapped read-only. */
 bool pv_ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address);
 
-/* As below, of a domain with devices, where no L1 table is. */
+/* As below, of a domain with devices, where no L1 table is. Only in the kernel's half of the address space: a
+ * program may have been given device memory for reading alone, and what the kernel writes there for
+ * it has to fail. */
 bool pv_device_write(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address);
 
 /* A page fault of the current vCPU v at `address`; regs->error_code says how. True: it was a write
@@ -21,5 +23,6 @@ static inline bool pv_ptwr_fault(struct vcpu *v, struct cpu_user_regs *regs, uin
 
     return (regs->error_code & (present | write | reserved | fetch)) == (present | write) &&
            (pv_ptwr_emulate(v, regs, address) ||
-            (unlikely(v->domain->privileged) && pv_device_write(v, regs, address)));
+            (unlikely(v->domain->privileged) && (int64_t)address < 0 &&
+             pv_device_write(v, regs, address)));
 }
