@@ -19,6 +19,7 @@
 #include "xen/foreign.h"
 #include "xen/log.h"
 #include "xen/memory_map.h"
+#include "xen/stop.h"
 
 struct pv_start core_started;
 int64_t (*core_stub)(const struct hypercall_args *args);
@@ -35,6 +36,21 @@ size_t screen_info(struct dom0_vga_console_info *info)
     info->video_type = XEN_VGATYPE_TEXT_MODE_3;
     info->u.text_mode_3.rows = 25;
     return core_screen_bytes;
+}
+
+/* ---- a world of one thread stands still by itself ---- */
+
+bool stop_begin(void)
+{
+    return true;
+}
+
+void stop_end(void)
+{
+}
+
+void stop_softirq(void)
+{
 }
 
 /* ---- domains and vCPUs ---- */

@@ -117,7 +117,7 @@ static struct guard *place_for(struct pci_function f)
 void io_guard_function(struct pci_function f, uint64_t table)
 {
     struct guard new = {.function = f}, *g;
-    bool complain = false;
+    bool complain = false, known = false;
 
     /* A virtual function knows its memory, but its registers do not say so. */
     if (msi_table(f, 0, &new.start, &new.bytes)) {
@@ -130,6 +130,7 @@ void io_guard_function(struct pci_function f, uint64_t table)
     spin_lock(&io.lock);
     g = place_for(f);
     if (g) {
+        known = g->bytes == new.bytes && g->start == new.start;
         *g = new;
     } else {
         complain = !io.full;
@@ -139,6 +140,9 @@ void io_guard_function(struct pci_function f, uint64_t table)
     if (complain)
         log_warn("more than %u functions with MSI-X: the tables of some can be written\n",
                  GUARD_COUNT);
+    else if (g && !known)
+        log_debug("PCI %02x:%02x.%u: %u messages at %#lx are guarded\n", f.bus, f.devfn >> 3,
+                  f.devfn & 7u, new.bytes / 16, (unsigned long)new.start);
 }
 
 void io_guard_forget(struct pci_function f)
