@@ -75,8 +75,8 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o machine_map.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
-               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o pci_config.o msi.o device_page.o vectors.o \
-               pirq.o pirq_map.o pirq_route.o port_rights.o machine_io.o)
+               pit.o rtc.o screen.o vga.o uart.o watchdog.o topology.o power.o stuck.o pci_config.o msi.o device_page.o io_guard.o vectors.o \
+               pirq.o pirq_map.o pirq_route.o pirq_storm.o port_rights.o machine_io.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
@@ -166,8 +166,8 @@ TEST_log := unittests/console_machine.o $(addprefix unittests/test_,log.o consol
 TEST_devices := unittests/fake_firmware.o $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o) \
             $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o topology.o tsc.o clock.o rtc.o)
 
-TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o pti_policy.o) \
-            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o pti_policy.o)
+TEST_boot := $(addprefix unittests/test_,multiboot.o screen.o bootinfo.o bootmem.o pti_policy.o) \
+            $(addprefix xen/arch/x86/,multiboot.o screen.o bootinfo.o bootmem.o pti_policy.o)
 
 TEST_pv := unittests/test_pv_layout.o unittests/test_pv_bounce.o xen/arch/x86/pv_layout.o $(HOST_ARCH)
 
@@ -186,10 +186,10 @@ TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/ar
             $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o console_ring.o)
 
 # Device interrupts, on modelled interrupt controllers
-PIRQ_OBJS := $(addprefix xen/arch/x86/,vectors.o msi.o pirq.o pirq_map.o pirq_route.o)
+PIRQ_OBJS := $(addprefix xen/arch/x86/,vectors.o msi.o io_guard.o pirq.o pirq_map.o pirq_route.o pirq_storm.o)
 TEST_irq := $(PIRQ_OBJS) $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/irq_world.o \
             xen/arch/x86/port_rights.o \
-            $(addprefix unittests/test_,vectors.o msi.o pirq.o pirq_model.o port_rights.o physdev.o platform.o)
+            $(addprefix unittests/test_,vectors.o msi.o pirq.o pirq_model.o port_rights.o physdev.o platform.o io_guard.o storm.o)
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o scrub.o slab.o frame.o account.o tlbclock.o \
             type.o table.o table_change.o update.o segdesc.o relinquish.o giveback.o mm_model.o mm_threads.o mm_races.o)
@@ -386,7 +386,7 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay evil_pcache
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay evil_pcache machine
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
