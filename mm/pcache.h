@@ -123,6 +123,11 @@ void pcache_get_host(struct lagan_pcache_host *h);
 unsigned pcache_get_ledger(struct pcache *pc, struct lagan_pcache_ledger *l, unsigned max);
 void pcache_get_curve(struct pcache *pc, struct lagan_pcache_curve *c);
 
+/* What recalls have left to be done later: for a CPU with nothing better to do, with no lock held. One step: takes
+ * bounded time. */
+bool pcache_tidy_pending(void);
+void pcache_tidy(void);
+
 /* Recounts everything, while nothing else is at work; names the first broken invariants in the log and returns
  * how many there are. */
 unsigned pcache_audit(void);

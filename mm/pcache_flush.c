@@ -69,6 +69,10 @@ static unsigned flush_leaf(struct pcache *pc, const struct choice *c, uint32_t f
 
         if (!s)
             break;
+        if (s->state == SLOT_DROPPED) {
+            page_settle(pc, s);
+            continue;
+        }
         if (!chosen(c, s))
             continue;
         list[count] = page_flush(pc, s);

@@ -23,17 +23,31 @@
 
 /* ---- finding ---- */
 
-struct slot *page_find(const struct pcache *pc, const struct pcache_name *n)
+/* What was dropped is settled now: the ghost tier is to know of it when it is told of the miss. */
+static struct slot *unless_dropped(struct pcache *pc, struct slot *s)
+{
+    if (likely(!s || s->state != SLOT_DROPPED))
+        return s;
+    page_settle(pc, s);
+    return NULL;
+}
+
+struct slot *page_find_key(struct pcache *pc, unsigned pool, uint64_t key)
+{
+    return unless_dropped(pc, index_find(pc, pool, key));
+}
+
+struct slot *page_find(struct pcache *pc, const struct pcache_name *n)
 {
     struct slot *s;
 
     if (n->pool)
-        return n->pool < PCACHE_POOLS ? index_find(pc, n->pool, n->key) : NULL;
+        return n->pool < PCACHE_POOLS ? page_find_key(pc, n->pool, n->key) : NULL;
     s = slot_at(pc, (uint32_t)n->key & ((UINT32_C(1) << PCACHE_SLOT_BITS) - 1));
-    if (!s || s->id != n->key || s->pool || s->doomed ||
-        (s->state != SLOT_KEPT && s->state != SLOT_READ))
+    if (!s || s->id != n->key || s->pool || s->doomed || s->state == SLOT_FREE ||
+        s->state == SLOT_FILLING)
         return NULL;
-    return s;
+    return unless_dropped(pc, s);
 }
 
 mfn_t page_flush(struct pcache *pc, struct slot *s)
@@ -82,7 +96,7 @@ static LAGAN_NO_TSA struct slot *get_begin(struct pcache *pc, const struct pcach
     if (!s || is_taken(s, stays))
         return NULL;
     if (s->state == SLOT_KEPT && !s->persistent)
-        slot_unlink(pc, s);
+        slot_unlink(pc, &pc->kept, s);
     s->state = SLOT_READ;
     s->readers = stays ? s->readers + 1 : READER_ALONE;
     return s;
@@ -119,6 +133,7 @@ bool pcache_get(struct pcache *pc, const struct pcache_name *n, bool stays, stru
     pcache_lock(pc);
     pc->count.gets++;
     s = get_begin(pc, n, stays);
+    pages_settle(pc, SETTLE_TURN);
     if (s)
         *h = (struct pcache_held){.frame = mfn(s->frame),
                                   .slot = slot_number(s),
@@ -164,7 +179,7 @@ void pcache_get_end(struct pcache *pc, struct pcache_held *h, bool copied)
         } else {
             s->state = SLOT_KEPT;
             if (!h->persistent)
-                slot_push(pc, s);
+                slot_push(pc, &pc->kept, s);
         }
     }
     pcache_unlock(pc);
@@ -187,7 +202,7 @@ static void tell_room(struct pcache *pc)
 static void count_no_room(struct pcache *pc, uint64_t name, uint32_t mark)
 {
     pcache_ghost_dropped(pc->ghost, name, mark, pc->account->id);
-    pcache_quota_remember(&pc->quota, pc->ghost->gone);
+    tell_remembered(pc);
     pc->count.no_room++;
 }
 
@@ -204,7 +219,7 @@ static bool ask_ghost(struct pcache *pc, uint64_t name, bool stable, uint32_t *m
         tell_room(pc);
     if (likely(pcache_ghost_put(pc->ghost, name, stable ? name : 0, pcache_now_ms(), mark)))
         return true;
-    pcache_quota_remember(&pc->quota, pc->ghost->gone);
+    tell_remembered(pc);
     pc->count.refused++;
     return false;
 }
@@ -218,6 +233,7 @@ struct slot *put_admit(struct pcache *pc, const struct pcache_name *n, struct pc
 
     pc->count.puts++;
     room_trim(pc);
+    pages_settle(pc, SETTLE_TURN);
     h->id = n->pool ? 0 : slot_vain_id(pc);
     if (pc->dying || pc->frozen || atomic_load(&pcache.frozen) ||
         !atomic_load(&pc->quota.ceiling)) {
@@ -249,7 +265,7 @@ bool put_publish(struct pcache *pc, struct slot *s, mfn_t m)
     /* The pool may have ended meanwhile, and its number be another's: whose pages are no concern of ours. */
     if (pc->dying || pc->pool[s->pool] != POOL_EPHEMERAL)
         return false;
-    other = s->pool ? index_find(pc, s->pool, s->key) : NULL;
+    other = s->pool ? page_find_key(pc, s->pool, s->key) : NULL;
     if (other)
         (void)page_flush(pc, other); /* a put beside this one */
     if (s->pool && !index_add(pc, s))
@@ -257,7 +273,7 @@ bool put_publish(struct pcache *pc, struct slot *s, mfn_t m)
     s->frame = (uint32_t)m.n;
     s->state = SLOT_KEPT;
     frame_of(m)->prev = slot_number(s);
-    slot_push(pc, s);
+    slot_push(pc, &pc->kept, s);
     pc->count.kept++;
     return true;
 }

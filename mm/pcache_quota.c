@@ -199,16 +199,23 @@ void pcache_quota_would_hit(const struct pcache_quota *q, struct pcache_client *
     c->missed++;
 }
 
-void pcache_quota_dropped(struct pcache_client *c, uint16_t cause, bool for_host, uint64_t worth)
+void pcache_quota_dropped_some(struct pcache_client *c, uint64_t pages, uint16_t cause,
+                               bool for_host, uint64_t worth)
 {
     struct quota_ledger_row *r = find_row(c, cause);
 
-    pcache_quota_out(c);
+    ASSERT(get(&c->pages) >= pages);
+    set(&c->pages, get(&c->pages) - pages);
     if (r == NULL)
         r = make_row(c, cause);
-    *(for_host ? &r->for_host : &r->for_cache) += 1;
-    r->worth += worth;
-    c->dropped++;
+    *(for_host ? &r->for_host : &r->for_cache) += pages;
+    r->worth += worth * pages;
+    c->dropped += pages;
+}
+
+void pcache_quota_dropped(struct pcache_client *c, uint16_t cause, bool for_host, uint64_t worth)
+{
+    pcache_quota_dropped_some(c, 1, cause, for_host, worth);
 }
 
 void pcache_quota_remember(struct pcache_client *c, uint64_t entries)
