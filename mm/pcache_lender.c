@@ -105,24 +105,6 @@ static LAGAN_NO_TSA uint64_t worth_of(mfn_t m)
     return worth;
 }
 
-/* The frame is the heap's from now on, but for spare_return_range(). False: it is in use. */
-static inline bool give_frame(struct pcache *pc, struct slot_part *part, mfn_t m, uint16_t cause,
-                              unsigned *dropped, uint64_t may)
-{
-    struct frame *f = frame_of(m);
-    struct slot *s;
-
-    if (!f->prev)
-        return stock_remove(pc, m);
-    s = slot_of(pc, f->prev);
-    ASSERT(s->frame == m.n);
-    if (s->state != SLOT_KEPT || *dropped == may)
-        return false;
-    (void)page_put_off(pc, part, s, cause);
-    ++*dropped;
-    return true;
-}
-
 static unsigned give_range(struct pcache *pc, mfn_t first, unsigned count, uint16_t cause)
 {
     uint64_t use = spare_word(SPARE_PCACHE, (uint16_t)pc->index), may = above_floor(pc);
@@ -131,14 +113,24 @@ static unsigned give_range(struct pcache *pc, mfn_t first, unsigned count, uint1
     unsigned given = 0, dropped = 0;
 
     for (; given < count; given++) {
-        mfn_t m = mfn(first.n + given);
+        struct frame *f = frame_of(mfn(first.n + given));
+        struct slot *s;
 
         /* Acquire: a frame that has just come by an exchange has its links from before. */
-        if (atomic_load_explicit(&frame_of(m)->use, memory_order_acquire) != use ||
-            !give_frame(pc, &part, m, cause, &dropped, may))
+        if (atomic_load_explicit(&f->use, memory_order_acquire) != use)
             break;
-        if (unlikely(frame_of(m)->stamp))
-            frame_flush(pc, frame_of(m));
+        if (unlikely(!f->prev)) {
+            if (!stock_remove(pc, mfn(first.n + given)))
+                break;
+        } else {
+            s = slot_of(pc, f->prev);
+            if (s->state != SLOT_KEPT || dropped == may)
+                break;
+            (void)page_put_off(pc, &part, s, f->prev, cause);
+            dropped++;
+        }
+        if (unlikely(f->stamp))
+            frame_flush(pc, f);
     }
     pages_put_off_end(pc, &part);
     count_dropped(pc, dropped, cause, true, worth);

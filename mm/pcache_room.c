@@ -221,13 +221,6 @@ mfn_t page_drop(struct pcache *pc, struct slot *s, uint16_t cause)
     return page_remove(pc, s);
 }
 
-void pages_put_off_end(struct pcache *pc, struct slot_part *p)
-{
-    if (p->count)
-        slots_move(pc, &pc->kept, &pc->dropped, p);
-    p->count = 0;
-}
-
 void page_settle(struct pcache *pc, struct slot *s)
 {
     ASSERT(s->state == SLOT_DROPPED);
@@ -280,8 +273,8 @@ unsigned pages_give(struct pcache *pc, unsigned count, uint64_t keep, uint16_t c
     for (uint32_t at = pc->kept.oldest; at && n < count && pages - dropped > keep; dropped++) {
         struct slot *s = slot_of(pc, at);
 
+        list[n++] = page_put_off(pc, &part, s, at, cause);
         at = s->prev;
-        list[n++] = page_put_off(pc, &part, s, cause);
     }
     pages_put_off_end(pc, &part);
     count_dropped(pc, dropped, cause, host, worth);

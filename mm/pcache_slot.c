@@ -292,18 +292,17 @@ void slot_unlink(struct pcache *pc, struct slot_list *l, struct slot *s)
     l->count--;
 }
 
-void slots_move(struct pcache *pc, struct slot_list *from, struct slot_list *to,
-                const struct slot_part *p)
+void slots_move(struct pcache *pc, struct slot_list *from, struct slot_list *to, struct slot_part p)
 {
-    uint32_t newest = slot_number(p->newest), oldest = slot_number(p->oldest);
-    uint32_t newer = p->newest->prev, older = p->oldest->next;
+    uint32_t newest = slot_number(p.newest), oldest = slot_number(p.oldest);
+    uint32_t newer = p.newest->prev, older = p.oldest->next;
 
     *(newer ? &slot_of(pc, newer)->next : &from->newest) = older;
     *(older ? &slot_of(pc, older)->prev : &from->oldest) = newer;
-    from->count -= p->count;
-    p->newest->prev = 0;
-    p->oldest->next = to->newest;
+    from->count -= p.count;
+    p.newest->prev = 0;
+    p.oldest->next = to->newest;
     *(to->newest ? &slot_of(pc, to->newest)->prev : &to->oldest) = oldest;
     to->newest = newest;
-    to->count += p->count;
+    to->count += p.count;
 }

@@ -56,7 +56,7 @@ struct slot_list {
 /* Neighbours on a list. */
 struct slot_part {
     struct slot *newest, *oldest;
-    uint32_t count;
+    uint32_t newest_number, count;
 };
 
 /* A page of slots; the first place is the head's. */
@@ -179,7 +179,7 @@ void slot_push(struct pcache *pc, struct slot_list *l, struct slot *s);
 void slot_unlink(struct pcache *pc, struct slot_list *l, struct slot *s);
 /* A part of the one becomes the newest of the other. */
 void slots_move(struct pcache *pc, struct slot_list *from, struct slot_list *to,
-                const struct slot_part *p);
+                struct slot_part p);
 
 /* ---- pcache_index.c ---- */
 /* Whatever its state. */
@@ -209,8 +209,8 @@ mfn_t page_drop(struct pcache *pc, struct slot *s, uint16_t cause);
 /* Several, which are left SLOT_DROPPED for page_settle(): each by the first function, then, before anything else is done
  * with the client, the second and count_dropped(). */
 static inline mfn_t page_put_off(struct pcache *pc, struct slot_part *p, struct slot *s,
-                                 uint16_t cause);
-void pages_put_off_end(struct pcache *pc, struct slot_part *p);
+                                 uint32_t number, uint16_t cause);
+static inline void pages_put_off_end(struct pcache *pc, struct slot_part *p);
 void page_settle(struct pcache *pc, struct slot *s);
 /* Some of what was put off is settled, the oldest first: a part of each put and get. */
 #define SETTLE_TURN 2U
@@ -269,17 +269,25 @@ void persist_free(struct pcache *pc, mfn_t m);
 
 /* ---- inline: of frames in a row, the pages are mostly neighbours on the list, and are moved together ---- */
 
+static inline void pages_put_off_end(struct pcache *pc, struct slot_part *p)
+{
+    if (p->count)
+        slots_move(pc, &pc->kept, &pc->dropped, *p);
+    p->count = 0;
+}
+
 static inline mfn_t page_put_off(struct pcache *pc, struct slot_part *p, struct slot *s,
-                                 uint16_t cause)
+                                 uint32_t number, uint16_t cause)
 {
     mfn_t m = mfn(s->frame);
 
-    ASSERT(s->state == SLOT_KEPT && !s->persistent);
-    if (unlikely(!p->count || s->next != slot_number(p->newest))) {
+    ASSERT(s->state == SLOT_KEPT && !s->persistent && slot_number(s) == number);
+    if (unlikely(!p->count || s->next != p->newest_number)) {
         pages_put_off_end(pc, p);
         p->oldest = s;
     }
     p->newest = s;
+    p->newest_number = number;
     p->count++;
     s->state = SLOT_DROPPED;
     s->cause = cause;
