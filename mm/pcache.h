@@ -106,6 +106,7 @@ int pcache_flush_keys(struct pcache *pc, unsigned pool, uint64_t first, uint64_t
                       uint32_t *cursor, uint64_t *flushed) LAGAN_MUST_CHECK;
 /* Can be put into and got from. For the moment: another vCPU may close it. */
 bool pcache_pool_there(const struct pcache *pc, unsigned pool);
+bool pcache_pool_is_persistent(const struct pcache *pc, unsigned pool);
 
 /* ---- quota and figures ---- */
 

@@ -168,6 +168,11 @@ int pcache_flush_keys(struct pcache *pc, unsigned pool, uint64_t first, uint64_t
     return 0;
 }
 
+bool pcache_pool_is_persistent(const struct pcache *pc, unsigned pool)
+{
+    return pool < PCACHE_POOLS && pc->pool[pool] == POOL_PERSISTENT;
+}
+
 bool pcache_pool_there(const struct pcache *pc, unsigned pool)
 {
     return pool > 0 && pool < PCACHE_POOLS &&

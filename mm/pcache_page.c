@@ -75,30 +75,27 @@ mfn_t page_flush(struct pcache *pc, struct slot *s)
 
 /* ---- getting ---- */
 
-/* Another get is under way with which this one cannot be. */
+/* Another get is under way with which this one cannot be. A persistent page must not be missed, as the other get may
+ * come to nothing, and nobody waits for other vCPUs here: so gets of one meet, and each has the content. There are
+ * never more of them than CPUs. */
 static bool is_taken(const struct slot *s, bool stays)
 {
-    return s->state == SLOT_READ && (!stays || s->readers >= READER_ALONE - 1);
+    if (s->persistent || s->state != SLOT_READ)
+        return false;
+    return !stays || s->readers >= READER_ALONE - 1;
 }
 
 /* Takes a page out of reach. NULL: it is not there, or another get has it. */
-static LAGAN_NO_TSA struct slot *get_begin(struct pcache *pc, const struct pcache_name *n,
-                                           bool stays)
+static struct slot *get_begin(struct pcache *pc, const struct pcache_name *n, bool stays)
 {
     struct slot *s = page_find(pc, n);
 
-    while (s && is_taken(s, stays) && s->persistent) {
-        pcache_unlock(pc); /* it must not be missed, and the other one is soon done */
-        arch_relax();
-        pcache_lock(pc);
-        s = page_find(pc, n);
-    }
     if (!s || is_taken(s, stays))
         return NULL;
     if (s->state == SLOT_KEPT && !s->persistent)
         slot_unlink(pc, &pc->kept, s);
     s->state = SLOT_READ;
-    s->readers = stays ? s->readers + 1 : READER_ALONE;
+    s->readers = stays || s->persistent ? s->readers + 1 : READER_ALONE;
     return s;
 }
 
@@ -112,8 +109,15 @@ void count_miss(struct pcache *pc, const struct pcache_name *n)
         pcache_quota_would_hit(&pcache.quota, &pc->quota, cause, now);
 }
 
+/* The client's puts and gets so far; a page's frame has it of when it came, or was had last. */
+static uint32_t event_now(const struct pcache *pc)
+{
+    return (uint32_t)(pc->count.puts + pc->count.gets);
+}
+
 void count_hit(struct pcache *pc, struct slot *s, bool leaves)
 {
+    struct frame *f = frame_of(mfn(s->frame));
     uint64_t name = ghost_name(pc, s->pool, s->key, s->id), now = pcache_now_ms();
 
     pc->count.hits++;
@@ -123,7 +127,8 @@ void count_hit(struct pcache *pc, struct slot *s, bool leaves)
     pcache_ghost_hit(pc->ghost, name, s->mark, now);
     if (!leaves) /* as if it came back at once */
         (void)pcache_ghost_put(pc->ghost, name, name, now, &s->mark);
-    pcache_quota_hit(&pcache.quota, &pc->quota, leaves, now);
+    pcache_quota_hit(&pcache.quota, &pc->quota, event_now(pc) - f->next, leaves, now);
+    f->next = event_now(pc);
 }
 
 bool pcache_get(struct pcache *pc, const struct pcache_name *n, bool stays, struct pcache_held *h)
@@ -171,7 +176,9 @@ void pcache_get_end(struct pcache *pc, struct pcache_held *h, bool copied)
         pc->count.copied++;
         count_hit(pc, s, leaves && !s->doomed); /* one that was flushed meanwhile is counted so */
     }
-    s->readers = h->stays ? s->readers - 1 : 0;
+    s->readers = h->stays || h->persistent ? s->readers - 1 : 0;
+    if (s->readers && leaves && !s->doomed)
+        (void)page_flush(pc, s); /* others read it still: the last of them takes it away */
     if (s->readers == 0) {
         goes = leaves || s->doomed;
         if (goes) {
@@ -273,6 +280,7 @@ bool put_publish(struct pcache *pc, struct slot *s, mfn_t m)
     s->frame = (uint32_t)m.n;
     s->state = SLOT_KEPT;
     frame_of(m)->prev = slot_number(s);
+    frame_of(m)->next = event_now(pc);
     slot_push(pc, &pc->kept, s);
     pc->count.kept++;
     return true;

@@ -322,6 +322,16 @@ static mfn_t take_free(struct pcache *pc, bool blank, unsigned flags)
     return m;
 }
 
+bool room_make_own(struct pcache *pc)
+{
+    mfn_t m = drop_own(pc);
+
+    if (m.n == MFN_INVALID.n)
+        return false;
+    stock_put(pc, m);
+    return pcache_quota_may_grow(&pc->quota);
+}
+
 /* Lets go of the lock in between. */
 LAGAN_NO_TSA mfn_t room_find(struct pcache *pc, bool blank)
 {

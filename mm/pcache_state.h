@@ -220,6 +220,8 @@ void tell_remembered(struct pcache *pc);
 /* A frame for a page of the client's, or MFN_INVALID: nobody gives one. `blank`: it holds zeroes or what the
  * client has had; otherwise it holds anything. May let the lock go and take it again. */
 mfn_t room_find(struct pcache *pc, bool blank);
+/* One page of the client's own makes way, its oldest: true if it may have another then. */
+bool room_make_own(struct pcache *pc);
 /* Pages above the ceiling, some of them, go. */
 void room_trim(struct pcache *pc);
 /* An empty frame that holds what the client has had goes to the stock, or, if that is full, to the heap. */
