@@ -31,7 +31,6 @@ static int find_place(mfn_t l4, const struct lagan_ubc_map *op, mfn_t *table, un
 
 static void begin_mapping(struct ubc_volume *v, struct ubc_mapping *m, struct ubc_page *p)
 {
-    ubc_page_busy(v, p);
     if (list_empty(&p->mappings))
         v->stats.mapped++;
     list_add_tail(&p->mappings, &m->link);
@@ -57,7 +56,7 @@ int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m)
         v->stats.taken++;
     else if (list_empty(&p->mappings))
         v->stats.mapped--;
-    ubc_page_rest(v, p);
+    ubc_page_rest(p);
     return 0;
 }
 
@@ -73,12 +72,15 @@ static int map_page(struct ubc_volume *v, struct ubc_reader *r, struct ubc_page 
     if (handle == UBC_HANDLE_NONE)
         return -XEN_ENOMEM;
     m = ubc_mapping_at(r, handle);
-    rc = find_place(l4, op, &table, &slot);
-    if (rc == 0)
-        rc = ubc_entry_make(r->client->account, table, slot, mfn(p->frame),
-                            op->flags & LAGAN_UBC_EXEC);
+    rc = find_place(l4, op, &table, &slot) ? -XEN_EINVAL : ubc_page_busy(v, p);
     if (rc) {
         ubc_handle_free(r, m);
+        return rc;
+    }
+    rc = ubc_entry_make(r->client->account, table, slot, mfn(p->frame), op->flags & LAGAN_UBC_EXEC);
+    if (rc) {
+        ubc_handle_free(r, m);
+        ubc_page_rest(p);
         return rc == -XEN_ERESTART ? rc : -XEN_EINVAL;
     }
     m->table = (uint32_t)table.n;
@@ -173,6 +175,7 @@ static int hold_window(struct ubc_volume *v, uint64_t block, struct ubc_held *h)
 static int hold(struct ubc_volume *v, uint64_t block, struct ubc_held *h)
 {
     struct ubc_page *p;
+    int rc;
 
     *h = (struct ubc_held){NULL, NULL};
     if (v->is_window)
@@ -180,8 +183,9 @@ static int hold(struct ubc_volume *v, uint64_t block, struct ubc_held *h)
     p = ubc_page_find(v, key_of(0, block));
     if (!p)
         return -XEN_ENOENT;
-    ubc_page_busy(v, p);
-    p->holds++;
+    rc = ubc_page_hold(v, p);
+    if (rc)
+        return rc;
     *h = (struct ubc_held){p, arch_map_frame(mfn(p->frame))};
     return 0;
 }
@@ -212,13 +216,10 @@ int ubc_release(const struct ubc_ref *ref, struct ubc_held *h)
         return 0;
     }
     spin_lock(&v->lock);
-    ASSERT(p->holds > 0);
-    p->holds--;
+    ubc_page_unhold(p);
     if (p->dead) {
         rc = -XEN_EAGAIN;
         (void)!ubc_drain(v); /* frees it; what else is to be done others do */
-    } else {
-        ubc_page_rest(v, p);
     }
     spin_unlock(&v->lock);
     return rc;

@@ -48,7 +48,7 @@ static bool grow(struct ubc_reader *r)
 
     if (r->count / MAPPINGS_PER_PAGE >= (PAGE_SIZE << r->leaf_order) / sizeof(void *))
         return false;
-    page = page_alloc(0, HEAP_CLEAR);
+    page = page_alloc(0, HEAP_CLEAR | HEAP_TRY);
     if (!page)
         return false;
     for (uint32_t i = 0; i < MAPPINGS_PER_PAGE; i++) {
@@ -102,7 +102,7 @@ static int make_room(struct ubc_reader *r, unsigned limit)
 
     if (r->leaf && order <= r->leaf_order)
         return 0;
-    leaf = page_alloc(order, HEAP_CLEAR);
+    leaf = page_alloc(order, HEAP_CLEAR | HEAP_TRY);
     if (!leaf)
         return -XEN_ENOMEM;
     for (uint32_t i = 0; i < r->count / MAPPINGS_PER_PAGE; i++)

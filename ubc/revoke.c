@@ -113,8 +113,7 @@ static int look_through(struct ubc_volume *v)
         }
         n->cursor = key_number(p->key) + 1;
         if (force || list_empty(&p->mappings)) {
-            ubc_page_kill(v, p);
-            v->stats.revoked++;
+            v->stats.revoked += ubc_page_kill(v, p);
         } else {
             n->missed = true;
         }
@@ -202,6 +201,8 @@ int ubc_stats(const struct ubc_ref *ref, struct lagan_ubc_stats *out)
     if (rc)
         return rc;
     *out = ref->volume->stats;
+    out->pages -= atomic_load(&ref->volume->hollow_count);
+    out->reclaimed = atomic_load(&ref->volume->reclaimed);
     ubc_leave(ref->volume);
     return 0;
 }

@@ -3,7 +3,8 @@
  * Private to ubc/: volumes, readers, pages, mappings.
  *
  * All of a volume is under its lock but what is constant. Who works on a volume has it by ubc_get(), which
- * counts; the table of volumes has a lock of its own, held for a look only.
+ * counts; the table of volumes has a lock of its own, held for a look only; what the heap needs when it asks for
+ * memory has another (idle.c).
  */
 #pragma once
 
@@ -27,14 +28,24 @@
 
 /* A page of a volume. In the index; or dead, on the volume's list of such. */
 struct ubc_page {
-    struct list link; /* idle: the volume's list, longest unused first; dead: that of the dead */
+    struct list link; /* idle, hollow, busy, dead: the volume's list of such; stuck: the engine's */
     struct list mappings; /* struct ubc_mapping */
     uint64_t key;
     uint32_t frame;
     uint32_t stamp; /* TLB clock when an entry for it ended last; 0: none ever was */
     uint32_t holds; /* reads under way */
     bool dead;
+    bool lent;                 /* dead, and its frame is still one that is lent to us */
+    _Atomic uint8_t state;     /* enum page_state (INV-UBC-7) */
+    struct ubc_volume *volume; /* [c] */
 };
+
+enum page_state { PAGE_BUSY, PAGE_IDLE, PAGE_HELD, PAGE_HOLLOW, PAGE_STUCK };
+static inline enum page_state page_state(const struct ubc_page *p)
+{
+    return (enum page_state)atomic_load_explicit(&((struct ubc_page *)p)->state,
+                                                 memory_order_relaxed);
+}
 
 /* A handle's mapping. */
 struct ubc_mapping {
@@ -89,11 +100,13 @@ struct ubc_volume {
     uint32_t reader_count;
     struct list readers;
     struct ubc_index index[TREE_LEVELS + 1]; /* data, then the tree's levels from the lowest */
-    struct list idle, dead;
-    _Atomic uint64_t idle_count; /* [v], read anywhere */
+    struct list dead, busy;
+    struct list idle, hollow; /* [i] idle_lock */
+    struct list lending;      /* [i] engine.lending, while there are idle pages */
+    uint64_t hits, aged;      /* [i] on idle pages, faded until then */
+    _Atomic uint64_t idle_count, hollow_count, reclaimed; /* [i], read anywhere */
     struct ubc_revocation revocation;
     uint64_t epoch, invalidated[UBC_BUCKETS]; /* INV-UBC-4 */
-    _Atomic uint64_t worth;                   /* hits, halved at each reclaim */
     unsigned levels;                          /* of the tree */
     bool has_tree;
     uint8_t root[DIGEST_BYTES];
@@ -110,10 +123,15 @@ struct ubc_volume {
 struct ubc_engine {
     struct spinlock lock; /* LK_UBC_TABLE */
     struct ubc_volume *slot[UBC_VOLUMES];
-    uint64_t serial;       /* [l] of the last handle */
-    uint64_t windows;      /* [l] numbers in use */
-    uint64_t reserve;      /* [c] */
-    _Atomic uint64_t idle; /* pages */
+    uint64_t serial;           /* [l] of the last handle */
+    uint64_t windows;          /* [l] numbers in use */
+    uint64_t reserve;          /* [c] */
+    struct spinlock idle_lock; /* LK_UBC_IDLE: what [i] stands at */
+    struct list lending;       /* [i] volumes with idle pages */
+    struct list stuck;         /* [i] pages */
+    _Atomic uint64_t idle;     /* pages */
+    _Atomic bool untidy;       /* `work` was called, and nobody has come yet */
+    void (*work)(void);        /* [c] or NULL: wants ubc_housekeep() to be called soon */
     struct account account;
 };
 extern struct ubc_engine ubc_engine;
@@ -175,25 +193,49 @@ static inline uint64_t key_number(uint64_t key)
 /* ---- page.c; locked ---- */
 /* The page with the key, counted as a hit or miss, or NULL. */
 struct ubc_page *ubc_page_find(struct ubc_volume *v, uint64_t key);
-/* A page that is mapped or held is not idle, one that is not any more is. */
-void ubc_page_busy(struct ubc_volume *v, struct ubc_page *p);
-void ubc_page_rest(struct ubc_volume *v, struct ubc_page *p);
-/* All that a new page with this key needs but its content, or NULL; and the page, whose frame, a hypervisor's
- * single page, is the cache's from then on. Or else it is given up. */
+/* The same, not counted. It may become hollow at any time. */
+struct ubc_page *ubc_page_at(struct ubc_volume *v, uint64_t key);
+/* All that a new page with this key needs but its content, or NULL; and the page, whose frame, one of
+ * ubc_frame_get() or a single page of the hypervisor's, is the cache's from then on. Or else it is given up. */
 struct ubc_page *ubc_page_prepare(struct ubc_volume *v, uint64_t key);
 void ubc_page_cancel(struct ubc_volume *v, struct ubc_page *p);
 void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame);
-/* Takes it out of the index: it is dead, and is freed by ubc_drain(). */
-void ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
+/* Takes it out of the index: it is dead, and is freed by ubc_drain(). False: its frame was gone, and so is it. */
+bool ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
+void ubc_page_leave_index(struct ubc_volume *v, struct ubc_page *p);
 /* Takes a step's entries that map dead pages, flushes, and frees the pages that nothing refers to. -XEN_ERESTART
  * while there are entries. */
 int ubc_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;
-/* Kills the pages [*first, last] of a level: a step of them, then -XEN_ERESTART, and *first is what is left.
- * *killed counts them. */
+/* Kills the pages of a level from *first to last, a step of them; *first: where to go on. -XEN_ERESTART: not
+ * all. */
 int ubc_kill_range(struct ubc_volume *v, unsigned level, uint64_t *first, uint64_t last,
                    uint64_t *killed) LAGAN_MUST_CHECK;
 /* All pages, all levels. */
 int ubc_purge(struct ubc_volume *v) LAGAN_MUST_CHECK;
+
+/* ---- idle.c; locked ---- */
+void ubc_idle_init(void);
+/* Free memory may be used for good. */
+bool ubc_memory_is_spare(void);
+/* A page that is to be mapped: the host pays for it. -XEN_ENOENT: the heap has had it; -XEN_ENOMEM. And one that is
+ * perhaps not mapped any more: then it is idle. */
+int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p) LAGAN_MUST_CHECK;
+void ubc_page_rest(struct ubc_page *p);
+/* A page that is to be read: it keeps its frame. -XEN_ENOENT. */
+int ubc_page_hold(struct ubc_volume *v, struct ubc_page *p) LAGAN_MUST_CHECK;
+void ubc_page_unhold(struct ubc_page *p);
+/* A new page is idle. */
+void ubc_idle_begin(struct ubc_volume *v, struct ubc_page *p);
+/* It is on no list, and cannot become hollow; false: it is. */
+bool ubc_idle_kill(struct ubc_volume *v, struct ubc_page *p);
+/* Some bytes of it; false: it is hollow. */
+bool ubc_page_peek(const struct ubc_page *p, uint64_t offset, void *to,
+                   size_t bytes) LAGAN_MUST_CHECK;
+/* A hollow page ends. / `most` of them; true: there are more. */
+void ubc_page_reap(struct ubc_volume *v, struct ubc_page *p);
+bool ubc_tidy(struct ubc_volume *v, unsigned most);
+/* For the auditor: the frame of an idle page names it / of one that is held names none. */
+bool ubc_idle_names(const struct ubc_page *p, bool name);
 
 /* ---- entry.c ---- */
 /* Makes the entry that maps the page. As table_update(). */

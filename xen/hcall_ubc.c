@@ -39,18 +39,17 @@ static bool goes_on(int rc)
 static int insert_copy(const struct ubc_ref *ref, const struct lagan_ubc_insert *in, uint64_t epoch)
 {
     int rc = ubc_may_insert(ref, in, epoch);
-    void *page;
+    mfn_t frame;
 
     if (rc)
         return rc;
-    page = page_alloc(0, HEAP_ANY);
-    if (!page)
+    if (!ubc_frame_get(&frame))
         return -XEN_ENOMEM;
-    rc = copy_from_guest(page, guest_ptr(in->address), PAGE_SIZE);
+    rc = copy_from_guest(arch_map_frame(frame), guest_ptr(in->address), PAGE_SIZE);
     if (!rc)
-        rc = ubc_insert(ref, in, epoch, page);
+        rc = ubc_insert(ref, in, epoch, frame);
     if (rc)
-        page_free(page, 0);
+        ubc_frame_put(frame);
     return rc;
 }
 
