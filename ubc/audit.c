@@ -50,7 +50,7 @@ static bool is_counted(const struct ubc_page *p, const struct ubc_mapping *m)
 
 /* What was counted of a volume. */
 struct tally {
-    uint64_t pages, mapped, mappings, idle, hollow, busy;
+    uint64_t pages, mapped, mappings, idle, hollow, busy, copies;
 };
 
 /* INV-UBC-1, INV-UBC-2: the frame's references are ours, and at most one for each handle. */
@@ -78,6 +78,26 @@ static void check_shared(const struct ubc_volume *v, const struct ubc_page *p, s
         fault(v, "INV-UBC-1: the frame's references are not its entries'", p->frame);
     if (!count && page_state(p) != PAGE_STUCK)
         fault(v, "a page that nobody maps is not idle", p->key);
+}
+
+/* INV-UBC-8 */
+static void check_copies(const struct ubc_volume *v, const struct ubc_page *q, struct tally *t)
+{
+    const struct list *l;
+
+    if (q->frame || q->holds || page_state(q) != PAGE_COPIES || list_empty(&q->mappings))
+        fault(v, "INV-UBC-8: not where copies hang", q->key);
+    list_for_each (l, &q->mappings) {
+        const struct ubc_mapping *m = list_entry(l, struct ubc_mapping, link);
+        const struct frame *f = frame_of(mfn(m->copy));
+
+        if (m->page != q || m->state != MAPPING_USED || m->block != key_number(q->key) ||
+            !m->copy || frame_state(f) != FRAME_OWNED ||
+            frame_owner(f) != m->reader->client->account->id)
+            fault(v, "INV-UBC-8: a copy is not its reader's", q->key);
+        t->mappings++;
+        t->copies++;
+    }
 }
 
 static void check_page(const struct ubc_volume *v, const struct ubc_page *p, struct tally *t)
@@ -130,7 +150,7 @@ static void check_counts(const struct ubc_volume *v, const struct tally *t)
 
 static void check_index(const struct ubc_volume *v, struct tally *t)
 {
-    for (unsigned level = 0; level <= TREE_LEVELS; level++) {
+    for (unsigned level = 0; level < INDEXES; level++) {
         const struct ubc_page *p;
         uint64_t n = 0;
 
@@ -139,7 +159,10 @@ static void check_index(const struct ubc_volume *v, struct tally *t)
                 fault(v, "a page at the wrong place", p->key);
             if (n > LAGAN_UBC_BLOCKS_MAX)
                 break;
-            check_page(v, p, t);
+            if (level == COPIES)
+                check_copies(v, p, t);
+            else
+                check_page(v, p, t);
         }
     }
 }
@@ -156,6 +179,7 @@ static uint64_t check_dead(const struct ubc_volume *v, struct tally *t)
         if (!p->dead)
             fault(v, "INV-UBC-3: a page among the dead that is not", 0);
         t->mappings += length(&p->mappings);
+        t->copies += p->frame ? 0 : length(&p->mappings);
         lent += p->lent;
     }
     return lent;
@@ -223,7 +247,7 @@ static void check_window(const struct ubc_volume *v)
 }
 
 /* Returns the number of frames that it has of the heap's, but for idle pages'. */
-static uint64_t check_volume(const struct ubc_volume *v)
+static uint64_t check_volume(const struct ubc_volume *v, uint64_t *busy, uint64_t *copies)
 {
     struct tally t = {0};
     uint64_t lent;
@@ -234,12 +258,14 @@ static uint64_t check_volume(const struct ubc_volume *v)
     check_readers(v);
     check_tree(v);
     check_window(v);
+    *busy += t.busy;
+    *copies += t.copies;
     return lent;
 }
 
 unsigned ubc_audit(void)
 {
-    uint64_t idle = 0, lent = 0;
+    uint64_t idle = 0, lent = 0, busy = 0, copies = 0;
 
     faults = 0;
     for (unsigned i = 0; i < UBC_VOLUMES; i++) {
@@ -247,7 +273,7 @@ unsigned ubc_audit(void)
 
         if (!v)
             continue;
-        lent += check_volume(v);
+        lent += check_volume(v, &busy, &copies);
         idle += v->idle_count;
         if (v->refs != 1 || v->slot != i)
             fault(v, "wrong count of its users", v->refs);
@@ -256,6 +282,11 @@ unsigned ubc_audit(void)
         faults++;
         log_err("ubc_audit: INV-UBC-7: %lu frames are lent, not %lu\n",
                 (unsigned long)spare_held(SPARE_UBC), (unsigned long)(idle + lent));
+    }
+    if (busy != ubc_engine.busy || copies != ubc_engine.copies) {
+        faults++;
+        log_err("ubc_audit: %lu busy pages and %lu copies\n", (unsigned long)busy,
+                (unsigned long)copies);
     }
     if (idle != ubc_engine.idle) {
         faults++;

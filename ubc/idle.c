@@ -42,6 +42,7 @@
 #define WINDOW_NS      UINT64_C(4000000000)
 #define FADED          256U /* windows, after which nothing is left */
 #define HOUSEKEEP_STEP 512U
+#define SOON_NS        UINT64_C(2000000)
 
 /* ---- worth; locked (idle_lock) ---- */
 
@@ -207,13 +208,26 @@ bool ubc_memory_is_spare(void)
 /* Its frame, which is lent, becomes one that the host pays for. */
 static int use_lent(struct ubc_volume *v, struct ubc_page *p)
 {
-    if (!ubc_memory_is_spare() || !spare_withdraw(mfn(p->frame)))
+    if (atomic_load(&ubc_engine.press.phase) != PRESS_NONE || !ubc_memory_is_spare() ||
+        !spare_withdraw(mfn(p->frame)))
         return -XEN_ENOMEM;
     if (page_state(p) == PAGE_IDLE)
         leave(p, PAGE_BUSY);
     set_state(p, PAGE_BUSY);
     count_hit(v);
     return 0;
+}
+
+static void enter_busy(struct ubc_volume *v, struct ubc_page *p)
+{
+    list_add_tail(&v->busy, &p->link);
+    atomic_fetch_add(&ubc_engine.busy, 1);
+}
+
+static void leave_busy(struct ubc_page *p)
+{
+    list_del(&p->link);
+    atomic_fetch_sub(&ubc_engine.busy, 1);
 }
 
 int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
@@ -228,7 +242,7 @@ int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
         list_del(&p->link);
         set_state(p, PAGE_BUSY);
         spin_unlock(&ubc_engine.idle_lock);
-        list_add_tail(&v->busy, &p->link);
+        enter_busy(v, p);
         return 0;
     case PAGE_HOLLOW:
         rc = -XEN_ENOENT;
@@ -239,7 +253,7 @@ int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
     spin_unlock(&ubc_engine.idle_lock);
     if (rc)
         return rc;
-    list_add_tail(&v->busy, &p->link);
+    enter_busy(v, p);
     rc = account_share(&ubc_engine.account, mfn(p->frame));
     BUG_ON(rc);
     rc = type_get(mfn(p->frame), TYPE_UBC); /* from here on nobody can write it: INV-UBC-1 */
@@ -251,7 +265,7 @@ void ubc_page_rest(struct ubc_page *p)
 {
     if (page_state(p) != PAGE_BUSY || p->dead || !list_empty(&p->mappings) || p->holds)
         return;
-    list_del(&p->link);
+    leave_busy(p);
     spin_lock(&ubc_engine.idle_lock);
     if (!lend(p)) {
         set_state(p, PAGE_STUCK);
@@ -305,8 +319,12 @@ bool ubc_idle_kill(struct ubc_volume *v, struct ubc_page *p)
     case PAGE_HELD:
         p->lent = true;
         break;
-    default:
-        list_del(&p->link); /* busy, stuck */
+    case PAGE_BUSY:
+        leave_busy(p);
+        break;
+    case PAGE_STUCK:
+    case PAGE_COPIES:
+        list_del(&p->link);
     }
     if (ok)
         set_state(p, PAGE_BUSY);
@@ -364,9 +382,10 @@ bool ubc_tidy(struct ubc_volume *v, unsigned most)
     return false;
 }
 
-void ubc_set_work(void (*work)(void))
+void ubc_set_work(void (*work)(void), void (*tell)(domid_t id))
 {
     ubc_engine.work = work;
+    ubc_engine.tell = tell;
 }
 
 /* A volume with hollow pages, with a reference, or NULL. */
@@ -384,19 +403,21 @@ static struct ubc_volume *find_untidy(void)
     return found;
 }
 
-bool ubc_housekeep(void)
+uint64_t ubc_housekeep(void)
 {
     struct ubc_volume *v;
+    uint64_t when;
 
     atomic_store(&ubc_engine.untidy, false);
+    when = ubc_press_step();
     v = find_untidy();
     if (!v)
-        return false;
+        return when;
     spin_lock(&v->lock);
     (void)ubc_tidy(v, HOUSEKEEP_STEP);
     spin_unlock(&v->lock);
     ubc_volume_put(v);
-    return true;
+    return arch_time_ns() + SOON_NS;
 }
 
 /* ---- the lender ---- */
@@ -412,14 +433,20 @@ static uint64_t worst(void)
     return worth;
 }
 
+void ubc_want_work(void)
+{
+    if (ubc_engine.work && !atomic_exchange(&ubc_engine.untidy, true))
+        ubc_engine.work();
+}
+
 static void give(const mfn_t *list, const uint32_t *stamp, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         if (stamp[i])
             tlb_flush_stale(TLB_FREE, 1, stamp[i], arch_online_cpus());
     spare_return(list, count);
-    if (count && ubc_engine.work && !atomic_exchange(&ubc_engine.untidy, true))
-        ubc_engine.work();
+    if (count)
+        ubc_want_work();
 }
 
 static unsigned drop(unsigned count, const struct account *a)

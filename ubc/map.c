@@ -40,23 +40,34 @@ static void begin_mapping(struct ubc_volume *v, struct ubc_mapping *m, struct ub
     v->stats.mappings++;
 }
 
+void ubc_mapping_leave(struct ubc_volume *v, struct ubc_mapping *m)
+{
+    struct ubc_page *p = m->page;
+
+    list_del(&m->link);
+    v->stats.mappings--;
+    if (!p->dead && p->frame && list_empty(&p->mappings)) {
+        v->stats.mapped--;
+        ubc_page_rest(p);
+    }
+}
+
 int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m)
 {
     struct ubc_page *p = m->page;
-    int rc = ubc_entry_cut(m->reader->client->account, mfn(m->table), m->slot, mfn(p->frame));
+    int rc = ubc_entry_cut(m->reader->client->account, mfn(m->table), m->slot,
+                           mfn(m->copy ? m->copy : p->frame));
 
     if (rc)
         return rc;
     p->stamp = tlb_clock_now();
-    list_del(&m->link);
+    ubc_mapping_leave(v, m);
     m->page = NULL;
     m->state = MAPPING_GONE;
-    v->stats.mappings--;
     if (p->dead)
         v->stats.taken++;
-    else if (list_empty(&p->mappings))
-        v->stats.mapped--;
-    ubc_page_rest(p);
+    if (m->copy)
+        ubc_copy_end(p, m);
     return 0;
 }
 
@@ -104,6 +115,8 @@ static int look_and_map(struct ubc_volume *v, struct ubc_reader *r, mfn_t l4,
         return -XEN_ENOENT;
     if (op->flags & LAGAN_UBC_LOOK)
         return 0;
+    if (ubc_is_taken(v))
+        return -XEN_EAGAIN;
     return r->used < r->limit ? map_page(v, r, p, l4, op) : -XEN_ENOBUFS;
 }
 

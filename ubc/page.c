@@ -80,7 +80,7 @@ void ubc_page_leave_index(struct ubc_volume *v, struct ubc_page *p)
 {
     ubc_index_set(index_of(v, p->key), key_number(p->key), NULL);
     ubc_index_trim(index_of(v, p->key), key_number(p->key));
-    v->stats.pages--;
+    v->stats.pages -= key_level(p->key) != COPIES;
 }
 
 bool ubc_page_kill(struct ubc_volume *v, struct ubc_page *p)
@@ -92,7 +92,7 @@ bool ubc_page_kill(struct ubc_volume *v, struct ubc_page *p)
     }
     ubc_page_leave_index(v, p);
     p->dead = true;
-    if (!list_empty(&p->mappings))
+    if (!list_empty(&p->mappings) && p->frame)
         v->stats.mapped--;
     list_add_tail(&v->dead, &p->link);
     return true;
@@ -103,6 +103,10 @@ static bool give_frame(struct ubc_page *p)
 {
     mfn_t m = mfn(p->frame);
 
+    if (!p->frame) { /* copies: their readers' */
+        tlb_flush_stale(TLB_FREE, 1, p->stamp, arch_online_cpus());
+        return true;
+    }
     if (p->lent) {
         tlb_flush_stale(TLB_FREE, 1, p->stamp, arch_online_cpus());
         spare_return(&m, 1);
@@ -163,19 +167,21 @@ int ubc_kill_range(struct ubc_volume *v, unsigned level, uint64_t *first, uint64
 
 int ubc_purge(struct ubc_volume *v)
 {
+    uint64_t unused = 0;
     int rc = 0;
 
-    for (unsigned level = 0; level <= TREE_LEVELS && !rc; level++) {
+    for (unsigned level = 0; level < INDEXES && !rc; level++) {
         uint64_t first = 0;
 
-        rc = ubc_kill_range(v, level, &first, UINT64_MAX, &v->stats.invalidated);
+        rc = ubc_kill_range(v, level, &first, UINT64_MAX,
+                            level == COPIES ? &unused : &v->stats.invalidated);
     }
     if (rc) {
         (void)!ubc_drain(v); /* so that the list of the dead does not grow */
         return rc;
     }
     rc = ubc_drain(v);
-    for (unsigned level = 0; level <= TREE_LEVELS && !rc; level++)
+    for (unsigned level = 0; level < INDEXES && !rc; level++)
         ubc_index_free(&v->index[level]);
     return rc;
 }

@@ -32,11 +32,17 @@ static void raise_epoch(struct ubc_volume *v, uint64_t first, uint64_t count)
 
 static int invalidate(struct ubc_volume *v, struct lagan_ubc_range *io)
 {
-    uint64_t last = io->first + io->count - 1, first = io->first;
+    uint64_t last = io->first + io->count - 1, first = io->first, copies = 0;
     int rc, drained;
 
     raise_epoch(v, io->first, io->count);
     io->epoch = v->epoch;
+    rc = ubc_kill_range(v, COPIES, &first, last, &copies);
+    if (rc) {
+        (void)!ubc_drain(v);
+        return rc;
+    }
+    first = io->first;
     rc = ubc_kill_range(v, 0, &first, last, &v->stats.invalidated);
     drained = ubc_drain(v);
     if (rc && first <= last) {
@@ -160,9 +166,13 @@ int ubc_revoke(const struct ubc_ref *ref, const struct lagan_ubc_range *in, stru
 
 static int status_of(const struct ubc_volume *v, const struct ubc_mapping *m)
 {
-    if (m->state == MAPPING_GONE)
-        return LAGAN_UBC_GONE;
-    return m->state == MAPPING_USED && ubc_is_wanted(v, m->block) ? LAGAN_UBC_WANTED : 0;
+    if (m->state != MAPPING_USED)
+        return m->state == MAPPING_GONE ? LAGAN_UBC_GONE : 0;
+    if (m->copy)
+        return LAGAN_UBC_COPIED;
+    return ubc_is_wanted(v, m->block) || atomic_load(&((struct ubc_volume *)v)->pressed)
+               ? LAGAN_UBC_WANTED
+               : 0;
 }
 
 static int next_revoked(const struct ubc_volume *v, const struct ubc_reader *r,

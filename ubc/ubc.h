@@ -18,6 +18,7 @@
  *            the index then, or the root.
  * INV-UBC-6: a reader has at most `limit` handles in use.
  * INV-UBC-7: idle.c, about lent frames.
+ * INV-UBC-8: press.c, about copies.
  */
 #pragma once
 
@@ -121,10 +122,15 @@ uint64_t ubc_idle_pages(void);
 /* Drops so many of them, those of the volume whose pages are used least first, the longest unused first.
  * Returns how many. Any lock below LK_UBC_IDLE may be held. */
 uint64_t ubc_reclaim(uint64_t want);
-/* Boot only: `work` asks, with any lock below LK_TIMER held, for ubc_housekeep() to be called soon. */
-void ubc_set_work(void (*work)(void));
-/* What the heap's asking has left to do: a bounded step of it; true: there is more. No lock is held. */
-bool ubc_housekeep(void);
+/* Boot only: `work` asks, with any lock below LK_TIMER held, for ubc_housekeep() to be called soon; `tell` raises
+ * LAGAN_VIRQ_UBC in a domain, with no lock held. */
+void ubc_set_work(void (*work)(void), void (*tell)(domid_t id));
+/* A bounded step of what has been left to do. The system time at which it wants to be called again, or 0: nothing
+ * is left. No lock is held. One CPU at a time. */
+uint64_t ubc_housekeep(void);
+/* Somebody was refused memory, for want of `pages`: what readers have mapped is wanted back (press.c). Any lock below
+ * LK_TIMER may be held. */
+void ubc_lack(uint64_t pages);
 
 /* ---- windows ---- */
 

@@ -25,6 +25,8 @@
 #define DIGEST_BYTES   32
 #define DIGESTS        (PAGE_SIZE / DIGEST_BYTES) /* in a block of a tree */
 #define TREE_LEVELS    6                          /* 128^6 > LAGAN_UBC_BLOCKS_MAX */
+#define COPIES         (TREE_LEVELS + 1)          /* a level for what is no page: press.c */
+#define INDEXES        (COPIES + 1)
 
 /* A page of a volume. In the index; or dead, on the volume's list of such. */
 struct ubc_page {
@@ -40,7 +42,8 @@ struct ubc_page {
     struct ubc_volume *volume; /* [c] */
 };
 
-enum page_state { PAGE_BUSY, PAGE_IDLE, PAGE_HELD, PAGE_HOLLOW, PAGE_STUCK };
+/* PAGE_COPIES: not a page, but where mappings of copies hang (press.c). */
+enum page_state { PAGE_BUSY, PAGE_IDLE, PAGE_HELD, PAGE_HOLLOW, PAGE_STUCK, PAGE_COPIES };
 static inline enum page_state page_state(const struct ubc_page *p)
 {
     return (enum page_state)atomic_load_explicit(&((struct ubc_page *)p)->state,
@@ -56,6 +59,7 @@ struct ubc_mapping {
     uint16_t slot;         /* ...and the entry in it */
     uint16_t state;        /* enum mapping_state */
     uint32_t number;       /* [c] the handle */
+    uint32_t copy; /* 0, or the reader's own frame that it maps in the page's place (press.c) */
     struct ubc_reader *reader;
 };
 enum mapping_state { MAPPING_FREE, MAPPING_USED, MAPPING_GONE };
@@ -95,11 +99,12 @@ struct ubc_volume {
     uint8_t id[16];       /* [c] */
     uint64_t handle;      /* of the present generation; changes under both locks */
     uint64_t generation, blocks;
-    bool purging;       /* the pages of the generation before are going */
-    _Atomic bool dying; /* nobody enters it any more; set under the lock */
+    bool purging;         /* the pages of the generation before are going */
+    _Atomic bool pressed; /* the host wants what its readers have mapped */
+    _Atomic bool dying;   /* nobody enters it any more; set under the lock */
     uint32_t reader_count;
     struct list readers;
-    struct ubc_index index[TREE_LEVELS + 1]; /* data, then the tree's levels from the lowest */
+    struct ubc_index index[INDEXES]; /* data, the tree's levels from the lowest, copies */
     struct list dead, busy;
     struct list idle, hollow; /* [i] idle_lock */
     struct list lending;      /* [i] engine.lending, while there are idle pages */
@@ -120,6 +125,15 @@ struct ubc_volume {
     struct lagan_ubc_stats stats;
 };
 
+/* The host wants memory back that readers have mapped (press.c). */
+struct ubc_press {
+    _Atomic uint64_t want;                                                 /* pages; 0: none */
+    _Atomic enum { PRESS_NONE, PRESS_TELL, PRESS_WAIT, PRESS_TAKE } phase; /* the housekeeper's */
+    unsigned slot;                                                         /* of this round */
+    uint64_t busy, copies; /* pages that were busy when it began, copies that there were */
+    uint64_t end;          /* of the grace, in system time */
+};
+
 struct ubc_engine {
     struct spinlock lock; /* LK_UBC_TABLE */
     struct ubc_volume *slot[UBC_VOLUMES];
@@ -130,8 +144,12 @@ struct ubc_engine {
     struct list lending;       /* [i] volumes with idle pages */
     struct list stuck;         /* [i] pages */
     _Atomic uint64_t idle;     /* pages */
-    _Atomic bool untidy;       /* `work` was called, and nobody has come yet */
-    void (*work)(void);        /* [c] or NULL: wants ubc_housekeep() to be called soon */
+    _Atomic uint64_t busy;     /* pages that the host pays for */
+    _Atomic uint64_t copies;   /* frames of readers' that mappings have */
+    struct ubc_press press;
+    _Atomic bool untidy;      /* `work` was called, and nobody has come yet */
+    void (*work)(void);       /* [c] or NULL: wants ubc_housekeep() to be called soon */
+    void (*tell)(domid_t id); /* [c] or NULL: the event */
     struct account account;
 };
 extern struct ubc_engine ubc_engine;
@@ -215,6 +233,7 @@ int ubc_purge(struct ubc_volume *v) LAGAN_MUST_CHECK;
 
 /* ---- idle.c; locked ---- */
 void ubc_idle_init(void);
+void ubc_want_work(void);
 /* Free memory may be used for good. */
 bool ubc_memory_is_spare(void);
 /* A page that is to be mapped: the host pays for it. -XEN_ENOENT: the heap has had it; -XEN_ENOMEM. And one that is
@@ -243,10 +262,23 @@ int ubc_entry_make(struct account *a, mfn_t table, unsigned slot, mfn_t frame,
                    bool exec) LAGAN_MUST_CHECK;
 /* The entry maps the frame no longer, if it did. -XEN_ERESTART. */
 int ubc_entry_cut(struct account *a, mfn_t table, unsigned slot, mfn_t frame) LAGAN_MUST_CHECK;
+/* It maps the account's frame `own` instead (*done), if it did map the frame. As table_replace_l1(). */
+int ubc_entry_exchange(struct account *a, mfn_t table, unsigned slot, mfn_t frame, mfn_t own,
+                       bool *done) LAGAN_MUST_CHECK;
 
 /* ---- map.c; locked ---- */
 /* The entry goes, and the mapping is the page's no more: its handle says that it is gone. -XEN_ERESTART. */
 int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m) LAGAN_MUST_CHECK;
+/* It is off its page's list; the page is idle if it was the last. */
+void ubc_mapping_leave(struct ubc_volume *v, struct ubc_mapping *m);
+
+/* ---- press.c ---- */
+/* A step of the host's revocation. The time when it wants to be called again, or 0: there is nothing to do. */
+uint64_t ubc_press_step(void);
+/* Locked: what is mapped of it is being taken now. */
+bool ubc_is_taken(const struct ubc_volume *v);
+/* Locked: the mapping's copy is the reader's no more; what it hung on goes if it was the last. */
+void ubc_copy_end(struct ubc_page *copies, struct ubc_mapping *m);
 
 /* ---- revoke.c; locked ---- */
 /* The block is being taken back. */

@@ -38,7 +38,7 @@ void ubc_start(void)
 void ubc_check(void)
 {
     CU_ASSERT_EQUAL(ubc_audit(), 0);
-    kit_check(0);
+    kit_check(ubc_engine.copies);
 }
 
 void ubc_kill(unsigned d)

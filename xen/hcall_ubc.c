@@ -8,11 +8,11 @@
  */
 #include <lagan/arch.h>
 
-#include "mm/heap.h"
 #include "ubc/ubc.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "xen/hypercall.h"
+#include "xen/ubc_host.h"
 #include "arch_current.h"
 #include "arch_inline.h"
 
@@ -286,14 +286,8 @@ static int64_t invalidate(const struct hypercall_args *args, const struct ubc_re
 
 static void tell(const struct ubc_tell *list)
 {
-    for (unsigned i = 0; i < list->count; i++) {
-        struct domain *d = domain_find(list->id[i]);
-
-        if (!d)
-            continue;
-        event_raise_global_virq(d, LAGAN_VIRQ_UBC);
-        domain_put(d);
-    }
+    for (unsigned i = 0; i < list->count; i++)
+        ubc_host_tell(list->id[i]);
 }
 
 static int64_t revoke(const struct ubc_ref *ref, guest_ptr_t arg)
