@@ -142,6 +142,8 @@ static void remove_reader(struct ubc_volume *v, struct ubc_reader *r)
     page_free(r->leaf, r->leaf_order);
     list_del(&r->link);
     v->reader_count--;
+    if (v->revocation.by == r->client)
+        v->revocation = (struct ubc_revocation){0};
     if (v->is_window)
         ubc_window_allow(v, r->client->account, false);
     slab_free(r);

@@ -8,7 +8,9 @@
  *
  * A revocation is a range and a time. Until then nobody can map or insert a block of it, pages that are not mapped
  * go, and each call looks through the range whether some are left, a step at a time. After that it takes all. If
- * who began it does not go on, it is over when its time is, without anything being taken.
+ * who began it does not go on, it is over when its time is, or he has no rights any more, without anything being
+ * taken. The time is bounded, and the control domain's revocation takes the place of another's: nobody can shut a
+ * range for good.
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
@@ -84,15 +86,16 @@ bool ubc_is_wanted(const struct ubc_volume *v, uint64_t block)
     return n->end && block >= n->first && block <= n->last && is_under_way(v);
 }
 
-static void begin(struct ubc_volume *v, const struct lagan_ubc_range *in, struct ubc_tell *tell)
+static void begin(struct ubc_volume *v, const struct ubc_client *by,
+                  const struct lagan_ubc_range *in, struct ubc_tell *tell)
 {
-    uint64_t now = arch_time_ns(), end;
     struct list *l;
 
-    if (add_overflows(now, in->timeout_ns, &end) || end == 0)
-        end = UINT64_MAX;
-    v->revocation = (struct ubc_revocation){
-        .first = in->first, .last = in->first + in->count - 1, .end = end, .cursor = in->first};
+    v->revocation = (struct ubc_revocation){.first = in->first,
+                                            .last = in->first + in->count - 1,
+                                            .end = max_u64(arch_time_ns() + in->timeout_ns, 1),
+                                            .by = by,
+                                            .cursor = in->first};
     list_for_each (l, &v->readers) {
         const struct ubc_reader *r = list_entry(l, struct ubc_reader, link);
 
@@ -127,16 +130,17 @@ static int look_through(struct ubc_volume *v)
     return -XEN_ERESTART;
 }
 
-static int revoke(struct ubc_volume *v, const struct lagan_ubc_range *in, struct ubc_tell *tell)
+static int revoke(struct ubc_volume *v, const struct ubc_ref *ref, const struct lagan_ubc_range *in,
+                  struct ubc_tell *tell)
 {
     struct ubc_revocation *n = &v->revocation;
     bool same = n->end && n->first == in->first && n->last == in->first + in->count - 1;
     int rc, drained;
 
-    if (!same && is_under_way(v))
+    if (!same && is_under_way(v) && !ref->control)
         return -XEN_EBUSY;
     if (!same)
-        begin(v, in, tell);
+        begin(v, ref->client, in, tell);
     rc = look_through(v);
     drained = ubc_drain(v);
     if (rc == 0 && drained == 0)
@@ -153,9 +157,9 @@ int ubc_revoke(const struct ubc_ref *ref, const struct lagan_ubc_range *in, stru
     tell->count = 0;
     if (rc)
         return rc;
-    rc = check_range(v, in);
+    rc = in->timeout_ns > LAGAN_UBC_TIMEOUT_MAX ? -XEN_EINVAL : check_range(v, in);
     if (!rc)
-        rc = revoke(v, in, tell);
+        rc = revoke(v, ref, in, tell);
     ubc_leave(v);
     return rc;
 }

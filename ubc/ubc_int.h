@@ -87,9 +87,10 @@ struct ubc_index {
 };
 
 struct ubc_revocation {
-    uint64_t first, last, end; /* end: in system time; 0: none under way */
-    uint64_t cursor;           /* of this look at the range... */
-    bool missed;               /* ...in which a page had to be left */
+    uint64_t first, last, end;   /* end: in system time; 0: none under way */
+    const struct ubc_client *by; /* who began it, with whom it ends */
+    uint64_t cursor;             /* of this look at the range... */
+    bool missed;                 /* ...in which a page had to be left */
 };
 
 struct ubc_volume {

@@ -38,6 +38,8 @@
 #define LAGAN_UBC_LIMIT_MAX   (1U << 22)          /* pages of one volume that one domain can map */
 #define LAGAN_UBC_LIST_MAX    (1U << 20)          /* entries of a list */
 
+#define LAGAN_UBC_TIMEOUT_MAX UINT64_C(60000000000) /* of a revocation */
+
 /* When memory has run out the host asks for it by LAGAN_VIRQ_UBC: each handle that maps a page is wanted back then.
  * Whoever lets go of some keeps the others, if that is enough. After this time the host takes what it needs, in
  * all domains, the longest mapped page first: the entry maps a copy from then on, which is charged to the domain, if
@@ -69,7 +71,8 @@
 /* These blocks' pages are wanted back. The first call tells their readers (LAGAN_VIRQ_UBC) and starts the
  * clock; -EAGAIN: somebody has some of them mapped still; to be called again. When the time is over, it takes
  * them: entries that still map them become empty, and their handles say so. 0: all are gone from the cache.
- * -EBUSY: another range of the volume is being taken back. -EOPNOTSUPP for windows. */
+ * -EBUSY: another range of the volume is being taken back (not said to the control domain, whose range takes its
+ * place). -EOPNOTSUPP for windows. */
 #define LAGAN_UBC_revoke 7 /* IN struct lagan_ubc_range */
 /* Counters since the volume was made. */
 #define LAGAN_UBC_stats 8 /* OUT struct lagan_ubc_stats */
@@ -173,7 +176,9 @@ struct lagan_ubc_open {
 struct lagan_ubc_range {
     uint64_t first, count; /* IN: blocks */
     uint64_t epoch;        /* OUT of invalidate: for inserts of data that is read from now on */
-    uint64_t timeout_ns;   /* IN of revoke, relative; only that of the first call counts. Else 0 */
+    uint64_t
+        timeout_ns; /* IN of revoke, relative, at most LAGAN_UBC_TIMEOUT_MAX; only that of the first
+                               call counts. Else 0 */
 };
 
 struct lagan_ubc_insert {
