@@ -19,6 +19,7 @@
  *   grown=N        so many pages more it must have at the end, and 0: none
  *   full=MIB       as the control domain: so much of the host's memory must be lent to the cache at the end
  *   rest=MS        it sits there with what it has so long, at the end, and says what became of that
+ *   recalled=MS    the same until the host has recalled pages of it and wants no more, so long at most
  * Times are of its own vCPU, so that it does not matter who else is on the CPU.
  */
 #include "kit/kit.h"
@@ -322,16 +323,31 @@ static void check_host(void)
     check_true("host-full", h.lent >= args_number("full", 0) * 256, "%lu pages lent", h.lent);
 }
 
+/* Until pages were dropped for the host, and for a second none was. */
+static void wait_for_recall(uint64_t ms)
+{
+    uint64_t end = time_now() + ms * MS, last_change = 0, dropped = 0;
+
+    while (time_now() < end && (dropped == 0 || time_now() < last_change + 1000 * MS)) {
+        uint64_t now = pcache_info().dropped_host;
+
+        last_change = now != dropped ? time_now() : last_change;
+        dropped = now;
+        time_sleep(50 * MS);
+    }
+}
+
 /* Others may want its pages' memory meanwhile. */
 static void rest(uint64_t ms)
 {
     struct lagan_pcache_stats now;
 
-    if (ms == 0) {
+    if (ms == 0 && !args_has("recalled")) {
         return;
     }
     time_sleep(ms * MS);
     if (pcache_there()) {
+        wait_for_recall(args_number("recalled", 0));
         now = pcache_info();
         kit_printf("rested: %lu pages there, %lu dropped for the host so far\n", now.pages,
                    now.dropped_host);
