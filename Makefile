@@ -401,7 +401,7 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
 
 GUEST_balloon := kit/balloon.o
 GUEST_pressure := kit/balloon.o
-GUEST_replay := replay/lru.o replay/trace.o kit/pcache.o
+GUEST_replay := replay/lru.o replay/trace.o replay/grow.o kit/pcache.o
 GUEST_evil_pcache := evil_pcache/name.o evil_pcache/frame.o evil_pcache/call.o kit/grant.o kit/pcache.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
