@@ -66,7 +66,8 @@ static uint64_t as_stored(const struct account *a, unsigned level, uint64_t e)
         return e | PTE_US;
     if ((e & PTE_RW) && window_is_near(a) && window_has(pte_frame(e)))
         return as_stored_usual(e) & ~PTE_RW;
-    if (!a->maps_io)
+    /* What others map too has one memory type, also for who has devices. */
+    if (!a->maps_io || ((e & CACHE_BITS) && window_has(pte_frame(e))))
         return as_stored_usual(e);
     if ((e & PTE_RW) && !arch_mfn_valid(pte_frame(e)) &&
         arch_io_access(pte_frame(e)) == IO_READ_ONLY)
