@@ -18,12 +18,28 @@
 #include "xen/foreign.h"
 #include "xen/log.h"
 #include "xen/memory_map.h"
+#include "xen/stop.h"
 
 struct pv_start core_started;
 int64_t (*core_stub)(const struct hypercall_args *args);
 jmp_buf *core_power_off;
 int core_exit_status;
 void (*core_during_create)(struct domain *d);
+
+/* ---- a world of one thread stands still by itself ---- */
+
+bool stop_begin(void)
+{
+    return true;
+}
+
+void stop_end(void)
+{
+}
+
+void stop_softirq(void)
+{
+}
 
 /* ---- domains and vCPUs ---- */
 
