@@ -478,6 +478,21 @@ $(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
 	$(CC) -m32 -std=gnu11 -O2 -ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables $(WARN) \
 	  -static -no-pie -nostdlib -s -Wl,--build-id=none $< -o $@
 
+# What administrators run in the control domain.
+TOOL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE $(REPRO) $(WARN) $(ABI) \
+               -iquote . -iquote include/public
+
+$(B)/tools/%.o: tools/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(TOOL_CFLAGS) -MMD -MP -c $< -o $@
+-include $(patsubst tools/%.o,$(B)/tools/%.d,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
+
+$(B)/tools/laganctl/laganctl: $(patsubst tools/%,$(B)/tools/%,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
+	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lsmartcols -lncursesw -ltinfo -lm -o $@
+
+.PHONY: tools
+tools: $(B)/tools/laganctl/laganctl ## build the administrator's tool
+
 # What programs of Linux link to open a stream to another domain: build/linux/libvstream.a
 LIBRARY_OBJS := $(TRANSPORT_OBJS) $(addprefix tools/linux/,vstream.o xendev.o)
 
@@ -500,7 +515,7 @@ test-xl-xen: ## the same on Debian's Xen
 	tools/run-qemu -x -n xl-xen $(XL_RUN)
 
 .PHONY: linux-guests
-linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
+linux-guests: tools $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
 .PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
@@ -599,6 +614,7 @@ lint-init: lint-gcc lint-release lint-clang
 
 lint-shell:
 	shellcheck --severity=warning --exclude=SC1007 $$($(SCRIPTS))
+	shellcheck --severity=warning -s bash tools/laganctl/laganctl.bash
 
 objects: $(HV_O)
 

@@ -129,6 +129,7 @@ static void amounts(void)
     } printed[] = {{0, "0K"},
                    {1, "4K"},
                    {MIB, "1M"},
+                   {64 * MIB + 1, "64M"},
                    {MIB + 26, "1.1M"},
                    {1536 * MIB, "1.5G"},
                    {1023 * MIB + 128, "1024M"}};

@@ -53,6 +53,8 @@ void amount_print(char *text, size_t size, uint64_t pages, int exact)
     }
     for (; value >= 1024 && units[unit + 1]; unit++)
         value /= 1024;
-    snprintf(text, size, value < 100 && value != floor(value) ? "%.1f%c" : "%.0f%c", value,
+    if (value < 99.95)
+        value = round(value * 10) / 10;
+    snprintf(text, size, value < 99.95 && value != floor(value) ? "%.1f%c" : "%.0f%c", value,
              units[unit]);
 }

@@ -230,7 +230,7 @@ static int reserve(struct host *h, unsigned count, char **words)
     order.domid = d.domid;
     rc = ask_reserve(h, &order, seconds);
     if (rc == -EINVAL)
-        return command_bad(words[1], "it has that already, or may not have so much");
+        return command_bad(words[1], "it may not have so much");
     if (rc == -EAGAIN)
         puts("not yet: others have been asked to make room; ask again, or wait=SECONDS");
     else if (rc == -ENOMEM)
