@@ -113,9 +113,9 @@ static void test_others(void)
 static void test_shape(void)
 {
     static const uint32_t unsupported[] = {
-        XENPF_cpu_offline,      XENPF_cpu_hotadd,  XENPF_mem_hotadd,  XENPF_change_freq,
-        XENPF_microcode_update, XENPF_add_memtype, XENPF_del_memtype, XENPF_read_memtype,
-        XENPF_resource_op};
+        XENPF_cpu_offline, XENPF_cpu_hotadd,       XENPF_mem_hotadd,
+        XENPF_change_freq, XENPF_microcode_update, XENPF_add_memtype,
+        XENPF_del_memtype, XENPF_read_memtype,     XENPF_resource_op};
     static const uint32_t unknown[] = {XENPF_getidletime, XENPF_efi_runtime_call};
     struct xen_platform_op op;
     struct xen_mc mc = {.cmd = XEN_MC_fetch};
