@@ -23,8 +23,8 @@ $(V).SILENT:
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
 MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/table_replace.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o mm/window.o \
-           mm/spare.o mm/pcache.o mm/pcache_slot.o mm/pcache_index.o mm/pcache_room.o mm/pcache_page.o mm/pcache_swap.o \
+           mm/table.o mm/table_replace.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o mm/heap_lend.o mm/window.o \
+           mm/spare.o mm/pcache.o mm/pcache_slot.o mm/pcache_index.o mm/pcache_room.o mm/pcache_lender.o mm/pcache_page.o mm/pcache_swap.o \
            mm/pcache_persist.o mm/pcache_flush.o mm/pcache_admin.o mm/pcache_audit.o \
            mm/pcache_quota.o mm/pcache_ghost.o mm/pcache_curve.o
 
@@ -33,12 +33,12 @@ GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin
 
 BALLOON_OBJS := balloon/policy.o balloon/policy_cache.o balloon/balloon.o balloon/balloon_audit.o
 
-UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o entry.o map.o insert.o tree.o sha256.o revoke.o window.o audit.o)
+UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o idle.o entry.o map.o press.o insert.o tree.o sha256.o revoke.o window.o audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
-BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o bootvolume.o
+BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o bootvolume.o ubc_host.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
 CONTROL_OBJS := control.o control_reap.o hcall_domctl.o hcall_domctl_vcpu.o hcall_domctl_refused.o hcall_sysctl.o hcall_sysctl_host.o
@@ -211,7 +211,7 @@ TEST_pcpolicy := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) \
 UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
 LIBS_ubc := :lib$(SHA_LIB).a
 TEST_ubc := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o \
-            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_model.o ubc_threads.o)
+            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_lender.o ubc_press.o ubc_model.o ubc_threads.o)
 
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(HOST_ARCH) mm/pcache_curve.o $(addprefix unittests/test_,policy.o policy_cache.o balloon.o balloon_model.o)
@@ -392,8 +392,8 @@ BARE_GUESTS := hello compat
 GUEST_store := $(STORE_OBJS)
 GUEST_storetest := storetest/client.o
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
-            traps/pointer.o traps/flags.o traps/nmi.o
-GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o
+            traps/pointer.o traps/flags.o traps/nmi.o traps/small.o
+GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o evil/control.o
 GUEST_mmubench := mmubench/hold.o mmubench/last_use.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
@@ -401,7 +401,7 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
 
 GUEST_balloon := kit/balloon.o
 GUEST_pressure := kit/balloon.o
-GUEST_replay := replay/lru.o replay/trace.o kit/pcache.o
+GUEST_replay := replay/lru.o replay/trace.o replay/grow.o kit/pcache.o
 GUEST_evil_pcache := evil_pcache/name.o evil_pcache/frame.o evil_pcache/call.o kit/grant.o kit/pcache.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
@@ -453,7 +453,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
 # Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
-LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads reads
 LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
 
 $(B)/linux/obj/%.o: guests/linux/%.c Makefile
@@ -487,13 +487,12 @@ $(B)/linux/libvstream.a: $(LIBRARY_OBJS:%=$(B)/linux/lib/%)
 	$(AR) rcs $@ $^
 
 .PHONY: test-xl test-xl-xen
-XL_RUN := -I -c 1 -m 1664 -t 3600 'dom0 linux ok mem=896M initrd=dom0 -- job=daemons,host,guests'
-test-xl: $(B)/lagan ## Debian as dom0, whose xl creates, changes and ends two Debian guests
+test-xl: $(B)/lagan guests ## Debian as dom0, and all that its xl can do with guests (the long runs)
 	tools/install-packages qemu linux
-	tools/run-qemu -n xl $(XL_RUN)
-test-xl-xen: ## the same on Debian's Xen
+	tools/linux-tests 'linux-xl*'
+test-xl-xen: guests ## the same on Debian's Xen
 	tools/install-packages qemu linux
-	tools/run-qemu -x -n xl-xen $(XL_RUN)
+	tools/linux-tests -x 'linux-xl*'
 
 .PHONY: linux-guests
 linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
@@ -533,8 +532,9 @@ soak-linux: $(B)/lagan guests linux-guests ## three Linux guests at work for SOA
 	tools/install-packages qemu linux
 	tools/linux-soak $(SOAK_MINUTES)
 
-test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
+test-xen: guests linux-guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours; xl's long runs
 	tools/test-xen
+	tools/linux-tests -x 'linux-xl*'
 
 # Figures, not verdicts. The image that is measured is the one without assertions.
 bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
