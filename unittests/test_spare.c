@@ -139,6 +139,7 @@ static void take_runs(const struct spare_lender *lender)
     for (unsigned i = 0; i < 2; i++) {
         t.drops = 0;
         CU_ASSERT_TRUE_FATAL(heap_alloc(9, HEAP_CLEAR, &m[i]));
+        CU_ASSERT_EQUAL(run_of(m[i]), HIGH_RUN + order[i]);
         CU_ASSERT_EQUAL(t.drops, SPARE_RUN);
         heap_audit();
     }
