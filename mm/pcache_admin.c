@@ -142,3 +142,16 @@ void pcache_get_curve(struct pcache *pc, struct lagan_pcache_curve *c)
     }
     pcache_unlock(pc);
 }
+
+const struct pcache_curve *pcache_curve_of(struct pcache *pc, uint64_t *pages, uint64_t *now_ms)
+{
+    *now_ms = pcache_now_ms();
+    pcache_lock(pc);
+    *pages = atomic_load(&pc->quota.pages);
+    return &pc->ghost->curve[GHOST_ALL];
+}
+
+void pcache_curve_done(struct pcache *pc)
+{
+    pcache_unlock(pc);
+}

@@ -119,6 +119,39 @@ bool spare_borrow(enum spare_user user, uint16_t tag, unsigned flags, mfn_t *m)
     return true;
 }
 
+void spare_offer(enum spare_user user, uint16_t tag, mfn_t m)
+{
+    struct frame *f = frame_of(m);
+    uint64_t use = atomic_load(&f->use);
+
+    ASSERT(spare.run && use == frame_use(FRAME_HYPERVISOR, 0, (domid_t)(use >> 32), 1));
+    f->next = f->prev = 0;
+    atomic_store_explicit(&f->use, spare_word(user, tag), memory_order_release);
+    run_add(m);
+    atomic_fetch_add(&spare.lent, 1);
+    atomic_fetch_sub(&heap.used[(domid_t)(use >> 32)], 1);
+    atomic_fetch_add(&heap.available, 1); /* last: who is counted in by this finds it */
+}
+
+bool spare_withdraw(mfn_t m)
+{
+    uint64_t unused;
+
+    ASSERT(frame_state(frame_of(m)) == FRAME_LENT);
+    if (!claim_reserve(NULL, 1, &unused))
+        return false;
+    run_sub(m, 1);
+    atomic_fetch_sub(&spare.lent, 1);
+    atomic_fetch_add(&heap.used[HEAP_OTHER], 1);
+    atomic_store(&frame_of(m)->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
+    return true;
+}
+
+bool spare_works(void)
+{
+    return spare.run != NULL;
+}
+
 void spare_return(const mfn_t *list, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -198,6 +231,11 @@ static bool reclaim_pages(unsigned count, const struct account *a)
     atomic_fetch_add(&spare.recalled, got);
     atomic_fetch_add(&spare.looks, got);
     return got != 0;
+}
+
+bool spare_make_room(void)
+{
+    return atomic_load(&spare.lent) && reclaim_pages(BATCH, NULL);
 }
 
 /* ---- asking back a block ---- */
@@ -425,10 +463,22 @@ uint64_t spare_held(enum spare_user user)
 {
     uint64_t sum = 0;
 
-    for (uint64_t n = 0; spare.run && n < spare.run_count << SPARE_RUN_ORDER; n++)
+    for (uint64_t n = 0; spare.run && n < spare.run_count << SPARE_RUN_ORDER; n++) {
+        if (!spare.run[n >> SPARE_RUN_ORDER]) {
+            n |= SPARE_RUN - 1;
+            continue;
+        }
         sum += arch_mfn_valid(mfn(n)) && frame_state(frame_of(mfn(n))) == FRAME_LENT &&
                frame_order(frame_of(mfn(n))) == (unsigned)user;
+    }
     return sum;
+}
+
+/* A look at its ends: most are all RAM or none. */
+static bool is_no_ram(uint64_t run)
+{
+    return !arch_mfn_valid(mfn(run << SPARE_RUN_ORDER)) &&
+           !arch_mfn_valid(mfn(((run + 1) << SPARE_RUN_ORDER) - 1));
 }
 
 uint64_t spare_audit(void)
@@ -440,6 +490,8 @@ uint64_t spare_audit(void)
     for (uint64_t run = 0; run < spare.run_count; run++) {
         unsigned lent = 0;
 
+        if (is_no_ram(run) && !spare.run[run])
+            continue;
         for (uint64_t n = run << SPARE_RUN_ORDER; n < (run + 1) << SPARE_RUN_ORDER; n++)
             lent += arch_mfn_valid(mfn(n)) && frame_state(frame_of(mfn(n))) == FRAME_LENT;
         AUDIT(lent == spare.run[run], "INV-SPARE-3: lent frames of run", run);

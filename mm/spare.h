@@ -61,6 +61,17 @@ void spare_register(enum spare_user user, const struct spare_lender *lender);
  * somebody is waiting for memory. Nothing is taken from anybody. */
 enum spare_flags { SPARE_ANY = 0, SPARE_CLEAR = 1, SPARE_LAST = 2 };
 bool spare_borrow(enum spare_user user, uint16_t tag, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
+/* Lends a frame that its user has already: a single page of the hypervisor's own, as it is. It counts as
+ * available from then on. Only if spare_works(). */
+void spare_offer(enum spare_user user, uint16_t tag, mfn_t m);
+/* The way back, with its content: a lent frame becomes the hypervisor's own, and is not available. False: there
+ * are not so many that are unclaimed. */
+bool spare_withdraw(mfn_t m) LAGAN_MUST_CHECK;
+/* spare_init() has succeeded. */
+bool spare_works(void);
+/* For a lender that has a page and finds no frame for it, and holds no lock of its own: the lender whose worst page is
+ * worth least, the caller itself perhaps, gives some up. False: nobody has any. */
+bool spare_make_room(void);
 /* Gives lent frames to the heap, which nobody has in a TLB; the content needs not be cleared. */
 void spare_return(const mfn_t *list, unsigned count);
 /* The same for `count` frames in a row, of one run. */
