@@ -200,7 +200,7 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
             $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_revoke.o grant_model.o grant_threads.o)
 
-TEST_pcache := $(HOST_MM) unittests/pcache_kit.o $(addprefix unittests/test_,pcache.o pcache_swap.o pcache_model.o pcache_host.o pcache_last.o pcache_flush.o pcache_threads.o)
+TEST_pcache := $(HOST_MM) unittests/pcache_kit.o $(addprefix unittests/test_,pcache.o pcache_swap.o pcache_model.o pcache_host.o pcache_last.o pcache_recall.o spare.o pcache_flush.o pcache_threads.o)
 
 # The page cache's policies by themselves, and traces over them
 PCPOLICY_OBJS := $(addprefix mm/pcache_,quota.o ghost.o curve.o)
