@@ -251,16 +251,20 @@ $(B)/host-bench/%.o: %.c Makefile
 	$(HOSTCC) $(BENCH_CFLAGS) -MMD -MP -c $< -o $@
 
 PCACHEBENCH_OBJS := unittests/bench/pcache.o xen/lib/strlcpy.o $(HOST_MM)
+UBCBENCH_OBJS := unittests/bench/ubc.o unittests/mm_kit.o xen/lib/strlcpy.o $(HOST_MM) $(UBC_HOST)
 REPLAY_PROGRAM_OBJS := unittests/replay/main.o $(PCPOLICY_OBJS) $(REPLAY_OBJS) xen/lib/strlcpy.o $(HOST_ARCH)
 $(B)/host-bench/pcache: $(PCACHEBENCH_OBJS:%=$(B)/host-bench/%)
 	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
+$(B)/host-bench/ubcbench: $(UBCBENCH_OBJS:%=$(B)/host-bench/%)
+	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -l:lib$(SHA_LIB).a -o $@
 $(B)/host-bench/replay: $(REPLAY_PROGRAM_OBJS:%=$(B)/host-bench/%)
 	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
--include $(patsubst %.o,$(B)/host-bench/%.d,$(PCACHEBENCH_OBJS) $(REPLAY_PROGRAM_OBJS))
+-include $(patsubst %.o,$(B)/host-bench/%.d,$(PCACHEBENCH_OBJS) $(UBCBENCH_OBJS) $(REPLAY_PROGRAM_OBJS))
 
 .PHONY: bench-host
-bench-host: $(B)/host-bench/pcache $(B)/host-bench/replay ## what the page cache costs on this machine, and what it serves of traces
+bench-host: $(B)/host-bench/pcache $(B)/host-bench/ubcbench $(B)/host-bench/replay ## what the caches cost on this machine, and what the page cache serves of traces
 	$(B)/host-bench/pcache
+	$(B)/host-bench/ubcbench
 	nice $(B)/host-bench/replay -n 200000 -p 10000 zipf loop scan vm
 
 VARIANT_plain :=
