@@ -65,7 +65,7 @@ void pcache_get_stats(struct pcache *pc, struct lagan_pcache_stats *s)
         .pages = atomic_load(&pc->quota.pages),
         .persistent = pc->persistent,
         .books = pc->books,
-        .ghosts = pc->ghost->gone,
+        .ghosts = pc->ghost->gone + pc->dropped.count,
         .puts = c->puts,
         .kept = c->kept,
         .refused = c->refused,

@@ -23,6 +23,7 @@
 #include "xen/dom0.h"
 #include "xen/options.h"
 #include "xen/store_service.h"
+#include "xen/ubc_host.h"
 
 #define DOM0_NAME "dom0"
 
@@ -226,6 +227,7 @@ LAGAN_INIT void bootdomains_start(const struct boot_info *info)
 
     domain_ids_start();
     pressure_start();
+    ubc_host_start();
     bootmodule_start(info);
     bootreap_start();
     store_service_none();

@@ -266,7 +266,7 @@ static int add_grants(struct domain *d, const struct domain_config *config)
 
     if (!limits.frames)
         limits.frames = GRANT_FRAMES_DEFAULT;
-    if (!limits.maptrack_frames)
+    if (!limits.maptrack_frames && !config->tools) /* which may want a domain that maps nothing */
         limits.maptrack_frames = GRANT_MAPTRACK_DEFAULT;
     if (!limits.version)
         limits.version = 2;
