@@ -386,7 +386,7 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay pcachebench evil_pcache machine
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay cached pcachebench evil_pcache machine
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
