@@ -140,7 +140,7 @@ bool spare_withdraw(mfn_t m)
     ASSERT(frame_state(frame_of(m)) == FRAME_LENT);
     if (!claim_reserve(NULL, 1, &unused))
         return false;
-    run_sub(m);
+    run_sub(m, 1);
     atomic_fetch_sub(&spare.lent, 1);
     atomic_fetch_add(&heap.used[HEAP_OTHER], 1);
     atomic_store(&frame_of(m)->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
