@@ -150,7 +150,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem ubc balloon pcache pcpolicy core store transport
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem ubc balloon pcache pcpolicy core store transport laganctl
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -242,6 +242,10 @@ FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
 TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
+
+LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o watch.o)
+TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o
+LIBS_laganctl := smartcols ncursesw tinfo
 
 # What is timed on the host: optimized, without assertions, with the machine's own locks
 BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2
@@ -475,6 +479,21 @@ $(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
 	$(CC) -m32 -std=gnu11 -O2 -ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables $(WARN) \
 	  -static -no-pie -nostdlib -s -Wl,--build-id=none $< -o $@
 
+# What administrators run in the control domain.
+TOOL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE $(REPRO) $(WARN) $(ABI) \
+               -iquote . -iquote include/public
+
+$(B)/tools/%.o: tools/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(TOOL_CFLAGS) -MMD -MP -c $< -o $@
+-include $(patsubst tools/%.o,$(B)/tools/%.d,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
+
+$(B)/tools/laganctl/laganctl: $(patsubst tools/%,$(B)/tools/%,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
+	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lsmartcols -lncursesw -ltinfo -lm -o $@
+
+.PHONY: tools
+tools: $(B)/tools/laganctl/laganctl ## build the administrator's tool
+
 # What programs of Linux link to open a stream to another domain: build/linux/libvstream.a
 LIBRARY_OBJS := $(TRANSPORT_OBJS) $(addprefix tools/linux/,vstream.o xendev.o)
 
@@ -496,7 +515,7 @@ test-xl-xen: guests ## the same on Debian's Xen
 	tools/linux-tests -x 'linux-xl*'
 
 .PHONY: linux-guests
-linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
+linux-guests: tools $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
 .PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
@@ -596,6 +615,7 @@ lint-init: lint-gcc lint-release lint-clang
 
 lint-shell:
 	shellcheck --severity=warning --exclude=SC1007 $$($(SCRIPTS))
+	shellcheck --severity=warning -s bash tools/laganctl/laganctl.bash
 
 objects: $(HV_O)
 

@@ -510,7 +510,7 @@ uint64_t ubc_reclaim(uint64_t want)
     return freed;
 }
 
-static const struct spare_lender lender = {worst, drop, drop_frame};
+static const struct spare_lender lender = {.worst = worst, .drop = drop, .drop_frame = drop_frame};
 
 void ubc_idle_init(void)
 {

@@ -356,7 +356,8 @@ static bool other_drop_frame(mfn_t m, const struct account *a)
 /* Who is worth least is asked first: one hit a page is 2^20, and time passes. */
 static void worth(void)
 {
-    static const struct spare_lender other = {other_worst, other_drop, other_drop_frame};
+    static const struct spare_lender other = {
+        .worst = other_worst, .drop = other_drop, .drop_frame = other_drop_frame};
     uint32_t tag;
 
     host_set_time(0);
