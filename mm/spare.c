@@ -309,13 +309,13 @@ static bool take_block(uint64_t n, unsigned order, const struct account *a)
     for (uint64_t at = n; step && at < n + size; at += step)
         step = ask_for(at, n + size, a, &given);
     atomic_fetch_add(&spare.recalled, given);
-    if (!step || given == size)
-        return step; /* what was lent altogether came back in pieces that have merged */
+    if (!step || step == size)
+        return step; /* in one piece, on the lists */
     heap_call_in();
     spin_lock(&heap.lock);
     ok = blocks_gather((uint32_t)n, order);
     spin_unlock(&heap.lock);
-    return ok;
+    return ok || given == size; /* merged with a neighbour to something larger */
 }
 
 static bool search_run(uint64_t run, unsigned order, const struct account *a)
