@@ -133,7 +133,7 @@ void spare_offer(enum spare_user user, uint16_t tag, mfn_t m)
     atomic_fetch_add(&heap.available, 1); /* last: who is counted in by this finds it */
 }
 
-bool spare_withdraw(mfn_t m)
+bool spare_withdraw(mfn_t m, domid_t owner)
 {
     uint64_t unused;
 
@@ -142,8 +142,9 @@ bool spare_withdraw(mfn_t m)
         return false;
     run_sub(m, 1);
     atomic_fetch_sub(&spare.lent, 1);
-    atomic_fetch_add(&heap.used[HEAP_OTHER], 1);
-    atomic_store(&frame_of(m)->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
+    atomic_fetch_add(&heap.used[HEAP_SHARED], 1);
+    atomic_store_explicit(&frame_of(m)->use, frame_use(FRAME_SHARED, 0, owner, 1),
+                          memory_order_release);
     return true;
 }
 

@@ -444,14 +444,18 @@ static void shared_page_is_mapped(void)
     end();
 }
 
-/* A domain that has been resumed ends like any other, and the control domain hears of it. */
+/* A domain that has been resumed ends like any other, and the control domain hears of it; and again
+ * when nothing is left of it but what it maps itself, and when that is gone. */
 static void resumed_and_ended(void)
 {
     struct domain *d;
+    mfn_t m;
     int port;
 
     start();
     d = created();
+    m = arch_frame_of(d->shared_info);
+    CU_ASSERT_TRUE_FATAL(frame_get(m, d->id));
     port = event_bind_virq(dom0, VIRQ_DOM_EXC, 0);
     CU_ASSERT_TRUE_FATAL(port > 0);
     for (unsigned n = 0; n < 2; n++) {
@@ -462,7 +466,20 @@ static void resumed_and_ended(void)
         CU_ASSERT_FALSE(d->pressure.ended);
         CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 0);
     }
+    domain_shutdown(d, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 1);
+    CU_ASSERT_FALSE(described(d->id)->flags & XEN_DOMINF_dying);
+    dom0->shared_info->evtchn_pending[0] = 0;
     destroyed(d);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 1);
+    dom0->shared_info->evtchn_pending[0] = 0;
+    core_pass(100000000);
+    CU_ASSERT_EQUAL(domain_count(), 2);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 0);
+    frame_put(m);
+    core_pass(100000000);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 1);
     end();
 }
 
