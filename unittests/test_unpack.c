@@ -349,6 +349,17 @@ static void short_steps(void)
     all_is_back(LOW + HIGH);
 }
 
+/* What is wrong with this frame header is its reserved bit. The bytes at 6 are the mark of Zstandard 0.6. */
+static void no_older_format(void)
+{
+    uint8_t payload[100] = {0x28, 0xb5, 0x2f, 0xfd, 0x7a, 0x25, 0x26, 0xb5, 0x2f, 0xfd};
+
+    machine(HIGH);
+    payload[96] = 50; /* the length when unpacked */
+    refused(payload, sizeof(payload), -XEN_ENOEXEC, "options that the decoder has not");
+    all_is_back(LOW + HIGH);
+}
+
 /* Nobody runs a decoder to its end before it is told to stop. */
 static void given_up(void)
 {
@@ -374,6 +385,7 @@ static const struct test_case cases[] = {
     {"little memory", little_memory},
     {"other packers are named", other_packers},
     {"steps are short", short_steps},
+    {"no older format of Zstandard", no_older_format},
     {"given up half-way", given_up},
     {NULL, NULL},
 };

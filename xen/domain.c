@@ -545,8 +545,8 @@ void domain_put(struct domain *d)
     free_vcpus(d);
     remove_shared_info(d);
     grant_table_destroy(d->grants);
+    pressure_remove(d); /* the policy reads the cache's curve */
     pcache_destroy(d->pcache);
-    pressure_remove(d);
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);

@@ -56,7 +56,8 @@ static int zstd_open(void *unpack)
 
     if (!d)
         return UNPACK_NO_MEMORY;
-    *(struct zstd *)u->storage = (struct zstd){d, ZSTD_FRAMEHEADERSIZE_MIN(ZSTD_f_zstd1)};
+    /* A header at once: of one in pieces, the library takes the second for a frame of an old format. */
+    *(struct zstd *)u->storage = (struct zstd){d, ZSTD_FRAMEHEADERSIZE_MAX};
     ret = ZSTD_DCtx_setParameter(d, ZSTD_d_stableOutBuffer, 1);
     return ZSTD_isError(ret) ? UNPACK_UNSUPPORTED : UNPACK_MORE;
 }

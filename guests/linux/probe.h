@@ -38,3 +38,4 @@ void probe_loops(void);
 void probe_domid(void);
 void probe_store(void);
 void probe_threads(void);
+void probe_reads(void);

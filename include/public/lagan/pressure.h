@@ -52,7 +52,7 @@
 /*
  * Can the domain have so many pages in all? 0: yes, they are claimed for it, and nobody else gets them;
  * -EAGAIN: others have been asked to make room: the event RESERVED or REFUSED tells when to ask again, in
- * bounded time; -ENOMEM: not without driving somebody below its floor or need; -EINVAL: it has them, or may not
+ * bounded time; -ENOMEM: not without driving somebody below its floor or need; -EINVAL: it may not
  * have so many. pages = 0 gives up a reservation and what is claimed.
  */
 #define LAGAN_PRESSURE_reserve 6 /* IN struct lagan_pressure_order */
@@ -119,7 +119,8 @@ struct lagan_pressure_domain {
     uint64_t reserve;                  /* OUT: it waits for so many in all; 0: it does not */
     uint32_t lapses;                   /* OUT: how often it has been late */
     uint32_t reserved1;                /* OUT: 0 */
-    uint64_t reserved[2];              /* OUT: 0 */
+    uint64_t cache_need;  /* OUT: pages more that it would use, as its page cache's curve says */
+    uint64_t reserved[1]; /* OUT: 0 */
 };
 
 struct lagan_pressure_limits {
