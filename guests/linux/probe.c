@@ -25,6 +25,7 @@ static const struct {
     {"clock", probe_clock},     {"step", probe_step},       {"segments", probe_segments},
     {"memory", probe_memory},   {"loops", probe_loops},     {"domid", probe_domid},
     {"store", probe_store},     {"threads", probe_threads}, {"reads", probe_reads},
+    {"window", probe_window},
 };
 
 bool expect(bool holds, const char *format, ...)

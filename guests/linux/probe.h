@@ -39,3 +39,4 @@ void probe_domid(void);
 void probe_store(void);
 void probe_threads(void);
 void probe_reads(void);
+void probe_window(void);
