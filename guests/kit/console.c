@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Text out of a guest: a small printf, and the two ways to a console. The hypervisor's is taken where it may be, and
- * the domain's own ring where not, or with `console=ring`.
+ * Text out of a guest: a small printf, and the two ways to a console.
  */
 #include "kit/console.h"
-#include "kit/args.h"
 #include "kit/hypercall.h"
 #include <xen/io/console.h>
 #include "kit/kit.h"
@@ -22,8 +20,8 @@ void console_init(void)
 {
     const struct start_info *info = kit_start_info;
 
-    if ((info->flags & SIF_INITDOMAIN) || info->console.domU.mfn == 0 ||
-        (!args_is("console", "ring") && hv_console_write("", 0) == 0)) {
+    if (hv_console_write("", 0) == 0 || (info->flags & SIF_INITDOMAIN) ||
+        info->console.domU.mfn == 0) {
         return;
     }
     /* The ring's page is one of ours, mapped from the start at its pseudo-physical place. */
