@@ -23,8 +23,8 @@ $(V).SILENT:
 
 # mm/, ubc/, shmem/, balloon/: compile unchanged for the target and for the host tests
 MM_OBJS := mm/heap.o mm/heap_lists.o mm/heap_audit.o mm/claim.o mm/scrub.o mm/waiting.o mm/slab.o mm/frame.o mm/account.o mm/tlbclock.o mm/type.o mm/validate.o \
-           mm/table.o mm/table_replace.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o mm/window.o \
-           mm/spare.o mm/pcache.o mm/pcache_slot.o mm/pcache_index.o mm/pcache_room.o mm/pcache_page.o mm/pcache_swap.o \
+           mm/table.o mm/table_replace.o mm/update.o mm/segdesc.o mm/relinquish.o mm/exchange.o mm/giveback.o mm/audit.o mm/heap_run.o mm/heap_lend.o mm/window.o \
+           mm/spare.o mm/pcache.o mm/pcache_slot.o mm/pcache_index.o mm/pcache_room.o mm/pcache_lender.o mm/pcache_page.o mm/pcache_swap.o \
            mm/pcache_persist.o mm/pcache_flush.o mm/pcache_admin.o mm/pcache_audit.o \
            mm/pcache_quota.o mm/pcache_ghost.o mm/pcache_curve.o
 
@@ -33,12 +33,12 @@ GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin
 
 BALLOON_OBJS := balloon/policy.o balloon/policy_cache.o balloon/balloon.o balloon/balloon_audit.o
 
-UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o entry.o map.o insert.o tree.o sha256.o revoke.o window.o audit.o)
+UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o idle.o entry.o map.o press.o insert.o tree.o sha256.o revoke.o window.o audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
 
-BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o bootvolume.o
+BOOTDOMAIN_OBJS := bootdomains.o bootbuild.o bootreap.o bootmodule.o bootvolume.o ubc_host.o
 
 # xen/: portable parts, among them the parsers of what the boot loader hands over
 CONTROL_OBJS := control.o control_reap.o hcall_domctl.o hcall_domctl_vcpu.o hcall_domctl_refused.o hcall_sysctl.o hcall_sysctl_host.o
@@ -75,8 +75,8 @@ BOOT_OBJS := $(addprefix xen/arch/x86/,boot.o start.o multiboot.o bootinfo.o boo
 
 DEVICE_OBJS := $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o apic.o apic_timer.o \
                ioapic.o machine_map.o pic.o tsc.o clock.o time.o tscsync.o calibrate.o counter.o hpet.o pmtimer.o \
-               pit.o rtc.o uart.o watchdog.o topology.o power.o stuck.o pci_config.o msi.o device_page.o vectors.o \
-               pirq.o pirq_map.o pirq_route.o port_rights.o machine_io.o)
+               pit.o rtc.o screen.o vga.o uart.o watchdog.o topology.o power.o stuck.o pci_config.o msi.o device_page.o io_guard.o vectors.o \
+               pirq.o pirq_map.o pirq_route.o pirq_storm.o port_rights.o machine_io.o)
 
 PV_OBJS := $(addprefix xen/arch/x86/,entry.o usercopy.o guest_access.o offsets.o contract.o \
            cpu_begin.o ctx.o pv_trap.o pv_bounce.o pv_iret.o pv_hypercall.o pv_vcpu.o pv_domain.o \
@@ -166,8 +166,8 @@ TEST_log := unittests/console_machine.o $(addprefix unittests/test_,log.o consol
 TEST_devices := unittests/fake_firmware.o $(addprefix unittests/test_,acpi.o topology.o tsc.o rtc.o bytering.o) \
             $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o topology.o tsc.o clock.o rtc.o)
 
-TEST_boot := $(addprefix unittests/test_,multiboot.o bootinfo.o bootmem.o pti_policy.o) \
-            $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o pti_policy.o)
+TEST_boot := $(addprefix unittests/test_,multiboot.o screen.o bootinfo.o bootmem.o pti_policy.o) \
+            $(addprefix xen/arch/x86/,multiboot.o screen.o bootinfo.o bootmem.o pti_policy.o)
 
 TEST_pv := unittests/test_pv_layout.o unittests/test_pv_bounce.o xen/arch/x86/pv_layout.o $(HOST_ARCH)
 
@@ -186,10 +186,10 @@ TEST_event := $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/ar
             $(addprefix unittests/test_,event.o event_fifo.o event_model.o event_threads.o console_ring.o)
 
 # Device interrupts, on modelled interrupt controllers
-PIRQ_OBJS := $(addprefix xen/arch/x86/,vectors.o msi.o pirq.o pirq_map.o pirq_route.o)
+PIRQ_OBJS := $(addprefix xen/arch/x86/,vectors.o msi.o io_guard.o pirq.o pirq_map.o pirq_route.o pirq_storm.o)
 TEST_irq := $(PIRQ_OBJS) $(EVENT_OBJS) $(HOST_MM) unittests/arch/host_domain.o unittests/irq_world.o \
             xen/arch/x86/port_rights.o \
-            $(addprefix unittests/test_,vectors.o msi.o pirq.o pirq_model.o port_rights.o physdev.o platform.o)
+            $(addprefix unittests/test_,vectors.o msi.o pirq.o pirq_model.o port_rights.o physdev.o platform.o io_guard.o storm.o)
 
 TEST_mm := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,heap.o scrub.o slab.o frame.o account.o tlbclock.o \
             type.o table.o table_change.o update.o segdesc.o relinquish.o giveback.o mm_model.o mm_threads.o mm_races.o)
@@ -211,13 +211,13 @@ TEST_pcpolicy := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) \
 UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
 LIBS_ubc := :lib$(SHA_LIB).a
 TEST_ubc := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o \
-            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_model.o ubc_threads.o)
+            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_lender.o ubc_press.o ubc_model.o ubc_threads.o)
 
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(HOST_ARCH) mm/pcache_curve.o $(addprefix unittests/test_,policy.o policy_cache.o balloon.o balloon_model.o)
 
 # The machine of the core's tests, and the core itself with all it stands on
-CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) $(UBC_HOST) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(SCHED_OBJS) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
+CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) $(UBC_HOST) unittests/arch/host_pirq.o unittests/core_world.o unittests/core_machine.o $(EVENT_OBJS) $(filter-out xen/stop.o,$(SCHED_OBJS)) $(MEMORY_OBJS) $(PRESSURE_OBJS) \
             $(LOADER_OBJS) xen/lib/parse.o \
             $(addprefix xen/,books.o wallclock.o domain.o teardown.o console_ring.o $(CONTROL_OBJS) $(BOOTDOMAIN_OBJS) dom0.o store_service.o hypercall.o hcall_vcpu.o hcall_host.o hcall_store.o hcall_ubc.o hcall_grant.o hcall_grant_table.o hcall_grant_cache.o \
             hcall_version.o hcall_misc.o hcall_pcache.o hcall_pcache_ctl.o options.o modline.o) \
@@ -279,6 +279,10 @@ $(B)/host-$(1)/test_$(2): $(addprefix $(B)/host-$(1)/,unittests/prog_$(2).o $(HO
 endef
 $(foreach v,plain asan tsan,$(eval $(call host_variant,$(v))))
 $(foreach v,plain asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call host_program,$(v),$(p)))))
+
+# Random tests begin alike in each run of `make`; LAGAN_SEED= takes the clock, as the long forms do.
+LAGAN_SEED ?= 1
+export LAGAN_SEED
 
 # One run of one program. What it says is kept and shown in one piece, since several may run at a time.
 define host_run
@@ -382,14 +386,14 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay evil_pcache
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay evil_pcache machine
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
 GUEST_storetest := storetest/client.o
 GUEST_traps := traps/exception.o traps/entry.o traps/descriptor.o traps/emulate.o traps/hypercall.o \
-            traps/pointer.o traps/flags.o traps/nmi.o
-GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o
+            traps/pointer.o traps/flags.o traps/nmi.o traps/small.o
+GUEST_evil  := evil/crash.o evil/call.o evil/cpu.o evil/device.o evil/control.o
 GUEST_mmubench := mmubench/hold.o mmubench/last_use.o
 GUEST_mmu   := mmu/update.o mmu/refused.o mmu/map.o mmu/pin.o mmu/base.o mmu/flush.o mmu/types.o mmu/write.o
 GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/frame.o evil_mmu/race.o \
@@ -397,7 +401,7 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
 
 GUEST_balloon := kit/balloon.o
 GUEST_pressure := kit/balloon.o
-GUEST_replay := replay/lru.o replay/trace.o kit/pcache.o
+GUEST_replay := replay/lru.o replay/trace.o replay/grow.o kit/pcache.o
 GUEST_evil_pcache := evil_pcache/name.o evil_pcache/frame.o evil_pcache/call.o kit/grant.o kit/pcache.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
@@ -449,7 +453,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
 # Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
-LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads measure
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads reads measure
 LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
 
 $(B)/linux/obj/%.o: guests/linux/%.c Makefile
@@ -483,13 +487,12 @@ $(B)/linux/libvstream.a: $(LIBRARY_OBJS:%=$(B)/linux/lib/%)
 	$(AR) rcs $@ $^
 
 .PHONY: test-xl test-xl-xen
-XL_RUN := -I -c 1 -m 1664 -t 3600 'dom0 linux ok mem=896M initrd=dom0 -- job=daemons,host,guests'
-test-xl: $(B)/lagan ## Debian as dom0, whose xl creates, changes and ends two Debian guests
+test-xl: $(B)/lagan guests ## Debian as dom0, and all that its xl can do with guests (the long runs)
 	tools/install-packages qemu linux
-	tools/run-qemu -n xl $(XL_RUN)
-test-xl-xen: ## the same on Debian's Xen
+	tools/linux-tests 'linux-xl*'
+test-xl-xen: guests ## the same on Debian's Xen
 	tools/install-packages qemu linux
-	tools/run-qemu -x -n xl-xen $(XL_RUN)
+	tools/linux-tests -x 'linux-xl*'
 
 .PHONY: linux-guests
 linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
@@ -529,8 +532,9 @@ soak-linux: $(B)/lagan guests linux-guests ## three Linux guests at work for SOA
 	tools/install-packages qemu linux
 	tools/linux-soak $(SOAK_MINUTES)
 
-test-xen: guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours
+test-xen: guests linux-guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours; xl's long runs
 	tools/test-xen
+	tools/linux-tests -x 'linux-xl*'
 
 # Figures, not verdicts. The image that is measured is the one without assertions.
 bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen

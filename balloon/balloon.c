@@ -76,6 +76,7 @@ void balloon_add(struct balloon *b, struct balloon_member *m, uint64_t pages)
                                  .target = pages,
                                  .goal = pages,
                                  .active = pages,
+                                 .said = pages,
                                  .wanted = pages};
     list_add_tail(&b->members, &m->link);
     b->memory = BALLOON_UNCOUNTED;
@@ -95,7 +96,20 @@ int balloon_fix(struct balloon_member *m, uint64_t target)
     return 0;
 }
 
-/* A member that waits for memory or meets its own pages again needs more than it uses. */
+/* A member that meets its own pages again, or would read its disk less with more memory, needs more than it uses. Both
+ * are about the same reads: the larger counts. */
+static void sum_up(struct balloon_member *m)
+{
+    m->wanted = m->said + max_u64(m->refaults, m->cache_need);
+}
+
+void balloon_set_cache_need(struct balloon_member *m, uint64_t pages)
+{
+    m->cache_need = min_u64(pages, POLICY_PAGES_MAX);
+    sum_up(m);
+}
+
+/* So does one that waits for memory. */
 int balloon_tell(struct balloon_member *m, const struct balloon_report *r)
 {
     uint64_t quarter = m->have / 4;
@@ -104,8 +118,9 @@ int balloon_tell(struct balloon_member *m, const struct balloon_report *r)
         r->reclaimable > POLICY_PAGES_MAX || r->refault_rate > POLICY_PAGES_MAX ||
         r->stall_ppm > STALL_WHOLE)
         return -XEN_EINVAL;
-    m->wanted = r->working_set + min_u64(r->refault_rate, quarter) +
-                min_u64(quarter, POLICY_PAGES_MAX) * r->stall_ppm / STALL_WHOLE;
+    m->said = r->working_set + min_u64(quarter, POLICY_PAGES_MAX) * r->stall_ppm / STALL_WHOLE;
+    m->refaults = min_u64(r->refault_rate, quarter);
+    sum_up(m);
     if (!m->spoken)
         m->active = m->wanted; /* what was assumed of it is of no interest any more */
     m->spoken = true;

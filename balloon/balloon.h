@@ -44,30 +44,33 @@ struct balloon_told {
 /* Letters: [c] the caller's, [b] this module's, read by the caller after a step. */
 struct balloon_member {
     struct list link;
-    uint64_t have;     /* [c] pages that it owns */
-    uint64_t claim;    /* [c] free pages that are claimed for it: counted as if it had them */
-    bool managed;      /* [c] follows targets; else it keeps what it has */
-    uint64_t floor;    /* [b] it is never asked for these; at least 1 */
-    uint64_t ceiling;  /* [b] it is never to have more */
-    uint64_t fixed;    /* [b] target by order of the control domain; 0: by policy */
-    uint32_t shares;   /* [b] */
-    uint64_t target;   /* [b] so many it is to own */
-    uint64_t goal;     /* [b] so many it will be told to own, once they are there */
-    uint64_t deadline; /* [b] by then it is to be down at the target; 0: it is */
-    uint8_t urgency;   /* [b] enum balloon_urgency */
-    bool late;         /* [b] the deadline has passed */
-    bool lazy;         /* [b] it was offered pages and does not take them */
-    bool changed;      /* [b] the last step changed target, urgency, deadline or `late` */
-    bool claimable;    /* [b] the last step has found the pages of its reservation */
-    bool failed;       /* [b] its reservation turned out not to be possible */
-    uint32_t lapses;   /* [b] how often it has been late */
-    uint64_t missed;   /* [b] the target that it missed last */
-    uint64_t reserve;  /* [b] it waits until it has, or has claimed, so many; 0: it does not */
-    uint64_t ticket;   /* [b] of its reservation: first come, first served */
-    uint64_t active;   /* [b] what it uses, damped */
-    uint64_t wanted;   /* [b] what it uses, as it said last */
-    bool spoken;       /* [b] it has said something */
-    uint64_t must;     /* [b] what it cannot give, as it said last */
+    uint64_t have;       /* [c] pages that it owns */
+    uint64_t claim;      /* [c] free pages that are claimed for it: counted as if it had them */
+    bool managed;        /* [c] follows targets; else it keeps what it has */
+    uint64_t floor;      /* [b] it is never asked for these; at least 1 */
+    uint64_t ceiling;    /* [b] it is never to have more */
+    uint64_t fixed;      /* [b] target by order of the control domain; 0: by policy */
+    uint32_t shares;     /* [b] */
+    uint64_t target;     /* [b] so many it is to own */
+    uint64_t goal;       /* [b] so many it will be told to own, once they are there */
+    uint64_t deadline;   /* [b] by then it is to be down at the target; 0: it is */
+    uint8_t urgency;     /* [b] enum balloon_urgency */
+    bool late;           /* [b] the deadline has passed */
+    bool lazy;           /* [b] it was offered pages and does not take them */
+    bool changed;        /* [b] the last step changed target, urgency, deadline or `late` */
+    bool claimable;      /* [b] the last step has found the pages of its reservation */
+    bool failed;         /* [b] its reservation turned out not to be possible */
+    uint32_t lapses;     /* [b] how often it has been late */
+    uint64_t missed;     /* [b] the target that it missed last */
+    uint64_t reserve;    /* [b] it waits until it has, or has claimed, so many; 0: it does not */
+    uint64_t ticket;     /* [b] of its reservation: first come, first served */
+    uint64_t active;     /* [b] what it uses, damped */
+    uint64_t said;       /* [b] what it uses, as it said last */
+    uint64_t refaults;   /* [b] and what it dropped and wanted back, as it said last */
+    uint64_t cache_need; /* [b] pages more that it would use, as its page cache's curve says */
+    uint64_t wanted;     /* [b] its need by all of these */
+    bool spoken;         /* [b] it has said something */
+    uint64_t must;       /* [b] what it cannot give, as it said last */
 
     /* Offers of memory: until when the one that stands is good, what the member had when it was
      * made, how many in a row were not taken, and when it is made anew to one who is lazy. */
@@ -106,6 +109,8 @@ int balloon_set_limits(struct balloon *b, struct balloon_member *m, uint64_t flo
 int balloon_fix(struct balloon_member *m, uint64_t target) LAGAN_MUST_CHECK;
 /* What a member says of itself. -XEN_EINVAL for numbers that cannot be: nothing changed. */
 int balloon_tell(struct balloon_member *m, const struct balloon_report *r) LAGAN_MUST_CHECK;
+/* What its page cache's curve says (policy_cache.h): so many pages more it would put to use. */
+void balloon_set_cache_need(struct balloon_member *m, uint64_t pages);
 
 /* The member is to have `pages` in all: until it has, or gives up (0), others make room within their
  * floors and needs. When the pages are there a step sets `claimable`; if it turns out that they

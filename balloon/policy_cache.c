@@ -11,6 +11,8 @@
  *
  * is greatest. A higher price never makes it larger.
  *
+ * Steps are parts of what the curve reaches to, so a large `most` does not make them coarse.
+ *
  * INV-POLICY-4: the need is at most `most`, and what it saves is worth the price of all of it.
  */
 #include "balloon/policy_cache.h"
@@ -20,9 +22,10 @@
 uint64_t policy_cache_need(const struct pcache_curve *c, uint64_t held, uint64_t most,
                            uint64_t price, uint64_t now_ms)
 {
-    uint64_t best = 0, best_gain = 0;
+    uint64_t best = 0, best_gain = 0, reach;
 
-    most = min_u64(most, CURVE_REACH_MAX);
+    reach = (uint64_t)c->bucket_pages * CURVE_BUCKETS;
+    most = min_u64(most, reach > held ? reach - held : 0);
     for (uint64_t n = 1; n <= POLICY_CACHE_STEPS; n++) {
         uint64_t pages = most * n / POLICY_CACHE_STEPS, cost;
         uint64_t saved = pcache_curve_saves(c, held, pages, now_ms);

@@ -12,7 +12,8 @@
 
 const char guest_name[] = "evil";
 
-static const struct attack *const tables[] = {evil_crashes, evil_calls, evil_cpus, evil_devices};
+static const struct attack *const tables[] = {evil_crashes, evil_calls, evil_cpus, evil_devices,
+                                              evil_control};
 
 static const struct attack *attack_by_number(unsigned number)
 {

@@ -10,6 +10,7 @@
  */
 #include "kit/kit.h"
 #include "kit/lib.h"
+#include "kit/start.h"
 
 const char guest_name[] = "hello";
 
@@ -22,6 +23,83 @@ static void say_hello(void)
     kit_printf("hello from a PV guest on Xen ABI %lu.%lu%s: %lu MiB, command line \"%s\"\n",
                (unsigned long)version >> 16, version & 0xffff, extra,
                kit_start_info->nr_pages / 256, args_line());
+}
+
+/* All general registers are zero but RSI and RSP, the selectors that the ABI names are loaded, and of the flags only IF
+ * is set. */
+static void check_registers(void)
+{
+    const struct entry_state *at = &kit_entry_state;
+    uint64_t stack = kit_start_info->pt_base + (kit_start_info->nr_pt_frames + 1) * PAGE_SIZE;
+
+    check_true("entry-zero",
+               (at->rax | at->rbx | at->rcx | at->rdx | at->rdi | at->rbp | at->r8 | at->r9 |
+                at->r10 | at->r11 | at->r12 | at->r13 | at->r14 | at->r15) == 0,
+               "rax %lx rbx %lx rcx %lx rdx %lx rdi %lx rbp %lx r8 %lx r15 %lx", at->rax, at->rbx,
+               at->rcx, at->rdx, at->rdi, at->rbp, at->r8, at->r15);
+    check_true("entry-start-info", at->rsi == (uint64_t)kit_start_info, "RSI %lx", at->rsi);
+    check_true("entry-stack", at->rsp == stack, "RSP %lx, not behind the tables: %lx", at->rsp,
+               stack);
+    check_true("entry-code", at->cs == FLAT_RING3_CS64 && at->ss == FLAT_RING3_SS64,
+               "CS %lx SS %lx", at->cs, at->ss);
+    check_true("entry-data", (at->ds | at->es | at->fs | at->gs) == 0,
+               "DS %lx ES %lx FS %lx GS %lx", at->ds, at->es, at->fs, at->gs);
+    check_true("entry-flags", at->rflags == 0x202, "RFLAGS %lx", at->rflags);
+}
+
+static void read_byte(void *at)
+{
+    (void)*(volatile uint8_t *)at;
+}
+
+/* The mapping ends at the first multiple of 4 MiB that leaves 512 KiB behind the stack. */
+static void check_slack(void)
+{
+    uint64_t end = (kit_entry_state.rsp + (512UL << 10) + (4UL << 20) - 1) & -(4UL << 20);
+
+    check_begin("entry-slack");
+    for (uint64_t va = kit_entry_state.rsp; va < end; va += PAGE_SIZE) {
+        struct fault fault = guarded(read_byte, (void *)va);
+
+        check_part(fault.vector == TRAP_NONE, "vector %u at %lx", fault.vector, va);
+    }
+    check_end();
+}
+
+static bool is_ours(uint64_t mfn)
+{
+    return mfn_to_pfn(mfn) < kit_start_info->nr_pages && pfn_to_mfn(mfn_to_pfn(mfn)) == mfn;
+}
+
+/* The first domain makes its own store ring and has no console ring; any other is given both, and a port of the
+ * store's if there is a store. */
+static void check_rings(void)
+{
+    const struct start_info *info = kit_start_info;
+
+    check_begin("entry-rings");
+    if (first_domain()) {
+        check_part(info->store_evtchn == 0, "store port %u", info->store_evtchn);
+    } else {
+        check_part(is_ours(info->store_mfn), "store %lx", info->store_mfn);
+        check_part(is_ours(info->console.domU.mfn) && info->console.domU.evtchn != 0,
+                   "console %lx port %u", info->console.domU.mfn, info->console.domU.evtchn);
+    }
+    check_end();
+}
+
+/* What works before a kernel has told the hypervisor anything. */
+static void check_first_look(void)
+{
+    const struct first_look *look = &kit_first_look;
+
+    check_true("entry-cpuid", memcmp(look->signature, "XenVMMXenVMM", 12) == 0, "%x %x %x",
+               look->signature[0], look->signature[1], look->signature[2]);
+    check_true("entry-rdmsr", look->unknown_msr == 0, "%lx", look->unknown_msr);
+    check_true("entry-masked", look->vcpus_unmasked == 0, "%u vCPUs would have upcalls",
+               look->vcpus_unmasked);
+    check_true("entry-clock", look->tsc_multiplier != 0 && look->wall_clock_seconds != 0,
+               "multiplier %x, %u s", look->tsc_multiplier, look->wall_clock_seconds);
 }
 
 static void check_start_of_day(void)
@@ -69,6 +147,10 @@ void guest_main(void)
         offer_port(port);
     }
     check_start_of_day();
+    check_registers();
+    check_slack();
+    check_rings();
+    check_first_look();
     (void)time_bind_timer();
     for (uint64_t i = 1; i <= rounds; i++) {
         uint64_t before = time_now();

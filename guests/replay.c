@@ -14,13 +14,18 @@
  *   pages=N        of its own cache (1024)
  *   until=MS       it goes round and round until then (since the host's start), for others to be beside it
  *   need=PERCENT   so many of the misses of its own cache the other must serve, or it fails (0)
+ *   grow=N         it begins with pages=N and gives the other pages back; then follows its target, up to N pages of
+ *                  its own cache (docs/balloon.md)
+ *   grown=N        so many pages more it must have at the end, and 0: none
  *   full=MIB       as the control domain: so much of the host's memory must be lent to the cache at the end
  *   rest=MS        it sits there with what it has so long, at the end, and says what became of that
+ *   recalled=MS    the same until the host has recalled pages of it and wants no more, so long at most
  * Times are of its own vCPU, so that it does not matter who else is on the CPU.
  */
 #include "kit/kit.h"
 #include "kit/lib.h"
 #include "kit/pcache.h"
+#include "replay/grow.h"
 #include "replay/lru.h"
 #include "replay/trace.h"
 
@@ -35,6 +40,7 @@ static struct {
     enum form form;
     unsigned pool;
     uint64_t requests, own_hits, hits, reads, wrong;
+    uint64_t first_reads, last_reads; /* of the first round and of the last */
     uint64_t ns;
 } run;
 
@@ -153,6 +159,13 @@ static void forget(struct block *b)
 
 /* ---- replaying ---- */
 
+#define TURN 1000 /* requests after which it looks at its target */
+
+static unsigned own_pages(void)
+{
+    return args_has("grow") ? grow_pages() : (unsigned)args_number("pages", 1024);
+}
+
 /* A write goes to the disk at once: what the page cache holds stays clean. */
 static void write_block(struct block *b, uint64_t *page)
 {
@@ -200,22 +213,29 @@ static uint64_t own_time(void)
 static void replay_once(void)
 {
     struct request r;
-    uint64_t start = own_time();
+    uint64_t start = own_time(), reads = run.reads;
 
-    lru_reset((unsigned)args_number("pages", 1024));
+    lru_reset(own_pages());
     trace_start();
     while (trace_next(&r)) {
         serve(&r);
+        if (run.requests % TURN == 0 && args_has("grow")) {
+            grow_turn();
+        }
     }
     run.ns += own_time() - start;
+    run.last_reads = run.reads - reads;
+    if (reads == 0) {
+        run.first_reads = run.last_reads;
+    }
 }
 
 static void print_result(void)
 {
     kit_printf("replay %s: %lu requests, %lu served by its own %lu pages, %lu by the host's cache, "
                "%lu reads of the disk; %lu us\n",
-               form_name[run.form], run.requests, run.own_hits, args_number("pages", 1024),
-               run.hits, run.reads, run.ns / 1000);
+               form_name[run.form], run.requests, run.own_hits, (uint64_t)own_pages(), run.hits,
+               run.reads, run.ns / 1000);
 }
 
 /* Its own count and the host's, of what it asked for and what came. */
@@ -279,6 +299,16 @@ static void replay_form(enum form form)
     check_end();
 }
 
+static void check_grown(unsigned more)
+{
+    uint64_t least = args_number("grown", 0);
+
+    kit_printf("grown by %u pages: %lu reads in the first round, %lu in the last\n", more,
+               run.first_reads, run.last_reads);
+    check_true("fewer-reads", more == 0 || run.last_reads < run.first_reads, "no");
+    check_true("grown", least > 0 ? more >= least : more == 0, "by %u pages", more);
+}
+
 static void check_host(void)
 {
     struct lagan_pcache_host h;
@@ -293,16 +323,31 @@ static void check_host(void)
     check_true("host-full", h.lent >= args_number("full", 0) * 256, "%lu pages lent", h.lent);
 }
 
+/* Until pages were dropped for the host, and for a second none was. */
+static void wait_for_recall(uint64_t ms)
+{
+    uint64_t end = time_now() + ms * MS, last_change = 0, dropped = 0;
+
+    while (time_now() < end && (dropped == 0 || time_now() < last_change + 1000 * MS)) {
+        uint64_t now = pcache_info().dropped_host;
+
+        last_change = now != dropped ? time_now() : last_change;
+        dropped = now;
+        time_sleep(50 * MS);
+    }
+}
+
 /* Others may want its pages' memory meanwhile. */
 static void rest(uint64_t ms)
 {
     struct lagan_pcache_stats now;
 
-    if (ms == 0) {
+    if (ms == 0 && !args_has("recalled")) {
         return;
     }
     time_sleep(ms * MS);
     if (pcache_there()) {
+        wait_for_recall(args_number("recalled", 0));
         now = pcache_info();
         kit_printf("rested: %lu pages there, %lu dropped for the host so far\n", now.pages,
                    now.dropped_host);
@@ -314,6 +359,11 @@ void guest_main(void)
     bool any = false;
 
     (void)time_bind_timer();
+    if (args_has("grow")) {
+        check_result(
+            "grow",
+            grow_start((unsigned)args_number("pages", 1024), (unsigned)args_number("grow", 0)), 0);
+    }
     for (enum form f = OFF; f < FORMS; f++) {
         if (!args_has(form_name[f])) {
             continue;
@@ -327,6 +377,9 @@ void guest_main(void)
     }
     if (!any) {
         check_fail("forms", "none is named: off copy swap exchange keyed");
+    }
+    if (args_has("grown")) {
+        check_grown(grow_pages() - (unsigned)args_number("pages", 1024));
     }
     if (args_has("full")) {
         check_host();

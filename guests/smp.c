@@ -313,6 +313,44 @@ static void check_down_and_up(void)
     check_end();
 }
 
+/* Of a port between domains the upcall comes to the vCPU that it was bound to last. */
+static struct {
+    volatile uint64_t events;
+    volatile unsigned taken_by;
+} moved;
+
+static void note_taker(uint32_t port, void *data)
+{
+    (void)port;
+    (void)data;
+    moved.taken_by = this_cpu()->id;
+    moved.events++;
+}
+
+static void check_moved_port(void)
+{
+    uint32_t port = 0, other = 0;
+
+    check_begin("port-moves");
+    check_part(event_alloc_unbound(DOMID_SELF, DOMID_SELF, &port) == 0 &&
+                   event_bind_interdomain(DOMID_SELF, port, &other) == 0,
+               "ports");
+    event_set_handler(port, note_taker, NULL);
+    event_unmask(port);
+    for (unsigned i = 0; i < 2 * count; i++) {
+        unsigned id = (i + 1) % count;
+        uint64_t before = moved.events;
+
+        check_part(event_bind_vcpu(port, id) == 0, "to vCPU %u", id);
+        check_part(event_send(other) == 0 && comes(&moved.events, before + 1),
+                   "no event at vCPU %u", id);
+        check_part(moved.taken_by == id, "vCPU %u took what is vCPU %u's", moved.taken_by, id);
+    }
+    check_part(event_close(other) == 0 && event_close(port) == 0, "close");
+    check_end();
+    event_set_handler(port, NULL, NULL);
+}
+
 static void check_absent(void)
 {
     check_result("is-up-absent", hv_vcpu(VCPUOP_is_up, 8000, NULL), -XEN_ENOENT);
@@ -353,5 +391,6 @@ void guest_main(void)
         check_part(aps[id - 1].neighbour_sent == 1, "vCPU %u did not send", id - 1);
     }
     check_end();
+    check_moved_port();
     check_down_and_up();
 }

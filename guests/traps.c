@@ -23,5 +23,6 @@ void guest_main(void)
     check_registers();
     check_flags();
     check_nmis();
+    check_small();
     check_pointers();
 }

@@ -143,7 +143,9 @@ static void take_away(void)
     check_true("invalid-is-gone", f.vector == 14, "vector %u", f.vector);
     check_result("late-insert", insert(21, 8, one.epoch - 1), -XEN_EAGAIN);
     check_result("insert-new", insert(21, 8, one.epoch), 0);
-    all.timeout_ns = 1000000000000;
+    all.timeout_ns = LAGAN_UBC_TIMEOUT_MAX + 1;
+    check_result("revoke-for-too-long", hv_ubc(LAGAN_UBC_revoke, volume, &all, 0, 0), -XEN_EINVAL);
+    all.timeout_ns = LAGAN_UBC_TIMEOUT_MAX;
     check_result("revoke-waits", hv_ubc(LAGAN_UBC_revoke, volume, &all, 0, 0), -XEN_EAGAIN);
     check_result("next-revoked", hv_ubc(LAGAN_UBC_next_revoked, volume, &next, 0, 0), 0);
     check_true("next-is-gone", next.status == LAGAN_UBC_GONE && next.block == 21, "%d %lu",

@@ -10,6 +10,19 @@
 #include "mm/claim.h"
 #include "mm/heap_lists.h"
 
+static void (*watch)(uint64_t pages);
+
+void claim_watch(void (*lack)(uint64_t pages))
+{
+    watch = lack;
+}
+
+static void refused(bool ok, uint64_t pages)
+{
+    if (unlikely(!ok) && watch)
+        watch(pages);
+}
+
 /* True if the frames were there, and nobody's. */
 static bool take_unclaimed(uint64_t count)
 {
@@ -63,6 +76,7 @@ bool claim_reserve(struct account *a, uint64_t count, uint64_t *from_claim)
         atomic_fetch_add(&heap.available, count);
     }
     spin_unlock(&heap.lock);
+    refused(ok, count);
     return ok;
 }
 
@@ -110,6 +124,7 @@ int claim_set(struct account *a, uint64_t pages)
     }
     spin_unlock(&heap.lock);
     spin_unlock(&a->lock);
+    refused(rc != -XEN_ENOMEM, want);
     return rc;
 }
 

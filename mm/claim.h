@@ -21,5 +21,8 @@ void claim_end(struct account *a);
  * it. */
 bool claim_reserve(struct account *a, uint64_t count, uint64_t *from_claim) LAGAN_MUST_CHECK;
 void claim_unreserve(struct account *a, uint64_t count, uint64_t from_claim);
+/* `lack` is told of each request, or claim, that was refused for want of memory, of so many pages. Any lock of the
+ * heap's users may be held then. */
+void claim_watch(void (*lack)(uint64_t pages));
 /* With the account's lock held: it has more frames than when it claimed. */
 void claim_trim(struct account *a);

@@ -9,6 +9,7 @@
  * never gets a frame behind the cursor of account_relinquish().
  */
 #include <lagan/arch.h>
+#include <lagan/nospec.h>
 
 #include "mm/exchange.h"
 #include "mm/frame.h"
@@ -28,7 +29,7 @@ int account_withdraw(struct account *a, mfn_t m)
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
-    f = frame_of(m);
+    f = frame_of(mfn(index_nospec(m.n, arch_max_mfn())));
     use = atomic_load(&f->use);
     do
         if ((use & ~KEPT) != only)

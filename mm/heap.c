@@ -33,17 +33,8 @@ static struct LAGAN_ALIGNED(64) cache {
     struct spinlock lock; /* LK_HEAP_CACHE */
     uint32_t head[KINDS]; /* linked through `next` */
     uint32_t count[KINDS];
-    /* Frames of a block that are lent one after the other, so that what is lent lies together. */
-    uint32_t lend, lend_end;
-    enum heap_kind lend_kind;
     _Atomic uint32_t all; /* of all these: read without the lock */
 } caches[MAX_CPUS];
-
-/* What came to hand. */
-struct found {
-    uint32_t n; /* 0: nothing */
-    enum heap_kind kind;
-};
 
 /* ---- the lists ---- */
 
@@ -64,7 +55,7 @@ static struct found lists_take(uint32_t zones, unsigned order, bool clear, unsig
 }
 
 /* From high memory, where the request lets it; then from all of its zones. */
-static struct found lists_alloc(uint32_t zones, unsigned order, bool clear, unsigned kinds)
+struct found lists_alloc(uint32_t zones, unsigned order, bool clear, unsigned kinds)
 {
     struct found f = {0, CLEAN};
 
@@ -117,24 +108,9 @@ static void cache_spill(struct cache *c, unsigned count, enum heap_kind kind)
     spin_unlock(&heap.lock);
 }
 
-/* What is left of the block for lending goes back to the lists. */
-static void lend_drain(struct cache *c)
-{
-    uint32_t left = c->lend_end - c->lend;
-
-    if (!left)
-        return;
-    spin_lock(&heap.lock);
-    range_free(c->lend, c->lend_end, c->lend_kind);
-    spin_unlock(&heap.lock);
-    c->lend = c->lend_end = 0;
-    atomic_fetch_sub_explicit(&c->all, left, memory_order_relaxed);
-}
-
 static void cache_drain(struct cache *c)
 {
     spin_lock(&c->lock);
-    lend_drain(c);
     cache_spill(c, UINT_MAX, DIRTY);
     cache_spill(c, UINT_MAX, CLEAN);
     spin_unlock(&c->lock);
@@ -154,7 +130,7 @@ static struct found cache_fetch(struct cache *c, bool clear, unsigned kinds)
 
 /* A batch of frames that are not what was wished for is fetched only when the cache has none of them:
  * each request would add one, and the cache would hold thousands. */
-static struct found cache_alloc(bool clear)
+struct found cache_alloc(bool clear)
 {
     struct cache *c = &caches[arch_cpu()];
     struct found f = {0, clear ? CLEAN : DIRTY};
@@ -199,6 +175,12 @@ void heap_call_in(void)
         if (atomic_load_explicit(&caches[cpu].all, memory_order_relaxed))
             cache_drain(&caches[cpu]);
     }
+    (void)lend_call_in();
+}
+
+bool cache_is_stocked(void)
+{
+    return atomic_load_explicit(&caches[arch_cpu()].all, memory_order_relaxed) != 0;
 }
 
 /* ---- the way of a request ---- */
@@ -256,12 +238,14 @@ static struct found take(const struct account *a, unsigned order, unsigned flags
         f = cache_alloc(clear);
     if (!f.n)
         f = lists_alloc(zones, order, clear, KINDS);
-    if (!f.n && order == 0 && spare_reclaim(zones, order, a))
+    if (!f.n && lend_call_in())
+        f = lists_alloc(zones, order, clear, KINDS);
+    if (!f.n && (order == 0 || order >= SPARE_RUN_FOR) && spare_reclaim(zones, order, a))
         f = lists_alloc(zones, order, clear, KINDS);
     return f.n ? f : search(a, zones, order, flags);
 }
 
-static void make_ready(struct found f, unsigned order, unsigned flags)
+void make_ready(struct found f, unsigned order, unsigned flags)
 {
     uint8_t *page = arch_map_frame(mfn(f.n));
 
@@ -303,20 +287,13 @@ bool heap_alloc(unsigned order, unsigned flags, mfn_t *m)
     return heap_alloc_for(NULL, order, flags, m, &from_claim);
 }
 
-/* Nothing remembers what the frame was. */
-static void forget(struct frame *f)
-{
-    atomic_store_explicit(&f->type, 0, memory_order_relaxed);
-    f->stamp = 0;
-}
-
 /* To the cache or the lists. */
-static void put(mfn_t m, unsigned order)
+void heap_put(mfn_t m, unsigned order)
 {
     struct cache *c = &caches[arch_cpu()];
     struct frame *f = frame_of(m);
 
-    forget(f);
+    frame_forget(f);
     arch_poison(arch_map_frame(m), PAGE_SIZE << order); /* the content is nobody's */
     if (order || (zone_of(m.n) < ZONE_4G && heap.has_high)) {
         set_use(f, FRAME_FREE, 0, 0, 0);
@@ -339,7 +316,7 @@ void heap_free_for(struct account *a, mfn_t m, unsigned order, uint64_t from_cla
 
     /* Freeing twice, or something else than was allocated, would hand one frame to two owners. */
     BUG_ON(cause >= HEAP_CAUSES || use != frame_use(FRAME_HYPERVISOR, order, (domid_t)cause, 1));
-    put(m, order);
+    heap_put(m, order);
     atomic_fetch_sub_explicit(&heap.used[cause], UINT64_C(1) << order, memory_order_relaxed);
     if (unlikely(from_claim))
         claim_unreserve(a, UINT64_C(1) << order, from_claim);
@@ -360,7 +337,7 @@ static uint32_t take_back(uint32_t n)
 
     BUG_ON(frame_state(f) != FRAME_WAITING || frame_refs(f));
     f->next = 0;
-    forget(f);
+    frame_forget(f);
     arch_poison(arch_map_frame(mfn(n)), PAGE_SIZE);
     set_use(f, FRAME_FREE, 0, 0, 0);
     return next;
@@ -381,69 +358,6 @@ void heap_take_back(uint32_t first)
         }
         range_free(low, (uint64_t)high + 1, DIRTY);
     }
-    spin_unlock(&heap.lock);
-}
-
-/* The largest block that is there, up to a run; the cache is locked. */
-static bool lend_fetch(struct cache *c)
-{
-    struct found f = {0, CLEAN};
-    unsigned order = SPARE_RUN_ORDER + 1;
-
-    while (!f.n && order-- > 0)
-        f = lists_alloc(ZONES_ALL, order, false, KINDS);
-    if (!f.n)
-        return false;
-    c->lend = f.n;
-    c->lend_end = f.n + (UINT32_C(1) << order);
-    c->lend_kind = f.kind;
-    atomic_fetch_add_explicit(&c->all, UINT32_C(1) << order, memory_order_relaxed);
-    return true;
-}
-
-bool heap_lends(void)
-{
-    return atomic_load_explicit(&caches[arch_cpu()].all, memory_order_relaxed) != 0;
-}
-
-bool heap_lend(bool clear, mfn_t *m)
-{
-    struct cache *c = &caches[arch_cpu()];
-    struct found f = {0, CLEAN};
-
-    spin_lock(&c->lock);
-    if (c->lend < c->lend_end || lend_fetch(c)) {
-        f = (struct found){c->lend++, c->lend_kind};
-        atomic_fetch_sub_explicit(&c->all, 1, memory_order_relaxed);
-    }
-    spin_unlock(&c->lock);
-    if (!f.n)
-        f = cache_alloc(clear);
-    if (!f.n)
-        return false;
-    *m = mfn(f.n);
-    make_ready(f, 0, clear ? HEAP_CLEAR : HEAP_ANY);
-    return true;
-}
-
-/* A batch goes to the lists at once, where neighbours merge. */
-void heap_end_loan(const mfn_t *list, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        struct frame *f = frame_of(list[i]);
-
-        f->next = f->prev = 0;
-        if (count == 1) {
-            put(list[i], 0);
-            return;
-        }
-        forget(f);
-        arch_poison(arch_map_frame(list[i]), PAGE_SIZE);
-        set_use(f, FRAME_FREE, 0, 0, 0);
-    }
-    spin_lock(&heap.lock);
-    for (unsigned i = 0; i < count; i++)
-        block_free((uint32_t)list[i].n, 0, DIRTY);
     spin_unlock(&heap.lock);
 }
 
@@ -486,6 +400,7 @@ void heap_init(void)
         caches[cpu] = (struct cache){.all = 0};
         spin_init(&caches[cpu].lock, LK_HEAP_CACHE);
     }
+    lend_init();
     waiting_init();
     slab_init();
     spare_reset();
@@ -550,10 +465,7 @@ uint64_t caches_audit(void)
         AUDIT(count == c->count[i % KINDS], "INV-HEAP-3: cache count", i);
         AUDIT(count < CACHE_MAX, "a cache holds too much", count);
         sum += count;
-        if (i % KINDS == 0)
-            sum += c->lend_end - c->lend;
-        AUDIT(c->all == c->count[DIRTY] + c->count[CLEAN] + c->lend_end - c->lend,
-              "INV-HEAP-3: cache sum", i);
+        AUDIT(c->all == c->count[DIRTY] + c->count[CLEAN], "INV-HEAP-3: cache sum", i);
     }
-    return sum;
+    return sum + lend_audit();
 }

@@ -79,14 +79,45 @@ uint64_t lists_audit(void);
 /* heap.c: what the caches hold; panics if one is not sound. */
 uint64_t caches_audit(void);
 
-/* For spare.c, without the lock. A single free frame, of what is counted as available and stays so: from this
- * CPU's cache or the lists, or false. Its word is all zero. */
-bool heap_lend(bool clear, mfn_t *m);
-/* This CPU has some at hand. */
+/* ---- heap.c, not under the lock ---- */
+
+/* What came to hand. */
+struct found {
+    uint32_t n; /* 0: nothing */
+    enum heap_kind kind;
+};
+/* From the lists, of the first `kinds` kinds that such a request would rather have; and a single frame, by way of
+ * this CPU's cache, which has some at the moment. */
+struct found lists_alloc(uint32_t zones, unsigned order, bool clear, unsigned kinds);
+struct found cache_alloc(bool clear);
+bool cache_is_stocked(void);
+/* Clears it, if the flags ask for that and it is not clean. */
+void make_ready(struct found f, unsigned order, unsigned flags);
+/* To the cache or the lists; and what the frame table remembers of a frame's use is forgotten. */
+void heap_put(mfn_t m, unsigned order);
+static inline void frame_forget(struct frame *f)
+{
+    atomic_store_explicit(&f->type, 0, memory_order_relaxed);
+    f->stamp = 0;
+}
+
+/* ---- heap_lend.c, not under the lock ---- */
+
+/* A single free frame, of what is counted as available and stays so, or false. Its word is all zero. Frames
+ * of one lane come from the same runs, those of others from others, as far as there are whole runs. */
+#define LEND_LANES 4U
+bool heap_lend(unsigned lane, bool clear, mfn_t *m);
+/* There are some at hand, beside the lists. */
 bool heap_lends(void);
-/* The way back: the frames are free, and still counted as they were. */
+/* The way back: the frames are free, and still counted as they were. The second: `count` frames in a row. */
 void heap_end_loan(const mfn_t *list, unsigned count);
-/* What waits or is cached on any CPU goes to the lists. */
+void heap_end_loan_range(mfn_t first, unsigned count);
+/* All that is at hand for lending goes to the lists. False: there is nothing. */
+bool lend_call_in(void);
+void lend_init(void);
+uint64_t lend_audit(void);
+
+/* heap.c: what waits, is cached or at hand on any CPU goes to the lists. */
 void heap_call_in(void);
 
 #define AUDIT(cond, what, n)                                                \

@@ -162,7 +162,8 @@ int pcache_relinquish(struct pcache *pc)
     if (rc)
         return rc;
     pcache_lock(pc);
-    left = pc->persistent || atomic_load(&pc->quota.pages); /* in the hands of a call that ends */
+    /* In the hands of a call that ends, or dropped for another's good meanwhile. */
+    left = pc->persistent || atomic_load(&pc->quota.pages) || pc->dropped.count;
     pcache_unlock(pc);
     pc->end_cursor = 0;
     return left ? -XEN_ERESTART : 0;
@@ -172,7 +173,7 @@ void pcache_destroy(struct pcache *pc)
 {
     if (!pc)
         return;
-    BUG_ON(!pc->dying || pc->persistent || pc->oldest || pc->stock);
+    BUG_ON(!pc->dying || pc->persistent || pc->kept.count || pc->dropped.count || pc->stock);
     index_end(pc);
     slots_end(pc);
     BUG_ON(pcache_set_quota(pc, 0, 0, 1) != 0); /* gives back the floor */

@@ -106,6 +106,7 @@ int pcache_flush_keys(struct pcache *pc, unsigned pool, uint64_t first, uint64_t
                       uint32_t *cursor, uint64_t *flushed) LAGAN_MUST_CHECK;
 /* Can be put into and got from. For the moment: another vCPU may close it. */
 bool pcache_pool_there(const struct pcache *pc, unsigned pool);
+bool pcache_pool_is_persistent(const struct pcache *pc, unsigned pool);
 
 /* ---- quota and figures ---- */
 
@@ -122,6 +123,16 @@ void pcache_get_host(struct lagan_pcache_host *h);
  * written. */
 unsigned pcache_get_ledger(struct pcache *pc, struct lagan_pcache_ledger *l, unsigned max);
 void pcache_get_curve(struct pcache *pc, struct lagan_pcache_curve *c);
+/* The curve itself, how many pages the client has, and the time that goes with the curve. Holds the client's lock
+ * (LK_PCACHE) until pcache_curve_done(), which comes soon. */
+struct pcache_curve;
+const struct pcache_curve *pcache_curve_of(struct pcache *pc, uint64_t *pages, uint64_t *now_ms);
+void pcache_curve_done(struct pcache *pc);
+
+/* What recalls have left to be done later: for a CPU with nothing better to do, with no lock held. One step: takes
+ * bounded time. */
+bool pcache_tidy_pending(void);
+void pcache_tidy(void);
 
 /* Recounts everything, while nothing else is at work; names the first broken invariants in the log and returns
  * how many there are. */

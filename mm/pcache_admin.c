@@ -65,7 +65,7 @@ void pcache_get_stats(struct pcache *pc, struct lagan_pcache_stats *s)
         .pages = atomic_load(&pc->quota.pages),
         .persistent = pc->persistent,
         .books = pc->books,
-        .ghosts = pc->ghost->gone,
+        .ghosts = pc->ghost->gone + pc->dropped.count,
         .puts = c->puts,
         .kept = c->kept,
         .refused = c->refused,
@@ -140,5 +140,18 @@ void pcache_get_curve(struct pcache *pc, struct lagan_pcache_curve *c)
         c->point[i].pages = pages;
         c->point[i].misses = (gets - pcache_curve_hits(curve, pages)) >> 8;
     }
+    pcache_unlock(pc);
+}
+
+const struct pcache_curve *pcache_curve_of(struct pcache *pc, uint64_t *pages, uint64_t *now_ms)
+{
+    *now_ms = pcache_now_ms();
+    pcache_lock(pc);
+    *pages = atomic_load(&pc->quota.pages);
+    return &pc->ghost->curve[GHOST_ALL];
+}
+
+void pcache_curve_done(struct pcache *pc)
+{
     pcache_unlock(pc);
 }

@@ -17,7 +17,7 @@ static bool check(bool ok, const char *what, uint64_t n)
 }
 
 struct sums {
-    uint64_t pages, persistent, keyed, frames;
+    uint64_t pages, persistent, keyed, dropped;
 };
 
 static void audit_frame(const struct pcache *pc, uint32_t n, uint32_t slot)
@@ -31,8 +31,9 @@ static void audit_frame(const struct pcache *pc, uint32_t n, uint32_t slot)
 
 static void audit_slot(struct pcache *pc, struct slot *s, struct sums *sum)
 {
-    check(s->state == SLOT_KEPT, "a call is under way", slot_number(s));
-    check(!s->doomed && !s->readers, "left doomed or read", slot_number(s));
+    check(s->state == SLOT_KEPT || s->state == SLOT_DROPPED, "a call is under way", slot_number(s));
+    check(!s->doomed && (s->state == SLOT_DROPPED || !s->readers), "left doomed or read",
+          slot_number(s));
     check(pc->pool[s->pool] == (s->persistent ? POOL_PERSISTENT : POOL_EPHEMERAL) ||
               pc->pool[s->pool] == POOL_CLOSING,
           "a page of no pool", slot_number(s));
@@ -41,7 +42,11 @@ static void audit_slot(struct pcache *pc, struct slot *s, struct sums *sum)
               slot_number(s));
         sum->keyed++;
     }
-    if (s->persistent) {
+    if (s->state == SLOT_DROPPED) {
+        check(!s->persistent && !s->frame, "INV-ROOM-2: dropped, but not without a frame",
+              slot_number(s));
+        sum->dropped++;
+    } else if (s->persistent) {
         const struct frame *f = frame_of(mfn(s->frame));
 
         check(frame_state(f) == FRAME_OWNED && frame_owner(f) == pc->account->id,
@@ -68,17 +73,19 @@ static void audit_slots(struct pcache *pc, struct sums *sum)
         }
 }
 
-static void audit_list(struct pcache *pc, uint64_t pages)
+static void audit_list(const struct pcache *pc, const struct slot_list *l, enum slot_state state,
+                       uint64_t pages)
 {
     uint64_t count = 0;
     uint32_t prev = 0;
 
-    for (uint32_t n = pc->newest; n; prev = n, n = slot_at(pc, n)->next, count++) {
-        if (!check(slot_at(pc, n) && slot_at(pc, n)->prev == prev && count <= pages,
-                   "the list's links", n))
+    for (uint32_t n = l->newest; n; prev = n, n = slot_at(pc, n)->next, count++) {
+        if (!check(slot_at(pc, n) && slot_at(pc, n)->prev == prev &&
+                       slot_at(pc, n)->state == state && count <= pages,
+                   "a list's links", n))
             return;
     }
-    check(prev == pc->oldest && count == pages, "the list's length", count);
+    check(prev == l->oldest && count == pages && l->count == pages, "a list's length", count);
 }
 
 static void audit_counts(const struct pcache *pc)
@@ -92,13 +99,14 @@ static void audit_counts(const struct pcache *pc)
           "INV-PC-5: pages that were kept", c->kept);
 }
 
-static uint64_t audit_client(struct pcache *pc)
+static uint64_t audit_client(struct pcache *pc, uint64_t *dropped)
 {
     uint64_t stock = 0;
     struct sums sum = {0};
 
     audit_slots(pc, &sum);
-    audit_list(pc, sum.pages);
+    audit_list(pc, &pc->kept, SLOT_KEPT, sum.pages);
+    audit_list(pc, &pc->dropped, SLOT_DROPPED, sum.dropped);
     audit_counts(pc);
     for (uint32_t n = pc->stock; n; n = frame_of(mfn(n))->next, stock++)
         audit_frame(pc, n, 0);
@@ -107,12 +115,13 @@ static uint64_t audit_client(struct pcache *pc)
     check(sum.persistent == pc->persistent, "persistent pages", sum.persistent);
     check(sum.keyed == pc->keyed, "keys in the index", sum.keyed);
     pcache_ghost_audit(pc->ghost);
+    *dropped += sum.dropped;
     return sum.pages + stock;
 }
 
 unsigned pcache_audit(void)
 {
-    uint64_t frames = 0, floors = 0, books = 0, persistent = 0;
+    uint64_t frames = 0, floors = 0, books = 0, persistent = 0, dropped = 0;
 
     faults = 0;
     for (unsigned i = 0; i < PCACHE_CLIENTS; i++) {
@@ -120,7 +129,7 @@ unsigned pcache_audit(void)
 
         if (!pc)
             continue;
-        frames += audit_client(pc);
+        frames += audit_client(pc, &dropped);
         floors += atomic_load(&pc->quota.floor);
         books += pc->books;
         persistent += pc->persistent;
@@ -129,6 +138,7 @@ unsigned pcache_audit(void)
     check(floors == spare_kept(), "floors that are not kept", floors);
     check(books == atomic_load(&pcache.books), "pages of records", books);
     check(persistent == atomic_load(&pcache.persistent), "all persistent pages", persistent);
+    check(dropped == atomic_load(&pcache.dropped), "INV-ROOM-2: slots to be settled", dropped);
     pcache_quota_audit(&pcache.quota);
     return faults;
 }

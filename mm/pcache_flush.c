@@ -69,6 +69,10 @@ static unsigned flush_leaf(struct pcache *pc, const struct choice *c, uint32_t f
 
         if (!s)
             break;
+        if (s->state == SLOT_DROPPED) {
+            page_settle(pc, s);
+            continue;
+        }
         if (!chosen(c, s))
             continue;
         list[count] = page_flush(pc, s);
@@ -162,6 +166,11 @@ int pcache_flush_keys(struct pcache *pc, unsigned pool, uint64_t first, uint64_t
         begun = true;
     }
     return 0;
+}
+
+bool pcache_pool_is_persistent(const struct pcache *pc, unsigned pool)
+{
+    return pool < PCACHE_POOLS && pc->pool[pool] == POOL_PERSISTENT;
 }
 
 bool pcache_pool_there(const struct pcache *pc, unsigned pool)

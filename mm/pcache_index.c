@@ -56,7 +56,7 @@ struct slot *index_find(const struct pcache *pc, unsigned pool, uint64_t key)
     if (!pc->bucket_count)
         return NULL;
     for (uint32_t n = *bucket(pc, bucket_of(pc, &probe)); n; n = s->chain) {
-        s = slot_at(pc, n);
+        s = slot_of(pc, n);
         if (s->key == key && s->pool == pool)
             return s;
     }
@@ -70,7 +70,7 @@ static void deal(struct pcache *pc, uint32_t from)
 
     *head = 0;
     for (; n; n = next) {
-        struct slot *s = slot_at(pc, n);
+        struct slot *s = slot_of(pc, n);
         uint32_t *to = bucket(pc, bucket_of(pc, s));
 
         next = s->chain;
@@ -117,7 +117,7 @@ bool index_add(struct pcache *pc, struct slot *s)
     if (!pc->bucket_count)
         return false;
     head = bucket(pc, bucket_of(pc, s));
-    for (uint32_t n = *head; n; n = slot_at(pc, n)->chain)
+    for (uint32_t n = *head; n; n = slot_of(pc, n)->chain)
         if (++length >= CHAIN_MAX)
             return false;
     s->chain = *head;
@@ -133,7 +133,7 @@ void index_remove(struct pcache *pc, struct slot *s)
 
     while (*link != n) {
         ASSERT(*link);
-        link = &slot_at(pc, *link)->chain;
+        link = &slot_of(pc, *link)->chain;
     }
     *link = s->chain;
     s->chain = 0;

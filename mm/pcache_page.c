@@ -23,17 +23,31 @@
 
 /* ---- finding ---- */
 
-struct slot *page_find(const struct pcache *pc, const struct pcache_name *n)
+/* What was dropped is settled now: the ghost tier is to know of it when it is told of the miss. */
+static struct slot *unless_dropped(struct pcache *pc, struct slot *s)
+{
+    if (likely(!s || s->state != SLOT_DROPPED))
+        return s;
+    page_settle(pc, s);
+    return NULL;
+}
+
+struct slot *page_find_key(struct pcache *pc, unsigned pool, uint64_t key)
+{
+    return unless_dropped(pc, index_find(pc, pool, key));
+}
+
+struct slot *page_find(struct pcache *pc, const struct pcache_name *n)
 {
     struct slot *s;
 
     if (n->pool)
-        return n->pool < PCACHE_POOLS ? index_find(pc, n->pool, n->key) : NULL;
+        return n->pool < PCACHE_POOLS ? page_find_key(pc, n->pool, n->key) : NULL;
     s = slot_at(pc, (uint32_t)n->key & ((UINT32_C(1) << PCACHE_SLOT_BITS) - 1));
-    if (!s || s->id != n->key || s->pool || s->doomed ||
-        (s->state != SLOT_KEPT && s->state != SLOT_READ))
+    if (!s || s->id != n->key || s->pool || s->doomed || s->state == SLOT_FREE ||
+        s->state == SLOT_FILLING)
         return NULL;
-    return s;
+    return unless_dropped(pc, s);
 }
 
 mfn_t page_flush(struct pcache *pc, struct slot *s)
@@ -61,30 +75,27 @@ mfn_t page_flush(struct pcache *pc, struct slot *s)
 
 /* ---- getting ---- */
 
-/* Another get is under way with which this one cannot be. */
+/* Another get is under way with which this one cannot be. A persistent page must not be missed, as the other get may
+ * come to nothing, and nobody waits for other vCPUs here: so gets of one meet, and each has the content. There are
+ * never more of them than CPUs. */
 static bool is_taken(const struct slot *s, bool stays)
 {
-    return s->state == SLOT_READ && (!stays || s->readers >= READER_ALONE - 1);
+    if (s->persistent || s->state != SLOT_READ)
+        return false;
+    return !stays || s->readers >= READER_ALONE - 1;
 }
 
 /* Takes a page out of reach. NULL: it is not there, or another get has it. */
-static LAGAN_NO_TSA struct slot *get_begin(struct pcache *pc, const struct pcache_name *n,
-                                           bool stays)
+static struct slot *get_begin(struct pcache *pc, const struct pcache_name *n, bool stays)
 {
     struct slot *s = page_find(pc, n);
 
-    while (s && is_taken(s, stays) && s->persistent) {
-        pcache_unlock(pc); /* it must not be missed, and the other one is soon done */
-        arch_relax();
-        pcache_lock(pc);
-        s = page_find(pc, n);
-    }
     if (!s || is_taken(s, stays))
         return NULL;
     if (s->state == SLOT_KEPT && !s->persistent)
-        slot_unlink(pc, s);
+        slot_unlink(pc, &pc->kept, s);
     s->state = SLOT_READ;
-    s->readers = stays ? s->readers + 1 : READER_ALONE;
+    s->readers = stays || s->persistent ? s->readers + 1 : READER_ALONE;
     return s;
 }
 
@@ -98,8 +109,15 @@ void count_miss(struct pcache *pc, const struct pcache_name *n)
         pcache_quota_would_hit(&pcache.quota, &pc->quota, cause, now);
 }
 
+/* The client's puts and gets so far; a page's frame has it of when it came, or was had last. */
+static uint32_t event_now(const struct pcache *pc)
+{
+    return (uint32_t)(pc->count.puts + pc->count.gets);
+}
+
 void count_hit(struct pcache *pc, struct slot *s, bool leaves)
 {
+    struct frame *f = frame_of(mfn(s->frame));
     uint64_t name = ghost_name(pc, s->pool, s->key, s->id), now = pcache_now_ms();
 
     pc->count.hits++;
@@ -109,7 +127,8 @@ void count_hit(struct pcache *pc, struct slot *s, bool leaves)
     pcache_ghost_hit(pc->ghost, name, s->mark, now);
     if (!leaves) /* as if it came back at once */
         (void)pcache_ghost_put(pc->ghost, name, name, now, &s->mark);
-    pcache_quota_hit(&pcache.quota, &pc->quota, leaves, now);
+    pcache_quota_hit(&pcache.quota, &pc->quota, event_now(pc) - f->next, leaves, now);
+    f->next = event_now(pc);
 }
 
 bool pcache_get(struct pcache *pc, const struct pcache_name *n, bool stays, struct pcache_held *h)
@@ -119,6 +138,7 @@ bool pcache_get(struct pcache *pc, const struct pcache_name *n, bool stays, stru
     pcache_lock(pc);
     pc->count.gets++;
     s = get_begin(pc, n, stays);
+    pages_settle(pc, SETTLE_TURN);
     if (s)
         *h = (struct pcache_held){.frame = mfn(s->frame),
                                   .slot = slot_number(s),
@@ -156,7 +176,9 @@ void pcache_get_end(struct pcache *pc, struct pcache_held *h, bool copied)
         pc->count.copied++;
         count_hit(pc, s, leaves && !s->doomed); /* one that was flushed meanwhile is counted so */
     }
-    s->readers = h->stays ? s->readers - 1 : 0;
+    s->readers = h->stays || h->persistent ? s->readers - 1 : 0;
+    if (s->readers && leaves && !s->doomed)
+        (void)page_flush(pc, s); /* others read it still: the last of them takes it away */
     if (s->readers == 0) {
         goes = leaves || s->doomed;
         if (goes) {
@@ -164,7 +186,7 @@ void pcache_get_end(struct pcache *pc, struct pcache_held *h, bool copied)
         } else {
             s->state = SLOT_KEPT;
             if (!h->persistent)
-                slot_push(pc, s);
+                slot_push(pc, &pc->kept, s);
         }
     }
     pcache_unlock(pc);
@@ -187,7 +209,7 @@ static void tell_room(struct pcache *pc)
 static void count_no_room(struct pcache *pc, uint64_t name, uint32_t mark)
 {
     pcache_ghost_dropped(pc->ghost, name, mark, pc->account->id);
-    pcache_quota_remember(&pc->quota, pc->ghost->gone);
+    tell_remembered(pc);
     pc->count.no_room++;
 }
 
@@ -204,7 +226,7 @@ static bool ask_ghost(struct pcache *pc, uint64_t name, bool stable, uint32_t *m
         tell_room(pc);
     if (likely(pcache_ghost_put(pc->ghost, name, stable ? name : 0, pcache_now_ms(), mark)))
         return true;
-    pcache_quota_remember(&pc->quota, pc->ghost->gone);
+    tell_remembered(pc);
     pc->count.refused++;
     return false;
 }
@@ -218,6 +240,7 @@ struct slot *put_admit(struct pcache *pc, const struct pcache_name *n, struct pc
 
     pc->count.puts++;
     room_trim(pc);
+    pages_settle(pc, SETTLE_TURN);
     h->id = n->pool ? 0 : slot_vain_id(pc);
     if (pc->dying || pc->frozen || atomic_load(&pcache.frozen) ||
         !atomic_load(&pc->quota.ceiling)) {
@@ -249,7 +272,7 @@ bool put_publish(struct pcache *pc, struct slot *s, mfn_t m)
     /* The pool may have ended meanwhile, and its number be another's: whose pages are no concern of ours. */
     if (pc->dying || pc->pool[s->pool] != POOL_EPHEMERAL)
         return false;
-    other = s->pool ? index_find(pc, s->pool, s->key) : NULL;
+    other = s->pool ? page_find_key(pc, s->pool, s->key) : NULL;
     if (other)
         (void)page_flush(pc, other); /* a put beside this one */
     if (s->pool && !index_add(pc, s))
@@ -257,7 +280,8 @@ bool put_publish(struct pcache *pc, struct slot *s, mfn_t m)
     s->frame = (uint32_t)m.n;
     s->state = SLOT_KEPT;
     frame_of(m)->prev = slot_number(s);
-    slot_push(pc, s);
+    frame_of(m)->next = event_now(pc);
+    slot_push(pc, &pc->kept, s);
     pc->count.kept++;
     return true;
 }

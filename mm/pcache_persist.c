@@ -59,7 +59,7 @@ static bool publish(struct pcache *pc, struct slot *s, mfn_t m, mfn_t *old)
 
     if (pc->dying || pc->pool[s->pool] != POOL_PERSISTENT)
         return false;
-    other = index_find(pc, s->pool, s->key);
+    other = page_find_key(pc, s->pool, s->key);
     if (other)
         *old = page_flush(pc, other);
     if (!index_add(pc, s))

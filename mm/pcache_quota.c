@@ -18,6 +18,11 @@
  *
  *     hits / pages     and     (hits + would-be hits) / (pages + remembered names).
  *
+ * A page that was had again before the client has put or wanted an eighth of what it holds counts for nothing: a cache
+ * of a sixteenth of the size would have served it, so it says nothing for the rest. Else who gets one page over and over
+ * would be worth more than anybody who uses all that he has. (A client can still get in turn what it does not need; that
+ * is use as far as anybody can tell, takes its own time, and leaves others their floors.)
+ *
  * Who is worth the same as another, such as nothing, gives first if it has more pages for its weight;
  * so two who read from end to end share by weight, and who is idle gives way slowly, as its window fades.
  *
@@ -42,6 +47,7 @@
 #define PAGES_LEAST UINT64_C(64)
 #define HITS_MOST   (UINT64_C(1) << 44)
 #define LITTLE      8U   /* one part in so many */
+#define YOUNG       8U   /* of the pages */
 #define FADED       128U /* windows after which nothing is left */
 
 static uint64_t get(const _Atomic uint64_t *v)
@@ -139,11 +145,12 @@ void pcache_quota_out(struct pcache_client *c)
     set(&c->pages, get(&c->pages) - 1);
 }
 
-void pcache_quota_hit(const struct pcache_quota *q, struct pcache_client *c, bool leaves,
-                      uint64_t now)
+void pcache_quota_hit(const struct pcache_quota *q, struct pcache_client *c, uint64_t age,
+                      bool leaves, uint64_t now)
 {
     fade(q, c, now);
-    count_hit(&c->hits);
+    if (age >= get(&c->pages) / YOUNG)
+        count_hit(&c->hits);
     c->served++;
     c->served_on_loan += get(&c->pages) > get(&c->floor);
     if (leaves)
@@ -199,16 +206,23 @@ void pcache_quota_would_hit(const struct pcache_quota *q, struct pcache_client *
     c->missed++;
 }
 
-void pcache_quota_dropped(struct pcache_client *c, uint16_t cause, bool for_host, uint64_t worth)
+void pcache_quota_dropped_some(struct pcache_client *c, uint64_t pages, uint16_t cause,
+                               bool for_host, uint64_t worth)
 {
     struct quota_ledger_row *r = find_row(c, cause);
 
-    pcache_quota_out(c);
+    ASSERT(get(&c->pages) >= pages);
+    set(&c->pages, get(&c->pages) - pages);
     if (r == NULL)
         r = make_row(c, cause);
-    *(for_host ? &r->for_host : &r->for_cache) += 1;
-    r->worth += worth;
-    c->dropped++;
+    *(for_host ? &r->for_host : &r->for_cache) += pages;
+    r->worth += worth * pages;
+    c->dropped += pages;
+}
+
+void pcache_quota_dropped(struct pcache_client *c, uint16_t cause, bool for_host, uint64_t worth)
+{
+    pcache_quota_dropped_some(c, 1, cause, for_host, worth);
 }
 
 void pcache_quota_remember(struct pcache_client *c, uint64_t entries)

@@ -66,14 +66,17 @@ int pcache_quota_set(struct pcache_client *c, uint64_t floor, uint64_t ceiling,
  * below (flush). */
 void pcache_quota_in(struct pcache_client *c);
 void pcache_quota_out(struct pcache_client *c);
-/* A page was given back to its owner and has left the cache (`leaves`), or stays there. */
-void pcache_quota_hit(const struct pcache_quota *q, struct pcache_client *c, bool leaves,
-                      uint64_t now);
+/* A page was given back to its owner and has left the cache (`leaves`), or stays there. `age`: so many puts and gets
+ * of the client's ago it came, or was had last. */
+void pcache_quota_hit(const struct pcache_quota *q, struct pcache_client *c, uint64_t age,
+                      bool leaves, uint64_t now);
 /* A miss that was a hit if the client had more pages; `cause` as pcache_ghost_miss() has it. */
 void pcache_quota_would_hit(const struct pcache_quota *q, struct pcache_client *c, uint16_t cause,
                             uint64_t now);
-/* A page was dropped for `cause`: for that domain's cache, or for memory of its. */
+/* A page, or some, were dropped for `cause`: for that domain's cache, or for memory of its. `worth`: of each. */
 void pcache_quota_dropped(struct pcache_client *c, uint16_t cause, bool for_host, uint64_t worth);
+void pcache_quota_dropped_some(struct pcache_client *c, uint64_t pages, uint16_t cause,
+                               bool for_host, uint64_t worth);
 /* So many refused and dropped pages of the client are remembered. */
 void pcache_quota_remember(struct pcache_client *c, uint64_t entries);
 

@@ -8,9 +8,7 @@
  * that nobody ever holds two of them. The quota's choice holds for a few puts, if it is the client itself: who
  * has the host to itself asks nobody.
  *
- * The other way round the heap asks for frames (the lender): pages that are above floors, of the client
- * whose worst is worth least; or those of certain frames, for a block. A page in the hands of a call under way
- * cannot be dropped, but will be soon.
+ * The other way round the heap asks for frames: pcache_lender.c.
  *
  * A client whose floor is more than what it has never needs to ask in vain: what is kept for floors is off the
  * heap's count of what is available (spare.h), so that if the lists have nothing, somebody has more than its floor.
@@ -20,6 +18,9 @@
  *
  * INV-ROOM-1: a frame goes to the heap only when no CPU that may have run its client since the frame was
  * given by it has a translation of it (its stamp).
+ * INV-ROOM-2: a page that is given to others has no frame from then on, counts for nothing, and its id and key are
+ * misses. What remains to be done of it, the dear part, is its client's affair: its slot is on the list `dropped` until
+ * the client's next calls, or a CPU with nothing to do, tell the ghost tier and free it (page_settle()).
  */
 #include <lagan/arch.h>
 #include "mm/account.h"
@@ -105,6 +106,18 @@ void quota_leave(struct pcache *pc)
     table_change_end();
 }
 
+bool quota_worst(unsigned *index, uint64_t *worth)
+{
+    struct pcache_client *c;
+
+    table_read();
+    c = pcache_quota_reclaim(&pcache.quota, pcache_now_ms(), worth);
+    if (c)
+        *index = container_of(c, struct pcache, quota)->index;
+    table_read_end();
+    return c != NULL;
+}
+
 /* ---- frames ---- */
 
 static struct frame *lent_frame(const struct pcache *pc, uint32_t n)
@@ -117,17 +130,18 @@ static struct frame *lent_frame(const struct pcache *pc, uint32_t n)
     return f;
 }
 
+void frame_flush(const struct pcache *pc, const struct frame *f)
+{
+    cpumask_t cpus = {atomic_load(&pc->account->tlb_cpus)};
+
+    if (f->stamp)
+        tlb_flush_stale(TLB_FREE, 1, f->stamp, cpumask_and(cpus, arch_online_cpus()));
+}
+
 void frames_give(struct pcache *pc, const mfn_t *list, unsigned count)
 {
-    cpumask_t cpus =
-        cpumask_and((cpumask_t){atomic_load(&pc->account->tlb_cpus)}, arch_online_cpus());
-
-    for (unsigned i = 0; i < count; i++) {
-        struct frame *f = lent_frame(pc, (uint32_t)list[i].n);
-
-        if (f->stamp)
-            tlb_flush_stale(TLB_FREE, 1, f->stamp, cpus);
-    }
+    for (unsigned i = 0; i < count; i++)
+        frame_flush(pc, lent_frame(pc, (uint32_t)list[i].n));
     spare_return(list, count);
 }
 
@@ -159,8 +173,7 @@ mfn_t stock_get(struct pcache *pc)
     return m;
 }
 
-/* A certain frame leaves the stock, if it is there. */
-static bool stock_remove(struct pcache *pc, mfn_t m)
+bool stock_remove(struct pcache *pc, mfn_t m)
 {
     struct frame *before = NULL;
 
@@ -180,13 +193,18 @@ static bool stock_remove(struct pcache *pc, mfn_t m)
 
 /* ---- pages that go ---- */
 
+void tell_remembered(struct pcache *pc)
+{
+    pcache_quota_remember(&pc->quota, pc->ghost->gone + pc->dropped.count);
+}
+
 mfn_t page_remove(struct pcache *pc, struct slot *s)
 {
     mfn_t m = mfn(s->frame);
 
     if (!s->persistent) {
         if (s->state == SLOT_KEPT)
-            slot_unlink(pc, s);
+            slot_unlink(pc, &pc->kept, s);
         frame_of(m)->prev = 0;
     }
     pc->persistent -= s->persistent;
@@ -199,34 +217,67 @@ mfn_t page_remove(struct pcache *pc, struct slot *s)
 mfn_t page_drop(struct pcache *pc, struct slot *s, uint16_t cause)
 {
     pcache_ghost_dropped(pc->ghost, ghost_name(pc, s->pool, s->key, s->id), s->mark, cause);
-    pcache_quota_remember(&pc->quota, pc->ghost->gone);
+    tell_remembered(pc);
     return page_remove(pc, s);
+}
+
+void page_settle(struct pcache *pc, struct slot *s)
+{
+    ASSERT(s->state == SLOT_DROPPED);
+    slot_unlink(pc, &pc->dropped, s);
+    atomic_fetch_sub_explicit(&pcache.dropped, 1, memory_order_relaxed);
+    pcache_ghost_dropped(pc->ghost, ghost_name(pc, s->pool, s->key, s->id), s->mark, s->cause);
+    tell_remembered(pc);
+    if (s->pool)
+        index_remove(pc, s);
+    slot_give(pc, s);
+}
+
+void pages_settle(struct pcache *pc, unsigned most)
+{
+    while (unlikely(pc->dropped.oldest) && most-- > 0)
+        page_settle(pc, slot_of(pc, pc->dropped.oldest));
 }
 
 /* The client's own oldest page makes way. */
 static mfn_t drop_own(struct pcache *pc)
 {
-    if (!pc->oldest)
+    if (!pc->kept.oldest)
         return MFN_INVALID;
     pc->count.dropped_self++;
     pcache_quota_dropped(&pc->quota, pc->account->id, false, 0);
-    return page_drop(pc, slot_at(pc, pc->oldest), pc->account->id);
+    return page_drop(pc, slot_of(pc, pc->kept.oldest), pc->account->id);
+}
+
+void count_dropped(struct pcache *pc, unsigned pages, uint16_t cause, bool host, uint64_t worth)
+{
+    if (!pages)
+        return;
+    pcache_quota_dropped_some(&pc->quota, pages, cause, host, worth);
+    *(host ? &pc->count.dropped_host : &pc->count.dropped_cache) += pages;
+    atomic_fetch_add_explicit(&pcache.dropped, pages, memory_order_relaxed);
+    tell_remembered(pc);
 }
 
 unsigned pages_give(struct pcache *pc, unsigned count, uint64_t keep, uint16_t cause, bool host)
 {
     uint64_t worth = pcache_quota_worth(&pcache.quota, &pc->quota, pcache_now_ms());
+    uint64_t pages = atomic_load(&pc->quota.pages);
+    struct slot_part part = {.count = 0};
     mfn_t list[GIVE_MAX];
-    unsigned n = 0;
+    unsigned n = 0, dropped = 0;
 
     count = count < GIVE_MAX ? count : GIVE_MAX;
     while (n < count && pc->stock)
         list[n++] = stock_get(pc);
-    while (n < count && pc->oldest && atomic_load(&pc->quota.pages) > keep) {
-        list[n++] = page_drop(pc, slot_at(pc, pc->oldest), cause);
-        pcache_quota_dropped(&pc->quota, cause, host, worth);
-        *(host ? &pc->count.dropped_host : &pc->count.dropped_cache) += 1;
+    for (uint32_t at = pc->kept.oldest; at && n < count && pages - dropped > keep; dropped++) {
+        struct slot *s = slot_of(pc, at);
+
+        list[n++] = page_put_off(pc, &part, s, at, cause);
+        at = s->prev;
     }
+    pages_put_off_end(pc, &part);
+    count_dropped(pc, dropped, cause, host, worth);
     frames_give(pc, list, n);
     return n;
 }
@@ -271,6 +322,16 @@ static mfn_t take_free(struct pcache *pc, bool blank, unsigned flags)
     return m;
 }
 
+bool room_make_own(struct pcache *pc)
+{
+    mfn_t m = drop_own(pc);
+
+    if (m.n == MFN_INVALID.n)
+        return false;
+    stock_put(pc, m);
+    return pcache_quota_may_grow(&pc->quota);
+}
+
 /* Lets go of the lock in between. */
 LAGAN_NO_TSA mfn_t room_find(struct pcache *pc, bool blank)
 {
@@ -279,7 +340,7 @@ LAGAN_NO_TSA mfn_t room_find(struct pcache *pc, bool blank)
 
     if (m.n != MFN_INVALID.n)
         return m;
-    if (pc->own_turns && pc->oldest) {
+    if (pc->own_turns && pc->kept.oldest) {
         pc->own_turns--;
         return drop_own(pc);
     }
@@ -306,110 +367,10 @@ void room_trim(struct pcache *pc)
         (void)pages_give(pc, GIVE_MAX, ceiling, pc->account->id, false);
 }
 
-/* ---- the lender ---- */
-
-static uint64_t worst(void)
-{
-    uint64_t worth = UINT64_MAX;
-
-    table_read();
-    if (!pcache_quota_reclaim(&pcache.quota, pcache_now_ms(), &worth))
-        worth = UINT64_MAX;
-    table_read_end();
-    return worth;
-}
-
-static uint16_t cause_of(const struct account *a)
-{
-    return a ? a->id : DOMID_XEN;
-}
-
-static unsigned give_from(unsigned index, unsigned count, const struct account *a)
-{
-    struct pcache_seat *seat = &pcache.seat[index];
-    unsigned given = 0;
-
-    spin_lock(&seat->lock);
-    if (seat->pc)
-        given = pages_give(seat->pc, count, atomic_load(&seat->pc->quota.floor), cause_of(a), true);
-    spin_unlock(&seat->lock);
-    return given;
-}
-
-/* Any client: when the one that was named has nothing after all, and for empty frames of those that are within
- * their floors. */
-static unsigned give_from_any(unsigned count, const struct account *a)
-{
-    unsigned given = 0;
-
-    for (unsigned i = 0; i < PCACHE_CLIENTS && !given; i++)
-        if (pcache.seat[i].pc) /* a look without the lock */
-            given = give_from(i, count, a);
-    return given;
-}
-
-static unsigned drop(unsigned count, const struct account *a)
-{
-    struct pcache_client *c;
-    unsigned index = 0, given = 0;
-    uint64_t worth;
-
-    table_read();
-    c = pcache_quota_reclaim(&pcache.quota, pcache_now_ms(), &worth);
-    if (c)
-        index = container_of(c, struct pcache, quota)->index;
-    table_read_end();
-    if (c)
-        given = give_from(index, count, a);
-    return given ? given : give_from_any(count, a);
-}
-
-static bool give_frame(struct pcache *pc, mfn_t m, const struct account *a)
-{
-    struct frame *f = frame_of(m);
-    struct slot *s;
-    uint64_t worth;
-
-    if (!f->prev) {
-        if (!stock_remove(pc, m))
-            return false;
-        frames_give(pc, &m, 1);
-        return true;
-    }
-    s = slot_at(pc, f->prev);
-    ASSERT(s && s->frame == m.n);
-    if (s->state != SLOT_KEPT || !pcache_quota_may_give(&pc->quota, NULL))
-        return false;
-    worth = pcache_quota_worth(&pcache.quota, &pc->quota, pcache_now_ms());
-    (void)page_drop(pc, s, cause_of(a));
-    pcache_quota_dropped(&pc->quota, cause_of(a), true, worth);
-    pc->count.dropped_host++;
-    frames_give(pc, &m, 1);
-    return true;
-}
-
-static bool drop_frame(mfn_t m, const struct account *a)
-{
-    uint64_t use = atomic_load(&frame_of(m)->use);
-    unsigned index = (uint16_t)(use >> 32);
-    struct pcache_seat *seat;
-    bool ok;
-
-    if (use != spare_word(SPARE_PCACHE, (uint16_t)index) || index >= PCACHE_CLIENTS)
-        return false;
-    seat = &pcache.seat[index];
-    spin_lock(&seat->lock);
-    ok = seat->pc && atomic_load(&frame_of(m)->use) == use && give_frame(seat->pc, m, a);
-    spin_unlock(&seat->lock);
-    return ok;
-}
-
-static const struct spare_lender lender = {worst, drop, drop_frame};
-
 void room_init(void)
 {
     for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
         table.cpu[cpu].reading = false;
     table.changing = false;
-    spare_register(SPARE_PCACHE, &lender);
+    lender_init();
 }

@@ -262,30 +262,47 @@ LAGAN_NO_TSA struct slot *slot_reserve(struct pcache *pc, bool keyed, uint64_t v
     return s;
 }
 
-/* ---- the list of pages that may be dropped, newest first ---- */
+/* ---- the lists, newest first ---- */
 
-void slot_push(struct pcache *pc, struct slot *s)
+void slot_push(struct pcache *pc, struct slot_list *l, struct slot *s)
 {
     uint32_t n = slot_number(s);
 
     s->prev = 0;
-    s->next = pc->newest;
+    s->next = l->newest;
     if (s->next)
-        slot_at(pc, s->next)->prev = n;
+        slot_of(pc, s->next)->prev = n;
     else
-        pc->oldest = n;
-    pc->newest = n;
+        l->oldest = n;
+    l->newest = n;
+    l->count++;
 }
 
-void slot_unlink(struct pcache *pc, struct slot *s)
+void slot_unlink(struct pcache *pc, struct slot_list *l, struct slot *s)
 {
     if (s->prev)
-        slot_at(pc, s->prev)->next = s->next;
+        slot_of(pc, s->prev)->next = s->next;
     else
-        pc->newest = s->next;
+        l->newest = s->next;
     if (s->next)
-        slot_at(pc, s->next)->prev = s->prev;
+        slot_of(pc, s->next)->prev = s->prev;
     else
-        pc->oldest = s->prev;
+        l->oldest = s->prev;
     s->next = s->prev = 0;
+    l->count--;
+}
+
+void slots_move(struct pcache *pc, struct slot_list *from, struct slot_list *to, struct slot_part p)
+{
+    uint32_t newest = slot_number(p.newest), oldest = slot_number(p.oldest);
+    uint32_t newer = p.newest->prev, older = p.oldest->next;
+
+    *(newer ? &slot_of(pc, newer)->next : &from->newest) = older;
+    *(older ? &slot_of(pc, older)->prev : &from->oldest) = newer;
+    from->count -= p.count;
+    p.newest->prev = 0;
+    p.oldest->next = to->newest;
+    *(to->newest ? &slot_of(pc, to->newest)->prev : &to->oldest) = oldest;
+    to->newest = newest;
+    to->count += p.count;
 }

@@ -25,7 +25,8 @@ enum slot_state {
     SLOT_FREE,
     SLOT_KEPT,    /* holds a page; ephemeral ones are on the client's list */
     SLOT_FILLING, /* a put is under way: not to be found */
-    SLOT_READ     /* gets are under way: found, but neither dropped nor on the list */
+    SLOT_READ,    /* gets are under way: found, but neither dropped nor on the list */
+    SLOT_DROPPED /* its frame was recalled: not to be found, but not forgotten yet (pcache_lender.c) */
 };
 
 struct slot {
@@ -34,16 +35,29 @@ struct slot {
     uint32_t mark;  /* the ghost tier's */
     uint32_t frame; /* its content */
     uint32_t next,
-        prev;       /* numbers of slots: the client's list, newest first; `next` of free ones */
+        prev;       /* numbers of slots: the client's lists, newest first; `next` of free ones */
     uint32_t chain; /* the next of the same bucket */
     uint8_t pool;
-    uint8_t state;       /* enum slot_state */
-    uint8_t readers;     /* SLOT_READ: how many; or READER_ALONE */
+    uint8_t state : 6;   /* enum slot_state */
     bool doomed : 1;     /* SLOT_READ: goes when they are done; not in the index any more */
     bool persistent : 1; /* the frame is the account's; not on the list */
+    union {
+        uint16_t readers; /* SLOT_READ: how many; or READER_ALONE */
+        uint16_t cause;   /* SLOT_DROPPED: for whom, a domid */
+    };
 };
 
-#define READER_ALONE UINT8_MAX /* the page leaves with this get: no other may begin */
+#define READER_ALONE UINT16_MAX /* the page leaves with this get: no other may begin */
+
+struct slot_list {
+    uint32_t newest, oldest; /* numbers of slots */
+    uint32_t count;
+};
+/* Neighbours on a list. */
+struct slot_part {
+    struct slot *newest, *oldest;
+    uint32_t newest_number, count;
+};
 
 /* A page of slots; the first place is the head's. */
 #define LEAF_SHIFT 7U
@@ -81,7 +95,8 @@ struct pcache {
     struct account *account;    /* [c] */
     unsigned index;             /* [c] in pcache.client */
     bool dying, frozen;
-    uint32_t newest, oldest;     /* the list of pages that may be dropped */
+    struct slot_list kept;       /* pages that may be dropped */
+    struct slot_list dropped;    /* SLOT_DROPPED (INV-ROOM-2) */
     uint32_t stock, stock_count; /* empty frames, linked through `next` (INV-PC-3) */
     uint32_t own_turns; /* so many pages more make way for new ones without anybody being asked */
     uint64_t next_generation, end_generation;
@@ -123,6 +138,7 @@ extern struct pcache_all {
     _Atomic bool frozen;
     _Atomic uint64_t generation; /* the next that no client has */
     _Atomic uint64_t books, persistent;
+    _Atomic uint64_t dropped; /* slots of all clients that are to be settled */
 } pcache;
 
 static inline struct spinlock *pcache_lock_of(const struct pcache *pc)
@@ -135,6 +151,13 @@ static inline struct spinlock *pcache_lock_of(const struct pcache *pc)
 /* ---- pcache_slot.c ---- */
 /* The slot, or NULL: there is none of that number. For numbers from guests, too. */
 struct slot *slot_at(const struct pcache *pc, uint32_t number);
+/* The same for the number of a slot in use, from our own books. */
+static inline struct slot *slot_of(const struct pcache *pc, uint32_t number)
+{
+    struct leaf **dir = pc->leaf_dir[number / (DIR_SIZE << LEAF_SHIFT)];
+
+    return &dir[(number >> LEAF_SHIFT) % DIR_SIZE]->slot[number % (1U << LEAF_SHIFT) - 1];
+}
 static inline uint32_t slot_number(const struct slot *s)
 {
     return (uint32_t)s->id & ((UINT32_C(1) << PCACHE_SLOT_BITS) - 1);
@@ -151,11 +174,15 @@ uint64_t slot_vain_id(struct pcache *pc);
 struct slot *slot_reserve(struct pcache *pc, bool keyed, uint64_t vain_id);
 /* All pages of records go; no slot is in use. Not under the lock. */
 void slots_end(struct pcache *pc);
-/* The list. */
-void slot_push(struct pcache *pc, struct slot *s);
-void slot_unlink(struct pcache *pc, struct slot *s);
+/* The lists. */
+void slot_push(struct pcache *pc, struct slot_list *l, struct slot *s);
+void slot_unlink(struct pcache *pc, struct slot_list *l, struct slot *s);
+/* A part of the one becomes the newest of the other. */
+void slots_move(struct pcache *pc, struct slot_list *from, struct slot_list *to,
+                struct slot_part p);
 
 /* ---- pcache_index.c ---- */
+/* Whatever its state. */
 struct slot *index_find(const struct pcache *pc, unsigned pool, uint64_t key);
 bool index_add(struct pcache *pc, struct slot *s) LAGAN_MUST_CHECK;
 void index_remove(struct pcache *pc, struct slot *s);
@@ -179,26 +206,51 @@ uint64_t ghost_name(const struct pcache *pc, unsigned pool, uint64_t key, uint64
 mfn_t page_remove(struct pcache *pc, struct slot *s);
 /* As above, for the sake of `cause` (a domid). */
 mfn_t page_drop(struct pcache *pc, struct slot *s, uint16_t cause);
+/* Several, which are left SLOT_DROPPED for page_settle(): each by the first function, then, before anything else is done
+ * with the client, the second and count_dropped(). */
+static inline mfn_t page_put_off(struct pcache *pc, struct slot_part *p, struct slot *s,
+                                 uint32_t number, uint16_t cause);
+static inline void pages_put_off_end(struct pcache *pc, struct slot_part *p);
+void page_settle(struct pcache *pc, struct slot *s);
+/* Some of what was put off is settled, the oldest first: a part of each put and get. */
+#define SETTLE_TURN 2U
+void pages_settle(struct pcache *pc, unsigned most);
+/* The quota is to know how many pages are remembered, or will be. */
+void tell_remembered(struct pcache *pc);
 /* A frame for a page of the client's, or MFN_INVALID: nobody gives one. `blank`: it holds zeroes or what the
  * client has had; otherwise it holds anything. May let the lock go and take it again. */
 mfn_t room_find(struct pcache *pc, bool blank);
+/* One page of the client's own makes way, its oldest: true if it may have another then. */
+bool room_make_own(struct pcache *pc);
 /* Pages above the ceiling, some of them, go. */
 void room_trim(struct pcache *pc);
 /* An empty frame that holds what the client has had goes to the stock, or, if that is full, to the heap. */
 void stock_put(struct pcache *pc, mfn_t m);
 mfn_t stock_get(struct pcache *pc);
+/* A certain frame leaves it, if it is there. */
+bool stock_remove(struct pcache *pc, mfn_t m);
+/* No TLB has the frame any more, however it came (INV-ROOM-1). */
+void frame_flush(const struct pcache *pc, const struct frame *f);
 /* Frames that may hold anything go to the heap, as soon as no TLB holds them. */
 void frames_give(struct pcache *pc, const mfn_t *list, unsigned count);
+/* So many pages were put off; `worth`: what each was worth before. */
+void count_dropped(struct pcache *pc, unsigned pages, uint16_t cause, bool host, uint64_t worth);
 /* Gives up to `count` frames of those that are above `keep` pages: for the heap, or for another's good. */
 unsigned pages_give(struct pcache *pc, unsigned count, uint64_t keep, uint16_t cause, bool host);
-/* Not under the lock: joins and leaves the quota's table, sets a quota. */
+/* The pages that are given for the host's memory, or NULL; and what one of them is worth. */
+bool quota_worst(unsigned *index, uint64_t *worth);
+/* Not under the lock: joins and leaves the quota's table. */
 int quota_join(struct pcache *pc);
 void quota_leave(struct pcache *pc);
 void room_init(void);
 
+/* ---- pcache_lender.c ---- */
+void lender_init(void);
+
 /* ---- pcache_page.c ---- */
 /* The slot of the page that is meant, if it can be found. */
-struct slot *page_find(const struct pcache *pc, const struct pcache_name *n);
+struct slot *page_find(struct pcache *pc, const struct pcache_name *n);
+struct slot *page_find_key(struct pcache *pc, unsigned pool, uint64_t key);
 /* What was in the pool under the key ends, or this page. Of a persistent one the frame is returned, to be given back
  * by persist_free() without the lock; else MFN_INVALID. */
 mfn_t page_flush(struct pcache *pc, struct slot *s);
@@ -216,3 +268,31 @@ bool persist_put(struct pcache *pc, const struct pcache_name *n, struct pcache_h
                  int *rc) LAGAN_MUST_CHECK;
 bool persist_put_end(struct pcache *pc, struct pcache_held *h, bool filled);
 void persist_free(struct pcache *pc, mfn_t m);
+
+/* ---- inline: of frames in a row, the pages are mostly neighbours on the list, and are moved together ---- */
+
+static inline void pages_put_off_end(struct pcache *pc, struct slot_part *p)
+{
+    if (p->count)
+        slots_move(pc, &pc->kept, &pc->dropped, *p);
+    p->count = 0;
+}
+
+static inline mfn_t page_put_off(struct pcache *pc, struct slot_part *p, struct slot *s,
+                                 uint32_t number, uint16_t cause)
+{
+    mfn_t m = mfn(s->frame);
+
+    ASSERT(s->state == SLOT_KEPT && !s->persistent && slot_number(s) == number);
+    if (unlikely(!p->count || s->next != p->newest_number)) {
+        pages_put_off_end(pc, p);
+        p->oldest = s;
+    }
+    p->newest = s;
+    p->newest_number = number;
+    p->count++;
+    s->state = SLOT_DROPPED;
+    s->cause = cause;
+    s->frame = 0;
+    return m;
+}

@@ -20,10 +20,12 @@
  * in one step of the same kind for the guest.
  */
 #include <lagan/arch.h>
+#include <lagan/nospec.h>
 #include "mm/account.h"
 #include "mm/exchange.h"
 #include "mm/pcache_state.h"
 #include "mm/spare.h"
+#include "mm/type.h"
 
 /* An exchange under way. */
 struct swap {
@@ -45,8 +47,12 @@ static bool pool_ok(const struct pcache *pc, unsigned pool, int *rc)
 
 static int withdraw(struct pcache *pc, mfn_t m)
 {
-    if (!arch_mfn_valid(m) || frame_state(frame_of(m)) != FRAME_OWNED ||
-        frame_owner(frame_of(m)) != pc->account->id)
+    const struct frame *f;
+
+    if (!arch_mfn_valid(m))
+        return -XEN_EPERM;
+    f = frame_of(mfn(index_nospec(m.n, arch_max_mfn())));
+    if (frame_state(f) != FRAME_OWNED || frame_owner(f) != pc->account->id)
         return -XEN_EPERM;
     if (account_withdraw(pc->account, m))
         return -XEN_EBUSY;
@@ -69,6 +75,13 @@ static void take_wanted(struct pcache *pc, const struct pcache_name *n, struct s
     w->hit = true;
 }
 
+/* Where a hit makes the room, no room was asked for, and what it made may be gone meanwhile: others put pages, and the
+ * ceiling may be another. Then one more of the client's own makes way (INV-PC-4). */
+static bool may_have_another(struct pcache *pc, const struct swap *w)
+{
+    return !w->hit || pcache_quota_may_grow(&pc->quota) || room_make_own(pc);
+}
+
 /* A slot for the page that is given, and, if nothing was found, a frame that comes for it. */
 static void make_room(struct pcache *pc, const struct pcache_name *n, struct swap *w)
 {
@@ -81,7 +94,7 @@ static void make_room(struct pcache *pc, const struct pcache_name *n, struct swa
         return;
     if (!w->hit)
         w->taken = room_find(pc, true);
-    if (w->taken.n != MFN_INVALID.n) {
+    if (w->taken.n != MFN_INVALID.n && may_have_another(pc, w)) {
         pcache_quota_in(&pc->quota);
         return;
     }
@@ -117,6 +130,17 @@ static uint64_t client_word(const struct pcache *pc)
     return spare_word(SPARE_PCACHE, (uint16_t)pc->index);
 }
 
+/* It was not kept after all, and the guest has a blank frame: then it gets the content, too. The frame is the account's,
+ * which may have done anything with it meanwhile: it may not be written as what it is now. */
+static bool copy_back(struct pcache *pc, mfn_t to, mfn_t from)
+{
+    if (frame_get_writable(to, pc->account->id))
+        return false;
+    arch_copy_page(arch_map_frame(to), arch_map_frame(from));
+    frame_put_writable(to);
+    return true;
+}
+
 /* The frame in the cache's hands, `m`, becomes the page that was put, or an empty one. */
 static void settle(struct pcache *pc, struct swap *w, mfn_t m, struct pcache_answer *r)
 {
@@ -137,6 +161,11 @@ static void settle(struct pcache *pc, struct swap *w, mfn_t m, struct pcache_ans
     if (w->s) {
         pcache_quota_out(&pc->quota);
         put_no_room(pc, w->s);
+    }
+    if (r->exchanged && r->blank) {
+        pcache_unlock(pc);
+        r->blank = !copy_back(pc, w->taken, m);
+        pcache_lock(pc);
     }
     if (done)
         stock_put(pc, m);

@@ -101,7 +101,8 @@ static bool page_add(unsigned class)
     struct frame *f;
     mfn_t m;
 
-    if (!heap_alloc(0, HEAP_FOR(HEAP_OBJECTS), &m))
+    /* Who has a lent frame in its hands may wait for the slab's lock. */
+    if (!heap_alloc(0, HEAP_TRY | HEAP_FOR(HEAP_OBJECTS), &m))
         return false;
     f = frame_of(m);
     f->stamp = SLAB_MARK << 24 | class << 16;

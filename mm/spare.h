@@ -11,6 +11,7 @@
  * available + what is kept for floors. So a request that was counted in finds a frame, and never needs
  * one of a floor.
  * INV-SPARE-3: runs[n].lent is the number of lent frames in the aligned run n of SPARE_RUN frames.
+ * INV-SPARE-4: of the whole runs that a search compares, none is taken that is worth more than another.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ enum spare_user { SPARE_PCACHE, SPARE_UBC, SPARE_USERS };
 
 #define SPARE_RUN_ORDER 9 /* the largest block that is asked back from the lenders */
 #define SPARE_RUN       (UINT32_C(1) << SPARE_RUN_ORDER)
+#define SPARE_RUN_FOR   5U /* blocks of at least this order come from runs that are lent altogether */
 
 /* What a lender does when memory is needed. All are called with locks held that are below LK_PCACHE
  * (none of the lender's own), must not allocate, and take bounded time. */
@@ -38,6 +40,12 @@ struct spare_lender {
      * for it. False: it is in use at the moment, must not be given (a floor), or is not lent any
      * more. */
     bool (*drop_frame)(mfn_t m, const struct account *a);
+    /* Optional, for whole runs at once. The worth of what is in this frame, as in worst(); UINT64_MAX: it must not be
+     * given, or not with so many others as a run has. */
+    uint64_t (*worth)(mfn_t m);
+    /* Optional, instead of drop_frame(): gives this frame and those that follow it, up to `count` of one run, to
+     * spare_return_range(), as far as they are lent to it and can be given. Returns how many. */
+    unsigned (*drop_range)(mfn_t m, unsigned count, const struct account *a);
 };
 
 /* For heap_init(): nothing is lent, and nothing can be. */
@@ -53,8 +61,21 @@ void spare_register(enum spare_user user, const struct spare_lender *lender);
  * somebody is waiting for memory. Nothing is taken from anybody. */
 enum spare_flags { SPARE_ANY = 0, SPARE_CLEAR = 1, SPARE_LAST = 2 };
 bool spare_borrow(enum spare_user user, uint16_t tag, unsigned flags, mfn_t *m) LAGAN_MUST_CHECK;
+/* Lends a frame that its user has already: a single page of the hypervisor's own, as it is. It counts as
+ * available from then on. Only if spare_works(). */
+void spare_offer(enum spare_user user, uint16_t tag, mfn_t m);
+/* The way back, with its content: a lent frame becomes the hypervisor's own, and is not available. False: there
+ * are not so many that are unclaimed. */
+bool spare_withdraw(mfn_t m) LAGAN_MUST_CHECK;
+/* spare_init() has succeeded. */
+bool spare_works(void);
+/* For a lender that has a page and finds no frame for it, and holds no lock of its own: the lender whose worst page is
+ * worth least, the caller itself perhaps, gives some up. False: nobody has any. */
+bool spare_make_room(void);
 /* Gives lent frames to the heap, which nobody has in a TLB; the content needs not be cleared. */
 void spare_return(const mfn_t *list, unsigned count);
+/* The same for `count` frames in a row, of one run. */
+void spare_return_range(mfn_t first, unsigned count);
 
 /* A lent frame and one of an account's change places (account_swap()): the run of the one has a lent frame
  * less, that of the other one more. */

@@ -54,14 +54,21 @@ static bool is_well_formed(unsigned level, uint64_t e)
     return !(e & ~((level == 1 ? L1_BITS : UPPER_BITS) | PTE_FRAME));
 }
 
+/* An L1 entry whose memory type is the usual one. */
+static inline uint64_t as_stored_usual(uint64_t e)
+{
+    return (e | PTE_US) & ~(PTE_G | CACHE_BITS);
+}
+
 static uint64_t as_stored(const struct account *a, unsigned level, uint64_t e)
 {
     if (level > 1)
         return e | PTE_US;
     if ((e & PTE_RW) && window_is_near(a) && window_has(pte_frame(e)))
-        return (e | PTE_US) & ~(PTE_G | CACHE_BITS | PTE_RW);
-    if (!a->maps_io)
-        return (e | PTE_US) & ~(PTE_G | CACHE_BITS);
+        return as_stored_usual(e) & ~PTE_RW;
+    /* What others map too has one memory type, also for who has devices. */
+    if (!a->maps_io || ((e & CACHE_BITS) && window_has(pte_frame(e))))
+        return as_stored_usual(e);
     if ((e & PTE_RW) && !arch_mfn_valid(pte_frame(e)) &&
         arch_io_access(pte_frame(e)) == IO_READ_ONLY)
         e &= ~PTE_RW;
@@ -170,7 +177,7 @@ static bool is_unstored_window(unsigned level, mfn_t m)
     return level == 1 && window_has(m);
 }
 
-int entry_put(const struct account *a, unsigned level, uint64_t e)
+static LAGAN_INLINE int put_entry(const struct account *a, unsigned level, uint64_t e)
 {
     mfn_t m = pte_frame(e);
 
@@ -186,6 +193,11 @@ int entry_put(const struct account *a, unsigned level, uint64_t e)
     return 0;
 }
 
+int entry_put(const struct account *a, unsigned level, uint64_t e)
+{
+    return put_entry(a, level, e);
+}
+
 /* ---- whole tables ---- */
 
 /* What the entries of one L1 table are compared with. */
@@ -196,24 +208,28 @@ struct l1_rules {
     uint64_t leaky_span;
 };
 
-/* get_memory(), by the short way where that is enough. */
-static inline int data_get(const struct l1_rules *r, uint64_t e)
+/* entry_get(), by the short way where that is enough: of a's own frames in the usual memory type. */
+static inline int data_get(const struct l1_rules *r, uint64_t *e)
 {
-    mfn_t m = pte_frame(e);
+    mfn_t m = pte_frame(*e);
     uint64_t got;
-    int rc;
 
-    if (!arch_mfn_valid(m) || (r->a->maps_io && (e & CACHE_BITS)))
-        return entry_get(r->a, r->a->id, 1, &e);
-    got = data_get_short(r->key, r->max_mfn, e);
-    if (likely(got == e))
-        return 0;
-    if (!got)
-        return entry_get(r->a, r->a->id, 1, &e);
-    rc = type_get(m, TYPE_WRITABLE);
-    if (rc)
-        frame_put(m);
-    return rc;
+    if (!arch_mfn_valid(m) || (r->a->maps_io && (*e & CACHE_BITS)))
+        return entry_get(r->a, r->a->id, 1, e);
+    got = data_get_short(r->key, r->max_mfn, *e);
+    if (unlikely(got != *e)) {
+        int rc;
+
+        if (!got)
+            return entry_get(r->a, r->a->id, 1, e);
+        rc = type_get(m, TYPE_WRITABLE);
+        if (rc) {
+            frame_put(m);
+            return rc;
+        }
+    }
+    *e = as_stored_usual(*e);
+    return 0;
 }
 
 /* The entries of an L1 table from *cursor on; *rewrite: some are to be stored differently. */
@@ -222,37 +238,33 @@ static int l1_get(const uint64_t *table, const struct account *a, unsigned *curs
     struct l1_rules r = {
         .a = a, .key = own_frames_key(a), .max_mfn = arch_max_mfn(), .leaky_span = leaky_span(a)};
     uint64_t differs = 0;
+    unsigned i;
+    int rc = 0;
 
-    for (; *cursor < TABLE_ENTRIES; ++*cursor) {
-        uint64_t e = pte_load(&table[*cursor]);
-        int rc;
+    for (i = *cursor; i < TABLE_ENTRIES; i++) {
+        uint64_t e = pte_load(&table[i]), stored = e;
 
-        if (!(e & PTE_P)) {
-            if (unlikely(is_leaky(r.leaky_span, e)))
-                return -XEN_EINVAL;
-            continue;
-        }
-        rc = is_well_formed(1, e) ? data_get(&r, e) : -XEN_EINVAL;
+        if (!(e & PTE_P))
+            rc = unlikely(is_leaky(r.leaky_span, e)) ? -XEN_EINVAL : 0;
+        else
+            rc = is_well_formed(1, e) ? data_get(&r, &stored) : -XEN_EINVAL;
         if (rc)
-            return rc;
-        differs |= as_stored(a, 1, e) ^ e;
+            break;
+        differs |= stored ^ e;
     }
+    *cursor = i;
     *rewrite = *rewrite || differs;
-    return 0;
+    return rc;
 }
 
-/* Everything has been accepted: the table becomes what the processor may walk. */
-static void finish(uint64_t *table, unsigned level, struct account *a)
+/* Everything has been accepted: the entries become what the processor may walk. */
+static void rewrite_entries(uint64_t *table, unsigned level, struct account *a)
 {
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
         uint64_t e = pte_load(&table[i]);
 
         if ((e & PTE_P) && !pte_slot_is_hv(level, i) && as_stored(a, level, e) != e)
             pte_store(&table[i], as_stored(a, level, e));
-    }
-    if (level == 4) {
-        arch_l4_fill(table, a->id);
-        account_l4_changed(a); /* copies may be left from an earlier time as a table */
     }
 }
 
@@ -278,65 +290,99 @@ static int make_last_whole(const uint64_t *table, const struct account *a, unsig
     return 0;
 }
 
+/* As l1_get(). */
 static int upper_get(const uint64_t *table, const struct account *a, unsigned level,
-                     unsigned *cursor)
+                     unsigned *cursor, bool *rewrite)
 {
-    uint64_t span = leaky_span(a);
+    uint64_t span = leaky_span(a), differs = 0;
     bool progress = false;
     int rc = make_last_whole(table, a, level, *cursor);
+    unsigned i;
 
-    if (rc)
-        return rc;
-    for (; *cursor < TABLE_ENTRIES; ++*cursor) {
-        uint64_t e = pte_load(&table[*cursor]);
+    for (i = *cursor; rc == 0 && i < TABLE_ENTRIES; i++) {
+        uint64_t e = pte_load(&table[i]), stored = e;
 
-        if (pte_slot_is_hv(level, *cursor) || (!(e & PTE_P) && !is_leaky(span, e)))
+        if (e == 0 || pte_slot_is_hv(level, i) || (!(e & PTE_P) && !is_leaky(span, e)))
             continue;
-        if (progress && arch_preempt_pending())
-            return -XEN_ERESTART;
-        rc = entry_get(a, a->id, level, &e);
+        rc = progress && arch_preempt_pending() ? -XEN_ERESTART
+                                                : entry_get(a, a->id, level, &stored);
         if (rc)
-            return rc;
+            break;
         progress = true;
+        differs |= stored ^ e;
     }
-    return 0;
+    *cursor = i;
+    *rewrite = *rewrite || differs;
+    return rc;
 }
 
 int table_validate(mfn_t m, unsigned level, unsigned *cursor)
 {
     struct account *a = account_find(frame_owner(frame_of(m)));
     uint64_t *table = arch_map_frame(m);
-    bool rewrite = level > 1 || *cursor > 0;
+    bool rewrite = *cursor > 0;
     int rc;
 
     BUG_ON(!a); /* it is there as long as it owns a frame */
-    rc = level == 1 ? l1_get(table, a, cursor, &rewrite) : upper_get(table, a, level, cursor);
-    if (rc == 0 && rewrite)
-        finish(table, level, a);
-    return rc;
+    rc = level == 1 ? l1_get(table, a, cursor, &rewrite)
+                    : upper_get(table, a, level, cursor, &rewrite);
+    if (rc)
+        return rc;
+    if (rewrite)
+        rewrite_entries(table, level, a);
+    if (level == 4) {
+        arch_l4_fill(table, a->id);
+        account_l4_changed(a); /* copies may be left from an earlier time as a table */
+    }
+    return 0;
 }
 
 /* Entries of an L1 table that are let go between two points of preemption: each may be the last use of
  * a frame that was given up before, which is several hundred instructions. */
 #define L1_STEP 64
 
+/* The entries of an L1 table below *cursor. */
+static int l1_put(const uint64_t *table, const struct account *a, unsigned *cursor)
+{
+    unsigned i;
+
+    for (i = *cursor; i > 0; i--) {
+        uint64_t e = pte_load(&table[i - 1]);
+
+        if (!(e & PTE_P))
+            continue;
+        if (i % L1_STEP == 0 && i != *cursor && arch_preempt_pending())
+            break;
+        (void)!put_entry(a, 1, e); /* which is never preempted at this level */
+    }
+    *cursor = i;
+    return i ? -XEN_ERESTART : 0;
+}
+
+static int upper_put(const uint64_t *table, const struct account *a, unsigned level,
+                     unsigned *cursor)
+{
+    bool progress = false;
+    unsigned i;
+
+    for (i = *cursor; i > 0; i--) {
+        uint64_t e = pte_load(&table[i - 1]);
+
+        if (!(e & PTE_P) || pte_slot_is_hv(level, i - 1))
+            continue;
+        if ((progress && arch_preempt_pending()) || entry_put(a, level, e) != 0)
+            break;
+        progress = true;
+    }
+    *cursor = i;
+    return i ? -XEN_ERESTART : 0;
+}
+
 int table_devalidate(mfn_t m, unsigned level, unsigned *cursor)
 {
     const struct account *a = account_find(frame_owner(frame_of(m)));
-    uint64_t *table = arch_map_frame(m);
-    bool progress = false;
+    const uint64_t *table = arch_map_frame(m);
 
     BUG_ON(!a);
-    for (; *cursor > 0; --*cursor) {
-        uint64_t e = pte_load(&table[*cursor - 1]);
-
-        if (!(e & PTE_P) || pte_slot_is_hv(level, *cursor - 1))
-            continue;
-        if ((level > 1 || *cursor % L1_STEP == 0) && progress && arch_preempt_pending())
-            return -XEN_ERESTART;
-        if (entry_put(a, level, e) != 0)
-            return -XEN_ERESTART;
-        progress = true;
-    }
-    return 0;
+    return level == 1 ? l1_put(table, a, cursor) : upper_put(table, a, level, cursor);
 }

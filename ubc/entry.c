@@ -34,3 +34,15 @@ int ubc_entry_cut(struct account *a, mfn_t table, unsigned slot, mfn_t frame)
 
     return table_replace_l1(a, table, slot, frame, 0, &done);
 }
+
+int ubc_entry_exchange(struct account *a, mfn_t table, unsigned slot, mfn_t frame, mfn_t own,
+                       bool *done)
+{
+    uint64_t entry = pte_load((uint64_t *)arch_map_frame(table) + slot);
+    uint64_t bits = entry & ~(PTE_FRAME | PTE_RW | PTE_A | PTE_D);
+
+    *done = false;
+    if (!(entry & PTE_P) || pte_frame(entry).n != frame.n)
+        return 0;
+    return table_replace_l1(a, table, slot, frame, bits | own.n << PAGE_SHIFT, done);
+}

@@ -35,7 +35,7 @@ struct ubc_page *ubc_index_find(const struct ubc_index *x, uint64_t n)
 static bool grow(struct ubc_index *x, uint64_t n)
 {
     while (!has_place(x, n)) {
-        void **root = page_alloc(0, HEAP_CLEAR);
+        void **root = page_alloc(0, HEAP_CLEAR | HEAP_TRY);
 
         if (!root)
             return false;
@@ -57,7 +57,7 @@ bool ubc_index_reserve(struct ubc_index *x, uint64_t n)
         void **next = &node[digit(n, h)];
 
         if (!*next)
-            *next = page_alloc(0, HEAP_CLEAR);
+            *next = page_alloc(0, HEAP_CLEAR | HEAP_TRY);
         if (!*next)
             return false;
         node = *next;

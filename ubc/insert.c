@@ -8,12 +8,16 @@
  * in the page that will be the cache's, which no guest can write, and without the lock, as it takes long; what it
  * has to be is fixed by the generation, and the insert fails if that has ended meanwhile.
  *
+ * The content is brought in a frame that the heap has lent (ubc_frame_get()), as large a block of which lies together
+ * as can be had, so that what the heap asks back is in one piece.
+ *
  * In a volume with a tree an insert of what is there succeeds, after the same work: its reader learns nothing
  * about who was there before him.
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
 #include <lagan/string.h>
+#include "mm/spare.h"
 #include "mm/window.h"
 #include "ubc/ubc_int.h"
 
@@ -64,15 +68,10 @@ static bool is_late(const struct ubc_volume *v, uint64_t block, uint64_t epoch)
     return epoch < v->invalidated[block % UBC_BUCKETS] || epoch > v->epoch;
 }
 
-static bool is_memory_spare(void)
-{
-    return heap_free_pages() > ubc_engine.reserve + heap_claimed_pages();
-}
-
 /* Locked: whether a block of this number may come in now. */
 static int check(struct ubc_volume *v, uint64_t key, uint64_t epoch)
 {
-    if (!v->has_tree && ubc_index_find(&v->index[0], key_number(key)))
+    if (!v->has_tree && ubc_page_at(v, key))
         return -XEN_EEXIST;
     if (key_level(key) == 0 && ubc_is_wanted(v, key_number(key)))
         return -XEN_EAGAIN;
@@ -80,7 +79,7 @@ static int check(struct ubc_volume *v, uint64_t key, uint64_t epoch)
         v->stats.refused++;
         return -XEN_EAGAIN;
     }
-    return is_memory_spare() ? 0 : -XEN_ENOMEM;
+    return spare_works() ? 0 : -XEN_ENOMEM;
 }
 
 static int prepare_vouch(const struct ubc_volume *v, uint64_t key, struct vouch *w)
@@ -120,22 +119,22 @@ static bool is_vouched_for(const struct vouch *w, const void *page)
 }
 
 /* Locked, and everything is in order. *spare: the page was not needed. */
-static int add(struct ubc_volume *v, uint64_t key, void *page, bool *spare)
+static int add(struct ubc_volume *v, uint64_t key, mfn_t frame, bool *spare)
 {
     struct ubc_page *p;
 
-    *spare = ubc_index_find(&v->index[key_level(key)], key_number(key));
+    *spare = ubc_page_at(v, key) != NULL;
     if (*spare)
         return 0;
     p = ubc_page_prepare(v, key);
     if (!p)
         return -XEN_ENOMEM;
-    ubc_page_add(v, p, arch_frame_of(page));
+    ubc_page_add(v, p, frame);
     return 0;
 }
 
 int ubc_insert(const struct ubc_ref *ref, const struct lagan_ubc_insert *in, uint64_t epoch,
-               void *page)
+               mfn_t frame)
 {
     struct ubc_volume *v = ref->volume;
     bool good, spare = false;
@@ -149,7 +148,7 @@ int ubc_insert(const struct ubc_ref *ref, const struct lagan_ubc_insert *in, uin
     ubc_leave(v);
     if (rc)
         return rc;
-    good = is_vouched_for(&w, page);
+    good = is_vouched_for(&w, arch_map_frame(frame));
     rc = enter(ref, in, &key);
     if (rc)
         return rc;
@@ -157,10 +156,10 @@ int ubc_insert(const struct ubc_ref *ref, const struct lagan_ubc_insert *in, uin
     if (!good)
         v->stats.refused++;
     if (!rc)
-        rc = add(v, key, page, &spare);
+        rc = add(v, key, frame, &spare);
     ubc_leave(v);
     if (spare)
-        page_free(page, 0);
+        ubc_frame_put(frame);
     return rc;
 }
 

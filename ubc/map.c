@@ -31,7 +31,6 @@ static int find_place(mfn_t l4, const struct lagan_ubc_map *op, mfn_t *table, un
 
 static void begin_mapping(struct ubc_volume *v, struct ubc_mapping *m, struct ubc_page *p)
 {
-    ubc_page_busy(v, p);
     if (list_empty(&p->mappings))
         v->stats.mapped++;
     list_add_tail(&p->mappings, &m->link);
@@ -41,23 +40,34 @@ static void begin_mapping(struct ubc_volume *v, struct ubc_mapping *m, struct ub
     v->stats.mappings++;
 }
 
+void ubc_mapping_leave(struct ubc_volume *v, struct ubc_mapping *m)
+{
+    struct ubc_page *p = m->page;
+
+    list_del(&m->link);
+    v->stats.mappings--;
+    if (!p->dead && p->frame && list_empty(&p->mappings)) {
+        v->stats.mapped--;
+        ubc_page_rest(p);
+    }
+}
+
 int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m)
 {
     struct ubc_page *p = m->page;
-    int rc = ubc_entry_cut(m->reader->client->account, mfn(m->table), m->slot, mfn(p->frame));
+    int rc = ubc_entry_cut(m->reader->client->account, mfn(m->table), m->slot,
+                           mfn(m->copy ? m->copy : p->frame));
 
     if (rc)
         return rc;
     p->stamp = tlb_clock_now();
-    list_del(&m->link);
+    ubc_mapping_leave(v, m);
     m->page = NULL;
     m->state = MAPPING_GONE;
-    v->stats.mappings--;
     if (p->dead)
         v->stats.taken++;
-    else if (list_empty(&p->mappings))
-        v->stats.mapped--;
-    ubc_page_rest(v, p);
+    if (m->copy)
+        ubc_copy_end(p, m);
     return 0;
 }
 
@@ -73,12 +83,15 @@ static int map_page(struct ubc_volume *v, struct ubc_reader *r, struct ubc_page 
     if (handle == UBC_HANDLE_NONE)
         return -XEN_ENOMEM;
     m = ubc_mapping_at(r, handle);
-    rc = find_place(l4, op, &table, &slot);
-    if (rc == 0)
-        rc = ubc_entry_make(r->client->account, table, slot, mfn(p->frame),
-                            op->flags & LAGAN_UBC_EXEC);
+    rc = find_place(l4, op, &table, &slot) ? -XEN_EINVAL : ubc_page_busy(v, p);
     if (rc) {
         ubc_handle_free(r, m);
+        return rc;
+    }
+    rc = ubc_entry_make(r->client->account, table, slot, mfn(p->frame), op->flags & LAGAN_UBC_EXEC);
+    if (rc) {
+        ubc_handle_free(r, m);
+        ubc_page_rest(p);
         return rc == -XEN_ERESTART ? rc : -XEN_EINVAL;
     }
     m->table = (uint32_t)table.n;
@@ -102,6 +115,8 @@ static int look_and_map(struct ubc_volume *v, struct ubc_reader *r, mfn_t l4,
         return -XEN_ENOENT;
     if (op->flags & LAGAN_UBC_LOOK)
         return 0;
+    if (ubc_is_taken(v))
+        return -XEN_EAGAIN;
     return r->used < r->limit ? map_page(v, r, p, l4, op) : -XEN_ENOBUFS;
 }
 
@@ -173,6 +188,7 @@ static int hold_window(struct ubc_volume *v, uint64_t block, struct ubc_held *h)
 static int hold(struct ubc_volume *v, uint64_t block, struct ubc_held *h)
 {
     struct ubc_page *p;
+    int rc;
 
     *h = (struct ubc_held){NULL, NULL};
     if (v->is_window)
@@ -180,8 +196,9 @@ static int hold(struct ubc_volume *v, uint64_t block, struct ubc_held *h)
     p = ubc_page_find(v, key_of(0, block));
     if (!p)
         return -XEN_ENOENT;
-    ubc_page_busy(v, p);
-    p->holds++;
+    rc = ubc_page_hold(v, p);
+    if (rc)
+        return rc;
     *h = (struct ubc_held){p, arch_map_frame(mfn(p->frame))};
     return 0;
 }
@@ -212,13 +229,10 @@ int ubc_release(const struct ubc_ref *ref, struct ubc_held *h)
         return 0;
     }
     spin_lock(&v->lock);
-    ASSERT(p->holds > 0);
-    p->holds--;
+    ubc_page_unhold(p);
     if (p->dead) {
         rc = -XEN_EAGAIN;
         (void)!ubc_drain(v); /* frees it; what else is to be done others do */
-    } else {
-        ubc_page_rest(v, p);
     }
     spin_unlock(&v->lock);
     return rc;

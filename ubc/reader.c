@@ -48,7 +48,7 @@ static bool grow(struct ubc_reader *r)
 
     if (r->count / MAPPINGS_PER_PAGE >= (PAGE_SIZE << r->leaf_order) / sizeof(void *))
         return false;
-    page = page_alloc(0, HEAP_CLEAR);
+    page = page_alloc(0, HEAP_CLEAR | HEAP_TRY);
     if (!page)
         return false;
     for (uint32_t i = 0; i < MAPPINGS_PER_PAGE; i++) {
@@ -102,7 +102,7 @@ static int make_room(struct ubc_reader *r, unsigned limit)
 
     if (r->leaf && order <= r->leaf_order)
         return 0;
-    leaf = page_alloc(order, HEAP_CLEAR);
+    leaf = page_alloc(order, HEAP_CLEAR | HEAP_TRY);
     if (!leaf)
         return -XEN_ENOMEM;
     for (uint32_t i = 0; i < r->count / MAPPINGS_PER_PAGE; i++)
@@ -142,6 +142,8 @@ static void remove_reader(struct ubc_volume *v, struct ubc_reader *r)
     page_free(r->leaf, r->leaf_order);
     list_del(&r->link);
     v->reader_count--;
+    if (v->revocation.by == r->client)
+        v->revocation = (struct ubc_revocation){0};
     if (v->is_window)
         ubc_window_allow(v, r->client->account, false);
     slab_free(r);

@@ -8,7 +8,9 @@
  *
  * A revocation is a range and a time. Until then nobody can map or insert a block of it, pages that are not mapped
  * go, and each call looks through the range whether some are left, a step at a time. After that it takes all. If
- * who began it does not go on, it is over when its time is, without anything being taken.
+ * who began it does not go on, it is over when its time is, or he has no rights any more, without anything being
+ * taken. The time is bounded, and the control domain's revocation takes the place of another's: nobody can shut a
+ * range for good.
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
@@ -32,11 +34,17 @@ static void raise_epoch(struct ubc_volume *v, uint64_t first, uint64_t count)
 
 static int invalidate(struct ubc_volume *v, struct lagan_ubc_range *io)
 {
-    uint64_t last = io->first + io->count - 1, first = io->first;
+    uint64_t last = io->first + io->count - 1, first = io->first, copies = 0;
     int rc, drained;
 
     raise_epoch(v, io->first, io->count);
     io->epoch = v->epoch;
+    rc = ubc_kill_range(v, COPIES, &first, last, &copies);
+    if (rc) {
+        (void)!ubc_drain(v);
+        return rc;
+    }
+    first = io->first;
     rc = ubc_kill_range(v, 0, &first, last, &v->stats.invalidated);
     drained = ubc_drain(v);
     if (rc && first <= last) {
@@ -78,15 +86,16 @@ bool ubc_is_wanted(const struct ubc_volume *v, uint64_t block)
     return n->end && block >= n->first && block <= n->last && is_under_way(v);
 }
 
-static void begin(struct ubc_volume *v, const struct lagan_ubc_range *in, struct ubc_tell *tell)
+static void begin(struct ubc_volume *v, const struct ubc_client *by,
+                  const struct lagan_ubc_range *in, struct ubc_tell *tell)
 {
-    uint64_t now = arch_time_ns(), end;
     struct list *l;
 
-    if (add_overflows(now, in->timeout_ns, &end) || end == 0)
-        end = UINT64_MAX;
-    v->revocation = (struct ubc_revocation){
-        .first = in->first, .last = in->first + in->count - 1, .end = end, .cursor = in->first};
+    v->revocation = (struct ubc_revocation){.first = in->first,
+                                            .last = in->first + in->count - 1,
+                                            .end = max_u64(arch_time_ns() + in->timeout_ns, 1),
+                                            .by = by,
+                                            .cursor = in->first};
     list_for_each (l, &v->readers) {
         const struct ubc_reader *r = list_entry(l, struct ubc_reader, link);
 
@@ -113,8 +122,7 @@ static int look_through(struct ubc_volume *v)
         }
         n->cursor = key_number(p->key) + 1;
         if (force || list_empty(&p->mappings)) {
-            ubc_page_kill(v, p);
-            v->stats.revoked++;
+            v->stats.revoked += ubc_page_kill(v, p);
         } else {
             n->missed = true;
         }
@@ -122,16 +130,17 @@ static int look_through(struct ubc_volume *v)
     return -XEN_ERESTART;
 }
 
-static int revoke(struct ubc_volume *v, const struct lagan_ubc_range *in, struct ubc_tell *tell)
+static int revoke(struct ubc_volume *v, const struct ubc_ref *ref, const struct lagan_ubc_range *in,
+                  struct ubc_tell *tell)
 {
     struct ubc_revocation *n = &v->revocation;
     bool same = n->end && n->first == in->first && n->last == in->first + in->count - 1;
     int rc, drained;
 
-    if (!same && is_under_way(v))
+    if (!same && is_under_way(v) && !ref->control)
         return -XEN_EBUSY;
     if (!same)
-        begin(v, in, tell);
+        begin(v, ref->client, in, tell);
     rc = look_through(v);
     drained = ubc_drain(v);
     if (rc == 0 && drained == 0)
@@ -148,9 +157,9 @@ int ubc_revoke(const struct ubc_ref *ref, const struct lagan_ubc_range *in, stru
     tell->count = 0;
     if (rc)
         return rc;
-    rc = check_range(v, in);
+    rc = in->timeout_ns > LAGAN_UBC_TIMEOUT_MAX ? -XEN_EINVAL : check_range(v, in);
     if (!rc)
-        rc = revoke(v, in, tell);
+        rc = revoke(v, ref, in, tell);
     ubc_leave(v);
     return rc;
 }
@@ -161,9 +170,13 @@ int ubc_revoke(const struct ubc_ref *ref, const struct lagan_ubc_range *in, stru
 
 static int status_of(const struct ubc_volume *v, const struct ubc_mapping *m)
 {
-    if (m->state == MAPPING_GONE)
-        return LAGAN_UBC_GONE;
-    return m->state == MAPPING_USED && ubc_is_wanted(v, m->block) ? LAGAN_UBC_WANTED : 0;
+    if (m->state != MAPPING_USED)
+        return m->state == MAPPING_GONE ? LAGAN_UBC_GONE : 0;
+    if (m->copy)
+        return LAGAN_UBC_COPIED;
+    return ubc_is_wanted(v, m->block) || atomic_load(&((struct ubc_volume *)v)->pressed)
+               ? LAGAN_UBC_WANTED
+               : 0;
 }
 
 static int next_revoked(const struct ubc_volume *v, const struct ubc_reader *r,
@@ -202,6 +215,8 @@ int ubc_stats(const struct ubc_ref *ref, struct lagan_ubc_stats *out)
     if (rc)
         return rc;
     *out = ref->volume->stats;
+    out->pages -= atomic_load(&ref->volume->hollow_count);
+    out->reclaimed = atomic_load(&ref->volume->reclaimed);
     ubc_leave(ref->volume);
     return 0;
 }

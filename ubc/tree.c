@@ -35,17 +35,14 @@ int ubc_tree_expected(const struct ubc_volume *v, uint64_t key, uint8_t digest[D
     unsigned level = key_level(key);
     uint64_t n = key_number(key);
     const struct ubc_page *parent;
-    const uint8_t *at;
 
     if (level == v->levels) {
         memcpy(digest, v->root, DIGEST_BYTES);
         return 0;
     }
     parent = ubc_index_find(&v->index[level + 1], n / DIGESTS);
-    if (!parent)
+    if (!parent || !ubc_page_peek(parent, n % DIGESTS * DIGEST_BYTES, digest, DIGEST_BYTES))
         return -XEN_ENODATA;
-    at = arch_map_frame(mfn(parent->frame));
-    memcpy(digest, at + n % DIGESTS * DIGEST_BYTES, DIGEST_BYTES);
     return 0;
 }
 

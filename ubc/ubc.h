@@ -6,8 +6,9 @@
  * Nothing here knows a domain: a client is an account and what it has a right to. Functions return 0 or
  * a negative error that the guest sees; -XEN_ERESTART: call again, with the same arguments.
  *
- * INV-UBC-1: a frame of the cache is the cache's own (DOMID_COW, FRAME_SHARED) and has type TYPE_UBC: no
- *            entry that maps it can be writable. Its references are the cache's one, and one for each entry.
+ * INV-UBC-1: the frame of a page that is mapped is the cache's own (DOMID_COW, FRAME_SHARED) and has type
+ *            TYPE_UBC: no entry that maps it can be writable. Its references are the cache's one, and one for each
+ *            entry. That of any other page is lent by the heap: nobody can refer to it.
  * INV-UBC-2: an entry that maps a cached page was made through a handle in use, which names its place; a
  *            handle ends only when the entry is gone. (Windows: entries are as for own pages.)
  * INV-UBC-3: a page that has left the index is never found again; its frame is freed only when nothing
@@ -16,6 +17,8 @@
  * INV-UBC-5: in a volume with a tree, every page in the index matches its digest in its parent, which was in
  *            the index then, or the root.
  * INV-UBC-6: a reader has at most `limit` handles in use.
+ * INV-UBC-7: idle.c, about lent frames.
+ * INV-UBC-8: press.c, about copies.
  */
 #pragma once
 
@@ -71,10 +74,13 @@ int ubc_destroy(struct ubc_ref *ref) LAGAN_MUST_CHECK;
 
 /* ---- pages ---- */
 
-/* A page with the block's content, a page of the hypervisor's own that is the cache's if it returns 0, and
- * the caller's otherwise. */
+/* A frame for the content of a new page, lent (mm/spare.h); whoever has it asks for no memory but by HEAP_TRY.
+ * False: there is none. And the way back. */
+bool ubc_frame_get(mfn_t *m) LAGAN_MUST_CHECK;
+void ubc_frame_put(mfn_t m);
+/* Such a frame with the block's content: the cache's if it returns 0, and the caller's otherwise. */
 int ubc_insert(const struct ubc_ref *ref, const struct lagan_ubc_insert *in, uint64_t epoch,
-               void *page) LAGAN_MUST_CHECK;
+               mfn_t frame) LAGAN_MUST_CHECK;
 /* A frame of the client's own, which is not its any more if it returns 0. */
 int ubc_donate(const struct ubc_ref *ref, const struct lagan_ubc_insert *in,
                uint64_t epoch) LAGAN_MUST_CHECK;
@@ -111,11 +117,20 @@ int ubc_stats(const struct ubc_ref *ref, struct lagan_ubc_stats *out) LAGAN_MUST
 
 /* ---- memory ---- */
 
-/* Pages that nobody has mapped or reads just now: they are free memory in disguise. */
+/* Pages that nobody has mapped or reads just now: they are free memory, lent by the heap (mm/spare.h). */
 uint64_t ubc_idle_pages(void);
 /* Drops so many of them, those of the volume whose pages are used least first, the longest unused first.
- * Returns how many. Any lock below LK_UBC may be held; volumes in use by others are passed over. */
+ * Returns how many. Any lock below LK_UBC_IDLE may be held. */
 uint64_t ubc_reclaim(uint64_t want);
+/* Boot only: `work` asks, with any lock below LK_TIMER held, for ubc_housekeep() to be called soon; `tell` raises
+ * LAGAN_VIRQ_UBC in a domain, with no lock held. */
+void ubc_set_work(void (*work)(void), void (*tell)(domid_t id));
+/* A bounded step of what has been left to do. The system time at which it wants to be called again, or 0: nothing
+ * is left. No lock is held. One CPU at a time. */
+uint64_t ubc_housekeep(void);
+/* Somebody was refused memory, for want of `pages`: what readers have mapped is wanted back (press.c). Any lock below
+ * LK_TIMER may be held. */
+void ubc_lack(uint64_t pages);
 
 /* ---- windows ---- */
 

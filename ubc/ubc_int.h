@@ -3,7 +3,8 @@
  * Private to ubc/: volumes, readers, pages, mappings.
  *
  * All of a volume is under its lock but what is constant. Who works on a volume has it by ubc_get(), which
- * counts; the table of volumes has a lock of its own, held for a look only.
+ * counts; the table of volumes has a lock of its own, held for a look only; what the heap needs when it asks for
+ * memory has another (idle.c).
  */
 #pragma once
 
@@ -24,17 +25,30 @@
 #define DIGEST_BYTES   32
 #define DIGESTS        (PAGE_SIZE / DIGEST_BYTES) /* in a block of a tree */
 #define TREE_LEVELS    6                          /* 128^6 > LAGAN_UBC_BLOCKS_MAX */
+#define COPIES         (TREE_LEVELS + 1)          /* a level for what is no page: press.c */
+#define INDEXES        (COPIES + 1)
 
 /* A page of a volume. In the index; or dead, on the volume's list of such. */
 struct ubc_page {
-    struct list link; /* idle: the volume's list, longest unused first; dead: that of the dead */
+    struct list link; /* idle, hollow, busy, dead: the volume's list of such; stuck: the engine's */
     struct list mappings; /* struct ubc_mapping */
     uint64_t key;
     uint32_t frame;
     uint32_t stamp; /* TLB clock when an entry for it ended last; 0: none ever was */
     uint32_t holds; /* reads under way */
     bool dead;
+    bool lent;                 /* dead, and its frame is still one that is lent to us */
+    _Atomic uint8_t state;     /* enum page_state (INV-UBC-7) */
+    struct ubc_volume *volume; /* [c] */
 };
+
+/* PAGE_COPIES: not a page, but where mappings of copies hang (press.c). */
+enum page_state { PAGE_BUSY, PAGE_IDLE, PAGE_HELD, PAGE_HOLLOW, PAGE_STUCK, PAGE_COPIES };
+static inline enum page_state page_state(const struct ubc_page *p)
+{
+    return (enum page_state)atomic_load_explicit(&((struct ubc_page *)p)->state,
+                                                 memory_order_relaxed);
+}
 
 /* A handle's mapping. */
 struct ubc_mapping {
@@ -45,6 +59,7 @@ struct ubc_mapping {
     uint16_t slot;         /* ...and the entry in it */
     uint16_t state;        /* enum mapping_state */
     uint32_t number;       /* [c] the handle */
+    uint32_t copy; /* 0, or the reader's own frame that it maps in the page's place (press.c) */
     struct ubc_reader *reader;
 };
 enum mapping_state { MAPPING_FREE, MAPPING_USED, MAPPING_GONE };
@@ -72,9 +87,10 @@ struct ubc_index {
 };
 
 struct ubc_revocation {
-    uint64_t first, last, end; /* end: in system time; 0: none under way */
-    uint64_t cursor;           /* of this look at the range... */
-    bool missed;               /* ...in which a page had to be left */
+    uint64_t first, last, end;   /* end: in system time; 0: none under way */
+    const struct ubc_client *by; /* who began it, with whom it ends */
+    uint64_t cursor;             /* of this look at the range... */
+    bool missed;                 /* ...in which a page had to be left */
 };
 
 struct ubc_volume {
@@ -84,16 +100,19 @@ struct ubc_volume {
     uint8_t id[16];       /* [c] */
     uint64_t handle;      /* of the present generation; changes under both locks */
     uint64_t generation, blocks;
-    bool purging;       /* the pages of the generation before are going */
-    _Atomic bool dying; /* nobody enters it any more; set under the lock */
+    bool purging;         /* the pages of the generation before are going */
+    _Atomic bool pressed; /* the host wants what its readers have mapped */
+    _Atomic bool dying;   /* nobody enters it any more; set under the lock */
     uint32_t reader_count;
     struct list readers;
-    struct ubc_index index[TREE_LEVELS + 1]; /* data, then the tree's levels from the lowest */
-    struct list idle, dead;
-    _Atomic uint64_t idle_count; /* [v], read anywhere */
+    struct ubc_index index[INDEXES]; /* data, the tree's levels from the lowest, copies */
+    struct list dead, busy;
+    struct list idle, hollow; /* [i] idle_lock */
+    struct list lending;      /* [i] engine.lending, while there are idle pages */
+    uint64_t hits, aged;      /* [i] on idle pages, faded until then */
+    _Atomic uint64_t idle_count, hollow_count, reclaimed; /* [i], read anywhere */
     struct ubc_revocation revocation;
     uint64_t epoch, invalidated[UBC_BUCKETS]; /* INV-UBC-4 */
-    _Atomic uint64_t worth;                   /* hits, halved at each reclaim */
     unsigned levels;                          /* of the tree */
     bool has_tree;
     uint8_t root[DIGEST_BYTES];
@@ -107,13 +126,31 @@ struct ubc_volume {
     struct lagan_ubc_stats stats;
 };
 
+/* The host wants memory back that readers have mapped (press.c). */
+struct ubc_press {
+    _Atomic uint64_t want;                                                 /* pages; 0: none */
+    _Atomic enum { PRESS_NONE, PRESS_TELL, PRESS_WAIT, PRESS_TAKE } phase; /* the housekeeper's */
+    unsigned slot;                                                         /* of this round */
+    uint64_t busy, copies; /* pages that were busy when it began, copies that there were */
+    uint64_t end;          /* of the grace, in system time */
+};
+
 struct ubc_engine {
     struct spinlock lock; /* LK_UBC_TABLE */
     struct ubc_volume *slot[UBC_VOLUMES];
-    uint64_t serial;       /* [l] of the last handle */
-    uint64_t windows;      /* [l] numbers in use */
-    uint64_t reserve;      /* [c] */
-    _Atomic uint64_t idle; /* pages */
+    uint64_t serial;           /* [l] of the last handle */
+    uint64_t windows;          /* [l] numbers in use */
+    uint64_t reserve;          /* [c] */
+    struct spinlock idle_lock; /* LK_UBC_IDLE: what [i] stands at */
+    struct list lending;       /* [i] volumes with idle pages */
+    struct list stuck;         /* [i] pages */
+    _Atomic uint64_t idle;     /* pages */
+    _Atomic uint64_t busy;     /* pages that the host pays for */
+    _Atomic uint64_t copies;   /* frames of readers' that mappings have */
+    struct ubc_press press;
+    _Atomic bool untidy;      /* `work` was called, and nobody has come yet */
+    void (*work)(void);       /* [c] or NULL: wants ubc_housekeep() to be called soon */
+    void (*tell)(domid_t id); /* [c] or NULL: the event */
     struct account account;
 };
 extern struct ubc_engine ubc_engine;
@@ -175,25 +212,50 @@ static inline uint64_t key_number(uint64_t key)
 /* ---- page.c; locked ---- */
 /* The page with the key, counted as a hit or miss, or NULL. */
 struct ubc_page *ubc_page_find(struct ubc_volume *v, uint64_t key);
-/* A page that is mapped or held is not idle, one that is not any more is. */
-void ubc_page_busy(struct ubc_volume *v, struct ubc_page *p);
-void ubc_page_rest(struct ubc_volume *v, struct ubc_page *p);
-/* All that a new page with this key needs but its content, or NULL; and the page, whose frame, a hypervisor's
- * single page, is the cache's from then on. Or else it is given up. */
+/* The same, not counted. It may become hollow at any time. */
+struct ubc_page *ubc_page_at(struct ubc_volume *v, uint64_t key);
+/* All that a new page with this key needs but its content, or NULL; and the page, whose frame, one of
+ * ubc_frame_get() or a single page of the hypervisor's, is the cache's from then on. Or else it is given up. */
 struct ubc_page *ubc_page_prepare(struct ubc_volume *v, uint64_t key);
 void ubc_page_cancel(struct ubc_volume *v, struct ubc_page *p);
 void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame);
-/* Takes it out of the index: it is dead, and is freed by ubc_drain(). */
-void ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
+/* Takes it out of the index: it is dead, and is freed by ubc_drain(). False: its frame was gone, and so is it. */
+bool ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
+void ubc_page_leave_index(struct ubc_volume *v, struct ubc_page *p);
 /* Takes a step's entries that map dead pages, flushes, and frees the pages that nothing refers to. -XEN_ERESTART
  * while there are entries. */
 int ubc_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;
-/* Kills the pages [*first, last] of a level: a step of them, then -XEN_ERESTART, and *first is what is left.
- * *killed counts them. */
+/* Kills the pages of a level from *first to last, a step of them; *first: where to go on. -XEN_ERESTART: not
+ * all. */
 int ubc_kill_range(struct ubc_volume *v, unsigned level, uint64_t *first, uint64_t last,
                    uint64_t *killed) LAGAN_MUST_CHECK;
 /* All pages, all levels. */
 int ubc_purge(struct ubc_volume *v) LAGAN_MUST_CHECK;
+
+/* ---- idle.c; locked ---- */
+void ubc_idle_init(void);
+void ubc_want_work(void);
+/* Free memory may be used for good. */
+bool ubc_memory_is_spare(void);
+/* A page that is to be mapped: the host pays for it. -XEN_ENOENT: the heap has had it; -XEN_ENOMEM. And one that is
+ * perhaps not mapped any more: then it is idle. */
+int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p) LAGAN_MUST_CHECK;
+void ubc_page_rest(struct ubc_page *p);
+/* A page that is to be read: it keeps its frame. -XEN_ENOENT. */
+int ubc_page_hold(struct ubc_volume *v, struct ubc_page *p) LAGAN_MUST_CHECK;
+void ubc_page_unhold(struct ubc_page *p);
+/* A new page is idle. */
+void ubc_idle_begin(struct ubc_volume *v, struct ubc_page *p);
+/* It is on no list, and cannot become hollow; false: it is. */
+bool ubc_idle_kill(struct ubc_volume *v, struct ubc_page *p);
+/* Some bytes of it; false: it is hollow. */
+bool ubc_page_peek(const struct ubc_page *p, uint64_t offset, void *to,
+                   size_t bytes) LAGAN_MUST_CHECK;
+/* A hollow page ends. / `most` of them; true: there are more. */
+void ubc_page_reap(struct ubc_volume *v, struct ubc_page *p);
+bool ubc_tidy(struct ubc_volume *v, unsigned most);
+/* For the auditor: the frame of an idle page names it / of one that is held names none. */
+bool ubc_idle_names(const struct ubc_page *p, bool name);
 
 /* ---- entry.c ---- */
 /* Makes the entry that maps the page. As table_update(). */
@@ -201,10 +263,23 @@ int ubc_entry_make(struct account *a, mfn_t table, unsigned slot, mfn_t frame,
                    bool exec) LAGAN_MUST_CHECK;
 /* The entry maps the frame no longer, if it did. -XEN_ERESTART. */
 int ubc_entry_cut(struct account *a, mfn_t table, unsigned slot, mfn_t frame) LAGAN_MUST_CHECK;
+/* It maps the account's frame `own` instead (*done), if it did map the frame. As table_replace_l1(). */
+int ubc_entry_exchange(struct account *a, mfn_t table, unsigned slot, mfn_t frame, mfn_t own,
+                       bool *done) LAGAN_MUST_CHECK;
 
 /* ---- map.c; locked ---- */
 /* The entry goes, and the mapping is the page's no more: its handle says that it is gone. -XEN_ERESTART. */
 int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m) LAGAN_MUST_CHECK;
+/* It is off its page's list; the page is idle if it was the last. */
+void ubc_mapping_leave(struct ubc_volume *v, struct ubc_mapping *m);
+
+/* ---- press.c ---- */
+/* A step of the host's revocation. The time when it wants to be called again, or 0: there is nothing to do. */
+uint64_t ubc_press_step(void);
+/* Locked: what is mapped of it is being taken now. */
+bool ubc_is_taken(const struct ubc_volume *v);
+/* Locked: the mapping's copy is the reader's no more; what it hung on goes if it was the last. */
+void ubc_copy_end(struct ubc_page *copies, struct ubc_mapping *m);
 
 /* ---- revoke.c; locked ---- */
 /* The block is being taken back. */

@@ -11,6 +11,7 @@
  * with a volume's end: while it is `dying` nobody can enter it, and it leaves the table when nothing is left of
  * it. If the caller of either ends meanwhile, domains that end and volumes that are made later help it on.
  */
+#include <lagan/arch.h>
 #include <lagan/assert.h>
 #include <lagan/string.h>
 #include "mm/window.h"
@@ -22,6 +23,7 @@ int ubc_init(uint64_t reserve)
 {
     ubc_engine = (struct ubc_engine){.reserve = reserve};
     spin_init(&ubc_engine.lock, LK_UBC_TABLE);
+    ubc_idle_init();
     return account_init(&ubc_engine.account, WINDOW_OWNER, 0);
 }
 
@@ -98,6 +100,8 @@ int ubc_enter(const struct ubc_ref *ref, unsigned rights, struct ubc_reader **r)
 
     spin_lock(&v->lock);
     rc = v->handle == ref->handle && !v->dying ? check_rights(ref, rights, r) : -XEN_ENXIO;
+    if (rc == 0)
+        (void)ubc_tidy(v, UBC_STEP);
     if (rc == 0 && v->purging)
         rc = purge_step(v);
     if (rc)
@@ -193,6 +197,10 @@ int ubc_volume_new(const struct lagan_ubc_create *in, struct ubc_volume **out)
     spin_init(&v->lock, LK_UBC);
     list_init(&v->readers);
     list_init(&v->idle);
+    list_init(&v->hollow);
+    list_init(&v->busy);
+    list_init(&v->lending);
+    v->aged = arch_time_ns();
     list_init(&v->dead);
     memcpy(v->id, in->id, sizeof(v->id));
     v->refs = 1;

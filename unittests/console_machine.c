@@ -14,6 +14,7 @@
 #include "console_machine.h"
 #include "xen/console.h"
 #include "xen/log.h"
+#include "xen/softirq.h"
 
 char machine_shown[SHOWN_MAX];
 unsigned machine_crash_writes;
@@ -46,6 +47,14 @@ void arch_console_write(const char *text, size_t bytes, bool crash)
     shown_length += bytes;
     machine_shown[shown_length] = '\0';
     machine_crash_writes += crash;
+}
+
+_Atomic unsigned machine_softirqs, machine_raised;
+
+void softirq_raise(enum softirq nr)
+{
+    machine_softirqs |= 1u << nr;
+    machine_raised++;
 }
 
 int arch_console_read(void)

@@ -20,4 +20,7 @@ extern _Atomic bool machine_stuck, machine_inside;
 /* Characters that arch_console_read() is still to deliver. */
 extern const char *machine_typed;
 
+/* Softirqs that were asked for and have not run; how often one was. */
+extern _Atomic unsigned machine_softirqs, machine_raised;
+
 void machine_reset(void);

@@ -10,6 +10,7 @@
 #include "unittests/core_world.h"
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/power.h"
+#include "xen/arch/x86/screen.h"
 #include "xen/arch/x86/watchdog.h"
 #include "xen/arch/x86/pv_vcpu.h"
 #include "xen/arch/x86/start.h"
@@ -18,12 +19,39 @@
 #include "xen/foreign.h"
 #include "xen/log.h"
 #include "xen/memory_map.h"
+#include "xen/stop.h"
 
 struct pv_start core_started;
 int64_t (*core_stub)(const struct hypercall_args *args);
 jmp_buf *core_power_off;
 int core_exit_status;
 void (*core_during_create)(struct domain *d);
+
+/* ---- the screen ---- */
+
+size_t core_screen_bytes;
+
+size_t screen_info(struct dom0_vga_console_info *info)
+{
+    info->video_type = XEN_VGATYPE_TEXT_MODE_3;
+    info->u.text_mode_3.rows = 25;
+    return core_screen_bytes;
+}
+
+/* ---- a world of one thread stands still by itself ---- */
+
+bool stop_begin(void)
+{
+    return true;
+}
+
+void stop_end(void)
+{
+}
+
+void stop_softirq(void)
+{
+}
 
 /* ---- domains and vCPUs ---- */
 
@@ -140,6 +168,11 @@ void arch_vcpu_context(struct vcpu *v, struct vcpu_guest_context *c)
 int arch_vcpu_set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     return c->ctrlreg[3] >> PAGE_SHIFT == v->arch.l4.n ? 0 : -XEN_EINVAL;
+}
+
+bool arch_pci_device_exists(uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+    return segment == 0 && bus == 0 && devfn % 3 == 0;
 }
 
 uint64_t arch_tsc_khz(void)

@@ -72,6 +72,10 @@ void time_softirq(void)
 {
 }
 
+void log_softirq(void)
+{
+}
+
 void pirq_softirq(void)
 {
 }

@@ -103,6 +103,8 @@ extern void (*core_during_release)(void);
 #define CORE_RUNNING (-1)
 extern jmp_buf *core_power_off;
 extern int core_exit_status;
+/* What screen_info() says: no screen, at first. */
+extern size_t core_screen_bytes;
 extern bool core_restarted; /* by machine_restart() */
 /* What arch_set_wallclock() was told. */
 extern uint64_t core_wallclock;

@@ -13,10 +13,12 @@
 #include "mm/heap.h"
 #include "xen/arch/x86/apic.h"
 #include "xen/arch/x86/device_page.h"
+#include "xen/arch/x86/io_guard.h"
 #include "xen/arch/x86/ioapic.h"
 #include "xen/arch/x86/vectors.h"
 #include "xen/event.h"
 #include "xen/softirq.h"
+#include "xen/timer.h"
 
 /* The fuzzer's machine too: so a fault stops it. */
 #define CHECK(x)                                                           \
@@ -40,6 +42,12 @@ struct local {
     unsigned taken;
 };
 
+#define UNUSED_APIC_ID 254 /* of no CPU */
+
+struct acpi_info acpi_info;
+struct world_write world_written;
+static struct timer *timer; /* there is one */
+static uint64_t now;
 static struct pin pins[WORLD_GSIS];
 static struct local locals[WORLD_CPUS];
 static bool started, nested;
@@ -71,7 +79,7 @@ static int class_in_service(const struct local *l)
 }
 
 /* Everything that may come now, comes. */
-static void take_interrupts(void)
+void world_take_interrupts(void)
 {
     struct local *l = &locals[arch_cpu()];
     int v;
@@ -115,10 +123,45 @@ uint32_t apic_id_of(unsigned cpu)
     return cpu * 2;
 }
 
+uint32_t apic_unused_id(void)
+{
+    return UNUSED_APIC_ID;
+}
+
+/* ---- time ---- */
+
+void timer_init(struct timer *t, void (*handler)(struct timer *t), unsigned cpu)
+{
+    (void)cpu;
+    *t = (struct timer){.handler = handler};
+    timer = t;
+}
+
+void timer_set(struct timer *t, uint64_t expires_ns)
+{
+    t->expires = expires_ns;
+    t->armed = true;
+}
+
+bool timer_is_armed(const struct timer *t)
+{
+    return t->armed;
+}
+
+void world_pass(uint64_t ns)
+{
+    now += ns;
+    host_set_time(now);
+    if (!timer->armed || timer->expires > now)
+        return;
+    timer->armed = false;
+    timer->handler(timer);
+}
+
 static void world_irqs_on(void)
 {
     locals[arch_cpu()].on = true;
-    take_interrupts();
+    world_take_interrupts();
 }
 
 void softirq_raise(enum softirq nr)
@@ -137,7 +180,7 @@ static void access_point(void)
         world_on_access();
     if (!nested && locals[arch_cpu()].on) {
         nested = true;
-        take_interrupts();
+        world_take_interrupts();
         nested = false;
     }
 }
@@ -277,11 +320,19 @@ int device_page_map(uint64_t phys, volatile void **at)
     return 0;
 }
 
+void device_page_write(uint64_t phys, unsigned bytes, uint64_t value)
+{
+    CHECK(phys % bytes == 0);
+    world_written = (struct world_write){phys, value, bytes, world_written.count + 1};
+}
+
 static void deliver_message(uint32_t address, uint32_t data)
 {
     unsigned cpu = (address >> 12 & 0xff) / 2;
 
     CHECK(address >> 20 == 0xfee);
+    if ((address >> 12 & 0xff) == UNUSED_APIC_ID)
+        return;
     CHECK(cpu < WORLD_CPUS && data >= VECTOR_DEVICE_FIRST && data <= VECTOR_DEVICE_LAST);
     send(cpu, (uint8_t)data, false);
 }
@@ -345,6 +396,13 @@ void irq_world(void)
     host_enter_cpu(0);
     host_irqs_on = world_irqs_on;
     world_on_access = NULL;
+    acpi_info.segment_count = 2;
+    acpi_info.segment[0] = (struct acpi_segment){WORLD_CONFIG_ADDRESS, 0, 0, 7};
+    acpi_info.segment[1] = (struct acpi_segment){WORLD_CONFIG_ADDRESS << 1, 1, 0, 255};
+    io_guard_init();
+    for (unsigned n = 0; n < WORLD_FUNCTIONS; n++)
+        io_guard_forget(world_function(n));
+    world_written = (struct world_write){.count = 0};
     pirq_init();
     pirq_keep_gsi(KEPT_GSI);
     control = host_domain_create(0, WORLD_VCPUS, 4095);
@@ -376,11 +434,11 @@ void irq_world_end(void)
 void world_settle(unsigned cpu)
 {
     host_enter_cpu(cpu);
-    take_interrupts();
+    world_take_interrupts();
     while (locals[cpu].wanted) {
         locals[cpu].wanted = false;
         pirq_softirq();
-        take_interrupts();
+        world_take_interrupts();
     }
 }
 

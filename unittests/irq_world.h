@@ -38,6 +38,8 @@ bool world_send(struct pci_function f, unsigned index);
 /* Lets CPU `cpu` take what is on its way to it, and run its softirqs until none is left. */
 void world_settle(unsigned cpu);
 void world_settle_all(void);
+/* Lets this CPU take interrupts, and run no softirq. */
+void world_take_interrupts(void);
 /* How many interrupts a CPU has in service. */
 unsigned world_in_service(unsigned cpu);
 bool world_masked(unsigned gsi);
@@ -55,6 +57,17 @@ uint8_t *world_config(unsigned n);
 /* Function 2's table, and the address that its memory has. */
 uint32_t *world_table(void);
 #define WORLD_TABLE_ADDRESS 0xfe000000
+
+/* Configuration space is also here in memory; what was written to devices' memory past messages. */
+#define WORLD_CONFIG_ADDRESS 0xb0000000
+struct world_write {
+    uint64_t phys, value;
+    unsigned bytes, count;
+};
+extern struct world_write world_written;
+
+/* Time goes on; the timer, if it is due. */
+void world_pass(uint64_t ns);
 
 /* The port's pending bit, which is taken. */
 bool world_take(struct domain *d, int port);

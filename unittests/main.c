@@ -16,7 +16,7 @@ static void choose_seed(void)
 {
     const char *given = getenv("LAGAN_SEED");
 
-    test_seed = given ? strtoul(given, NULL, 0) : (unsigned long)time(NULL);
+    test_seed = given && *given ? strtoul(given, NULL, 0) : (unsigned long)time(NULL);
     printf("seed: LAGAN_SEED=%lu\n", test_seed);
 }
 

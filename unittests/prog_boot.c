@@ -10,9 +10,10 @@
 
 #include "suite.h"
 
-extern const struct suite suite_multiboot, suite_bootinfo, suite_bootmem, suite_pti_policy;
-const struct suite *const suites[] = {&suite_multiboot, &suite_bootinfo, &suite_bootmem,
-                                      &suite_pti_policy, NULL};
+extern const struct suite suite_multiboot, suite_screen, suite_bootinfo, suite_bootmem,
+    suite_pti_policy;
+const struct suite *const suites[] = {&suite_multiboot, &suite_screen,     &suite_bootinfo,
+                                      &suite_bootmem,   &suite_pti_policy, NULL};
 
 void assert_failed(const char *what, const char *file, int line)
 {

@@ -98,6 +98,11 @@ void time_softirq(void)
     note('T');
 }
 
+void log_softirq(void)
+{
+    note('L');
+}
+
 void pirq_softirq(void)
 {
     note('P');

@@ -21,5 +21,5 @@ struct suite {
 
 extern const struct suite *const suites[]; /* ends at NULL */
 
-/* The run's seed: LAGAN_SEED in the environment, or the clock; printed at start. */
+/* The run's seed: LAGAN_SEED in the environment, or the clock where that is empty; printed at start. */
 extern unsigned long test_seed;

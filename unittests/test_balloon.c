@@ -69,6 +69,17 @@ static void reports(void)
     r.refault_rate = 1000000;
     CU_ASSERT_EQUAL(balloon_tell(&a->m, &r), 0);
     CU_ASSERT_EQUAL(a->m.wanted, 3000 + 1000 + 500);
+    balloon_set_cache_need(&a->m, 999); /* of the same reads the larger estimate counts */
+    CU_ASSERT_EQUAL(a->m.wanted, 3000 + 1000 + 500);
+    balloon_set_cache_need(&a->m, 1100);
+    CU_ASSERT_EQUAL(a->m.wanted, 3000 + 1100 + 500);
+    r.refault_rate = 0;
+    CU_ASSERT_EQUAL(balloon_tell(&a->m, &r), 0);
+    CU_ASSERT_EQUAL(a->m.wanted, 3000 + 1100 + 500);
+    balloon_set_cache_need(&a->m, UINT64_MAX);
+    CU_ASSERT_EQUAL(a->m.wanted, 3000 + UINT64_C(0xffffffff) + 500);
+    balloon_set_cache_need(&a->m, 0);
+    CU_ASSERT_EQUAL(a->m.wanted, 3000 + 500);
 }
 
 /* Nobody needs more: nothing moves. Then one does: from free memory, then from who is idle. */

@@ -10,13 +10,14 @@
 #include "xen/domain.h"
 #include "xen/event.h"
 #include "xen/log.h"
+#include "xen/softirq.h"
 
 static struct domain dom0 = {.id = 0, .privileged = true};
 static struct domain web = {.id = 3, .name = "web"};
 static struct domain bare = {.id = 7};
 static struct domain *const all[] = {&dom0, &web, &bare};
 static bool gone[3];
-static unsigned raised, references;
+static unsigned raised, told, references;
 static char keys_run[8];
 
 static void run_q(void)
@@ -76,6 +77,11 @@ bool console_ring_input(struct domain *d)
 
 void event_raise_global_virq(struct domain *d, unsigned virq)
 {
+    if (virq == VIRQ_CON_RING) {
+        CU_ASSERT_PTR_EQUAL(d, &dom0);
+        told++;
+        return;
+    }
     CU_ASSERT_EQUAL(virq, VIRQ_CONSOLE);
     raised |= 1u << d->id;
 }
@@ -275,6 +281,44 @@ static void test_input_into_ring(void)
     read_back(&bare, "x");
 }
 
+/* What the softirq would do now. */
+static unsigned told_now(void)
+{
+    told = 0;
+    if (machine_softirqs & 1u << SOFTIRQ_LOG)
+        log_softirq();
+    machine_softirqs = 0;
+    CU_ASSERT_EQUAL(references, 0);
+    return told;
+}
+
+/* The reader of the log is told when the ring has grown, whatever the console shows, and only then. */
+static void test_reader(void)
+{
+    start(false, 'a');
+    log_set_thresholds((struct log_threshold){2, 2}, (struct log_threshold){1, 1});
+    (void)told_now();
+    CU_ASSERT_EQUAL(told_now(), 0);
+    log_debug("not shown\n");
+    CU_ASSERT_EQUAL(told_now(), 1);
+    CU_ASSERT_EQUAL(told_now(), 0);
+    for (unsigned i = 0; i < 100; i++)
+        log_warn("shown\n");
+    CU_ASSERT_EQUAL(told_now(), 1); /* all at once */
+    printk_guest(LOG_DEBUG, "held back\n");
+    console_write("to the console only", 19);
+    console_write_logged("", 0);
+    CU_ASSERT_EQUAL(told_now(), 0);
+    printk_guest(LOG_ERR, "let through\n");
+    CU_ASSERT_EQUAL(told_now(), 1);
+    console_write_logged("x\n", 2);
+    CU_ASSERT_EQUAL(told_now(), 1);
+    gone[0] = true;
+    log_warn("nobody reads\n");
+    CU_ASSERT_EQUAL(told_now(), 0);
+    gone[0] = false;
+}
+
 static const struct test_case cases[] = {
     {"output", test_output},
     {"unfinished lines", test_unfinished_lines},
@@ -282,6 +326,7 @@ static const struct test_case cases[] = {
     {"input into a ring", test_input_into_ring},
     {"input at the edges", test_input_edges},
     {"input after the end", test_input_after_the_end},
+    {"the reader of the log", test_reader},
     {NULL, NULL},
 };
 

@@ -6,6 +6,7 @@
 
 #include "arch_current.h"
 #include "mm/claim.h"
+#include "shmem/grant_int.h"
 #include "unittests/domctl_world.h"
 
 /* ---- who may ---- */
@@ -145,6 +146,24 @@ static void creation_refused(void)
     creation()->u.createdomain.max_grant_frames = INT32_MAX; /* cut to what there is */
     CU_ASSERT_EQUAL(domctl_call(dom0), 0);
     destroyed(domain_find_next(1));
+    end();
+}
+
+/* A domain that is to map nothing of others: no handle, rather than the usual number. */
+static void creation_without_handles(void)
+{
+    struct domain *d;
+
+    start();
+    creation()->u.createdomain.max_maptrack_frames = 0;
+    CU_ASSERT_EQUAL(domctl_call(dom0), 0);
+    d = domain_find_next(1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    CU_ASSERT_EQUAL(d->grants->maptrack.frame_limit, 0);
+    destroyed(d);
+    d = created();
+    CU_ASSERT_EQUAL(d->grants->maptrack.frame_limit, GRANT_MAPTRACK_DEFAULT);
+    destroyed(d);
     end();
 }
 
@@ -535,6 +554,7 @@ static const struct test_case cases[] = {
     {"creation refused", creation_refused},
     {"creation without memory", creation_without_memory},
     {"creation that nobody could see", creation_unseen},
+    {"creation without handles", creation_without_handles},
     {"describes", describes},
     {"pauses", pauses},
     {"pauses of others", pauses_of_others},

@@ -47,7 +47,9 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL(m.minmem_bytes, m.mem_bytes);
     CU_ASSERT_EQUAL(m.delay_ms, 0);
     CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M minmem=3M delay=250", &m, why), 0);
-    CU_ASSERT(m.minmem_bytes == 3 << 20 && m.delay_ms == 250);
+    CU_ASSERT(m.minmem_bytes == 3 << 20 && m.delay_ms == 250 && m.after[0] == 0);
+    CU_ASSERT_EQUAL(modline_parse("domain name=a mem=8M after=b.c", &m, why), 0);
+    CU_ASSERT_STRING_EQUAL(m.after, "b.c");
     CU_ASSERT(m.cache_floor_bytes == 0 && m.cache_max_bytes == MODLINE_CACHE_ALL);
     CU_ASSERT_EQUAL(m.cache_weight, MODLINE_CACHE_WEIGHT);
     CU_ASSERT_EQUAL(
@@ -105,6 +107,8 @@ static void test_faults(void)
         {"domain name=a mem=8M delay=0", "delay=0: must be 1..86400000 ms"},
         {"domain name=a mem=8M delay=86400001", "delay=86400001: must be 1..86400000 ms"},
         {"domain name=a mem=8M delay=5 serves=store", "who serves the store comes first"},
+        {"domain name=a mem=8M after=b serves=store", "who serves the store comes first"},
+        {"domain name=a mem=8M after=", "after=: must be 1..31 letters, digits, - _ ."},
         {"domain name=a mem=8M cap=101", "cap is more than the vcpus can use"},
         {"domain name=a mem=8M cap=0", "cap=0: must be 1..3200 per cent"},
         {"domain name=a mem=8M weight=65536", "weight=65536: must be 1..65535"},

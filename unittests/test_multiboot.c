@@ -142,6 +142,54 @@ static void mb2_other_maps(void)
     CU_ASSERT_EQUAL(bi.map[1].end, 0x100000 + (0x7c00 << 10));
 }
 
+/* A framebuffer's tag, as GRUB writes it, and VBE's. */
+static void mb2_screen(void)
+{
+    uint8_t body[31] = {0}, vbe[776] = {0};
+    uint64_t address = UINT64_C(0x4fd000000);
+    uint32_t numbers[3] = {4096, 1024, 768};
+
+    memcpy(body, &address, 8);
+    memcpy(body + 8, numbers, 12);
+    body[20] = 32;
+    body[21] = 1;
+    memcpy(body + 24, "\x10\x08\x08\x07\x00\x06", 6);
+    vbe[8 + 10] = 0x21;
+    vbe[520] = 0x9b;
+    mb2_start();
+    mb2_map_tag();
+    mb2_tag(8, body, 30);
+    mb2_tag(7, vbe, sizeof(vbe));
+    mb2_end();
+    CU_ASSERT_EQUAL_FATAL(parse(MULTIBOOT2_LOADER_MAGIC), 0);
+    CU_ASSERT(bi.screen.kind == BOOT_SCREEN_RGB && bi.screen.address == address);
+    CU_ASSERT(bi.screen.pitch == 4096 && bi.screen.width == 1024 && bi.screen.height == 768);
+    CU_ASSERT(bi.screen.bits == 32 && bi.screen.red.position == 16 && bi.screen.red.size == 8);
+    CU_ASSERT(bi.screen.green.position == 8 && bi.screen.green.size == 7);
+    CU_ASSERT(bi.screen.blue.position == 0 && bi.screen.blue.size == 6);
+    CU_ASSERT(bi.screen.vbe_capabilities == 0x21 && bi.screen.vbe_attributes == 0x9b);
+
+    body[21] = 2; /* text */
+    mb2_start();
+    mb2_map_tag();
+    mb2_tag(8, body, 24);
+    mb2_end();
+    CU_ASSERT_EQUAL(parse(MULTIBOOT2_LOADER_MAGIC), 0);
+    CU_ASSERT(bi.screen.kind == BOOT_SCREEN_TEXT && bi.screen.red.size == 0);
+    CU_ASSERT_EQUAL(bi.screen.vbe_attributes, 0);
+
+    body[21] = 3; /* a kind that nobody knows, and tags that are too short */
+    mb2_start();
+    mb2_map_tag();
+    mb2_tag(8, body, 30);
+    body[21] = 1;
+    mb2_tag(8, body, 21);
+    mb2_tag(7, vbe, 521);
+    mb2_end();
+    CU_ASSERT_EQUAL(parse(MULTIBOOT2_LOADER_MAGIC), 0);
+    CU_ASSERT(bi.screen.kind == BOOT_SCREEN_NONE && bi.screen.vbe_attributes == 0);
+}
+
 /* The old form of the RSDP behind the new one does not replace it. */
 static void mb2_rsdp_order(void)
 {
@@ -275,6 +323,31 @@ static void mb1_all(void)
     CU_ASSERT_STRING_EQUAL(bi.cmdline, "com1=115200 noreboot");
 }
 
+static void mb1_screen(void)
+{
+    mb1_start("qemu");
+    CU_ASSERT_EQUAL(parse(MULTIBOOT1_LOADER_MAGIC), 0);
+    CU_ASSERT_EQUAL(bi.screen.kind, BOOT_SCREEN_NONE);
+    put32(0x100, 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9 | 1 << 11 | 1 << 12);
+    put32(0x100 + 72, WINDOW_START + 0x900);
+    put32(0x100 + 76, WINDOW_START + 0xa00);
+    put32(0x90a, 0x22);
+    put32(0xa00, 0x8c);
+    put64(0x100 + 88, 0xe0000000);
+    put32(0x100 + 96, 2560);
+    put32(0x100 + 100, 1280);
+    put32(0x100 + 104, 800);
+    put(0x100 + 108, "\x10\x01\x0b\x05\x05\x06\x00\x05", 8); /* 16 bits; red from bit 11 on... */
+    CU_ASSERT_EQUAL(parse(MULTIBOOT1_LOADER_MAGIC), 0);
+    CU_ASSERT(bi.screen.kind == BOOT_SCREEN_RGB && bi.screen.address == 0xe0000000);
+    CU_ASSERT(bi.screen.pitch == 2560 && bi.screen.width == 1280 && bi.screen.height == 800);
+    CU_ASSERT(bi.screen.bits == 16 && bi.screen.blue.position == 0 && bi.screen.blue.size == 5);
+    CU_ASSERT(bi.screen.vbe_capabilities == 0x22 && bi.screen.vbe_attributes == 0x8c);
+    put32(0x100 + 76, 0xfffffffe); /* outside of memory: not known */
+    CU_ASSERT_EQUAL(parse(MULTIBOOT1_LOADER_MAGIC), 0);
+    CU_ASSERT(bi.screen.kind == BOOT_SCREEN_RGB && bi.screen.vbe_attributes == 0);
+}
+
 static void mb1_broken(void)
 {
     mb1_start("qemu"); /* map outside of memory */
@@ -312,6 +385,8 @@ static const struct test_case cases[] = {
     {"multiboot2: the better RSDP", mb2_rsdp_order},
     {"multiboot2, broken", mb2_broken},
     {"multiboot1 with everything", mb1_all},
+    {"multiboot2: a screen", mb2_screen},
+    {"multiboot1: a screen", mb1_screen},
     {"multiboot1, broken", mb1_broken},
     {"a string at the end of memory", string_at_the_end},
     {NULL, NULL},

@@ -38,7 +38,7 @@ static void fill(struct pcache_client *who, uint64_t pages)
 static void use(struct pcache_client *who, uint64_t hits, uint64_t now)
 {
     while (hits-- > 0)
-        pcache_quota_hit(&q, who, false, now);
+        pcache_quota_hit(&q, who, UINT64_MAX, false, now);
 }
 
 #define NO_CEILING QUOTA_PAGES_MAX
@@ -230,8 +230,8 @@ static void ledger(void)
     CU_ASSERT_EQUAL(c[0].pages, 500 - 63);
     /* Hits beyond the floor are hits on a loan. */
     CU_ASSERT_EQUAL(pcache_quota_set(&c[0], 436, NO_CEILING, 256), 0);
-    pcache_quota_hit(&q, &c[0], true, 0);
-    pcache_quota_hit(&q, &c[0], true, 0);
+    pcache_quota_hit(&q, &c[0], UINT64_MAX, true, 0);
+    pcache_quota_hit(&q, &c[0], UINT64_MAX, true, 0);
     CU_ASSERT_EQUAL(c[0].served, 2);
     CU_ASSERT_EQUAL(c[0].served_on_loan, 1);
     CU_ASSERT_EQUAL(c[0].pages, 435);
@@ -358,7 +358,7 @@ static void against_model(void)
             if (below(50) == 0)
                 change(m, clients, now);
             else if (below(3) == 0 && m->pages > 0)
-                pcache_quota_hit(&q, m, below(2) == 0, now);
+                pcache_quota_hit(&q, m, UINT64_MAX, below(2) == 0, now);
             else
                 one_put(clients, m, now);
         }

@@ -252,7 +252,7 @@ static void test_whole_runs(void)
     whole = spare_whole_runs();
     id = pckit_put(0, 0, 9999, 1);
     for (unsigned i = 0; i < 8; i++) {
-        struct slot *s = slot_at(kit_domain[0].pc, kit_domain[0].pc->oldest);
+        struct slot *s = slot_at(kit_domain[0].pc, kit_domain[0].pc->kept.oldest);
 
         /* The oldest page is in the run. */
         pckit_fill(m, 0, 5000 + i, 2);

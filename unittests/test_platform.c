@@ -112,6 +112,11 @@ static void test_others(void)
 /* None crashes on nothing, and none but those that are meant to do anything. */
 static void test_shape(void)
 {
+    static const uint32_t unsupported[] = {
+        XENPF_cpu_offline,      XENPF_cpu_hotadd,  XENPF_mem_hotadd,  XENPF_change_freq,
+        XENPF_microcode_update, XENPF_add_memtype, XENPF_del_memtype, XENPF_read_memtype,
+        XENPF_resource_op};
+    static const uint32_t unknown[] = {XENPF_getidletime, XENPF_efi_runtime_call};
     struct xen_platform_op op;
     struct xen_mc mc = {.cmd = XEN_MC_fetch};
     struct hypercall_args fault = {.a = {0}}, wrong = {.a = {(uint64_t)&op}},
@@ -132,7 +137,10 @@ static void test_shape(void)
     }
     CU_ASSERT_EQUAL(ended, 0);
     CU_ASSERT_EQUAL(platform(&op, 1000), -XEN_ENOSYS);
-    CU_ASSERT_EQUAL(platform(&op, XENPF_microcode_update), -XEN_EOPNOTSUPP);
+    for (unsigned i = 0; i < ARRAY_SIZE(unsupported); i++)
+        CU_ASSERT_EQUAL(platform(&op, unsupported[i]), -XEN_EOPNOTSUPP);
+    for (unsigned i = 0; i < ARRAY_SIZE(unknown); i++)
+        CU_ASSERT_EQUAL(platform(&op, unknown[i]), -XEN_ENOSYS);
     CU_ASSERT_EQUAL(mca(&mc, 1000), -XEN_ENOSYS);
     irq_world_end();
 }

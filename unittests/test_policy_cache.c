@@ -43,6 +43,10 @@ static void cliff(void)
     CU_ASSERT(need >= 512 && need <= 640);
     CU_ASSERT_EQUAL(policy_cache_need(&curve, 0, 4096, UINT64_MAX, now), 0);
     CU_ASSERT(policy_cache_need(&curve, 0, UINT64_MAX, 0, now) > 0);
+    need =
+        policy_cache_need(&curve, 0, UINT64_MAX, 1000, now); /* as fine as where little is there */
+    CU_ASSERT(need >= 1024 && need <= 1024 + 4096 / POLICY_CACHE_STEPS * 2);
+    CU_ASSERT_EQUAL(policy_cache_need(&curve, UINT64_MAX, 4096, 0, now), 0);
     pcache_curve_init(&curve, 4096, 0);
     CU_ASSERT_EQUAL(policy_cache_need(&curve, 0, 4096, 0, 1000), 0);
 }

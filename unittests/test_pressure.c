@@ -5,8 +5,10 @@
  */
 #include <string.h>
 
+#include "include/public/lagan/pcache.h"
 #include "include/public/lagan/pressure.h"
 #include "mm/claim.h"
+#include "mm/pcache.h"
 #include "unittests/core_world.h"
 #include "xen/pressure.h"
 
@@ -418,6 +420,129 @@ static void ended(void)
     end();
 }
 
+/* ---- what the page cache's curve says ---- */
+
+enum { LOOP = 600, PART = 100 };
+
+/* As a guest does it who hears of each change. */
+static void follow(struct domain *d)
+{
+    uint64_t target = d->pressure.member.target;
+
+    release(d, target);
+    fill(d, target);
+}
+
+/* d reads LOOP blocks in turn, a thousand a second, whose pages it evicts: its part of the cache never serves one. */
+static void read_in_turn(struct domain *d, unsigned rounds)
+{
+    struct lagan_pcache_query *q = core_at(0);
+
+    for (unsigned i = 0; i < rounds * LOOP; i++) {
+        static uint64_t id[LOOP];
+
+        *q = (struct lagan_pcache_query){.flags = LAGAN_PCACHE_PUT | LAGAN_PCACHE_GET |
+                                                  LAGAN_PCACHE_VIRTUAL,
+                                         .page = core_va(0x4000),
+                                         .name = i % LOOP + 1,
+                                         .old = i < LOOP ? 1 : id[i % LOOP],
+                                         .old_name = i % LOOP + 1};
+        CU_ASSERT_EQUAL_FATAL(
+            CORE_CALL(d->vcpu[0], LAGAN_HYPERVISOR_pcache_op, LAGAN_PCACHE_query, core_va(0), 1),
+            0);
+        CU_ASSERT_FATAL(q->status >= 0);
+        id[i % LOOP] = q->new;
+        core_pass(1000000);
+        follow(a);
+        follow(b);
+    }
+}
+
+static int64_t set_limits_of(struct domain *d, uint64_t floor, uint64_t ceiling)
+{
+    struct lagan_pressure_limits *l = core_at(0);
+
+    *l = (struct lagan_pressure_limits){
+        .domid = d->id, .weight = 256, .floor = floor, .ceiling = ceiling};
+    return op(dom0, LAGAN_PRESSURE_set_limits);
+}
+
+static uint64_t cache_need_of(domid_t id)
+{
+    struct lagan_pressure_domain *d = core_at(0);
+
+    memset(d, 0, sizeof(*d));
+    d->domid = id;
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_domain), 0);
+    CU_ASSERT_EQUAL(d->reserved[0], 0);
+    return d->cache_need;
+}
+
+/* Two domains say the same of themselves. One would read its disk less with more memory: it is given what the
+ * other does not use. */
+static void curve(void)
+{
+    struct domain *c;
+    struct pcache *pc;
+    uint64_t cache_need;
+
+    start(true);
+    switch_on();
+    c = core_domain(1, 2000); /* knows nothing of it, and has what else there was */
+    fill(c, 1700);
+    need(1200)->free = 800;
+    CU_ASSERT_EQUAL(op(a, LAGAN_PRESSURE_report), 0);
+    CU_ASSERT_EQUAL(op(b, LAGAN_PRESSURE_report), 0);
+    core_pass(20 * STEP);
+    CU_ASSERT(state(a)->target == 2000 && state(b)->target == 2000);
+    CU_ASSERT_EQUAL_FATAL(domain_pcache(a, &pc), 0);
+    CU_ASSERT_EQUAL_FATAL(pcache_set_quota(pc, 0, PART, 256), 0);
+    CU_ASSERT_EQUAL_FATAL(domain_pcache(b, &pc), 0);
+    CU_ASSERT_EQUAL_FATAL(pcache_set_quota(pc, 0, 0, 256), 0); /* off: the same reads, no curve */
+    need(1900)->reclaimable = 100;
+    CU_ASSERT_EQUAL(op(a, LAGAN_PRESSURE_report), 0);
+    (void)told(a, port_a);
+    read_in_turn(a, 6);
+    CU_ASSERT(cache_need_of(a->id) >= LOOP - PART - 40 && cache_need_of(a->id) <= LOOP);
+    CU_ASSERT_EQUAL(cache_need_of(b->id), 0);
+    CU_ASSERT_EQUAL(a->pressure.member.wanted, 1900 + cache_need_of(a->id));
+    CU_ASSERT_TRUE(told(a, port_a));
+    /* b has made room, within what it needs. */
+    CU_ASSERT(state(a)->have >= 1900 + LOOP - PART - 40 && state(a)->have <= 3000);
+    CU_ASSERT(state(b)->have < 1900 && state(b)->have >= 1200);
+    CU_ASSERT(state(b)->target == state(b)->have && state(a)->target == state(a)->have);
+    /* Nobody can have more than its ceiling, whatever its curve says. */
+    CU_ASSERT_EQUAL(set_limits_of(a, 1000, a->account.pages), 0);
+    read_in_turn(a, 2);
+    CU_ASSERT_EQUAL(cache_need_of(a->id), 0);
+    CU_ASSERT_EQUAL(set_limits_of(a, 1000, 4000), 0);
+    core_pass(20 * STEP);
+    cache_need = cache_need_of(a->id);
+    CU_ASSERT(cache_need >= LOOP - PART - 40);
+    /* Nothing is read for half an hour: what it would save a second is next to nothing. */
+    core_pass(UINT64_C(1800) * 1000000000);
+    CU_ASSERT_EQUAL(cache_need_of(a->id), 0);
+    CU_ASSERT_EQUAL(a->pressure.member.wanted, 1900);
+    core_kill(c);
+    end();
+}
+
+/* A control domain that decides itself is told nothing of the curve, and it costs nothing. */
+static void curve_off(void)
+{
+    struct pcache *pc;
+
+    start(true);
+    CU_ASSERT_EQUAL_FATAL(domain_pcache(a, &pc), 0);
+    CU_ASSERT_EQUAL_FATAL(pcache_set_quota(pc, 0, PART, 256), 0);
+    need(1900)->reclaimable = 100;
+    CU_ASSERT_EQUAL(op(a, LAGAN_PRESSURE_report), 0);
+    read_in_turn(a, 6);
+    core_pass(20 * STEP);
+    CU_ASSERT_EQUAL(cache_need_of(a->id), 0);
+    end();
+}
+
 static const struct test_case cases[] = {
     {"get and report", get_and_report},
     {"bad calls", bad_calls},
@@ -428,6 +553,8 @@ static const struct test_case cases[] = {
     {"a reservation", reservation},
     {"no reservation", no_reservation},
     {"a domain that has ended", ended},
+    {"by the page cache's curve", curve},
+    {"the curve, and no policy", curve_off},
     {NULL, NULL},
 };
 

@@ -61,6 +61,21 @@ enum emul_result emul_retire(struct cpu_user_regs *r, unsigned length)
     return EMUL_DONE;
 }
 
+static struct {
+    uint64_t phys, value;
+    unsigned bytes, count;
+    bool guarded;
+} device;
+
+bool io_guard_write(uint64_t phys, unsigned bytes, uint64_t value)
+{
+    device.phys = phys;
+    device.value = value;
+    device.bytes = bytes;
+    device.count++;
+    return device.guarded;
+}
+
 /* ---- the guest ---- */
 
 static void start(void)
@@ -287,6 +302,71 @@ static void test_other_frames(void)
     end();
 }
 
+/* As write_at(), when it is known that the address is the kernel's. */
+static bool device_write_at(unsigned index, unsigned byte, const char *insn, size_t length)
+{
+    memcpy(code, insn, length);
+    code_bytes = length;
+    regs.rip = CODE;
+    regs.rdi = WINDOW + index * 8 + byte;
+    retired = 0;
+    return pv_device_write(&vcpu, &regs, regs.rdi);
+}
+#define DEVICE_WRITE(index, byte, insn) device_write_at(index, byte, insn, sizeof(insn) - 1)
+
+/* A control domain writes to guarded device memory. */
+static void test_devices(void)
+{
+    const uint64_t memory = HOST_SEEN_DEVICE << PAGE_SHIFT;
+    struct table_change c = {.from = 3};
+
+    start();
+    memset(&device, 0, sizeof(device));
+    device.guarded = true;
+    domain.account.maps_io = true;
+    c.entry = memory | KIT_RW;
+    CU_ASSERT_EQUAL(table_update(&domain.account, s.l1[1], 40, &c), 0);
+    CU_ASSERT_FALSE(*kit_entry(s.l1[1], 40) & PTE_RW); /* as it is stored */
+    regs.rax = UINT64_C(0x1122334455667788);
+    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07")); /* only of a domain that has devices... */
+    domain.privileged = true;
+    CU_ASSERT_FALSE(WRITE(0, 0, "\x89\x07")); /* ...and where its kernel has its mappings */
+    CU_ASSERT_EQUAL(device.count, 0);
+    CU_ASSERT_TRUE(DEVICE_WRITE(0, 0, "\x89\x07")); /* mov %eax,(%rdi) */
+    CU_ASSERT(device.phys == memory && device.bytes == 4);
+    CU_ASSERT_EQUAL((uint32_t)device.value, 0x55667788);
+    CU_ASSERT(retired == 1 && regs.rip == CODE + 2);
+    CU_ASSERT_TRUE(DEVICE_WRITE(3, 2, "\x66\x89\x07"));
+    CU_ASSERT(device.phys == memory + 26 && device.bytes == 2);
+    CU_ASSERT_TRUE(DEVICE_WRITE(3, 7, "\x88\x27")); /* mov %ah,(%rdi) */
+    CU_ASSERT(device.phys == memory + 31 && device.bytes == 1 && (uint8_t)device.value == 0x77);
+    CU_ASSERT_TRUE(DEVICE_WRITE(4, 0, "\x48\xc7\x07\xfe\xff\xff\xff")); /* movq $-2,(%rdi) */
+    CU_ASSERT(device.bytes == 8 && device.value == UINT64_MAX - 1);
+    /* What is not a plain store of a whole register's width, or not the kernel's, is the guest's fault. */
+    device.count = 0;
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 2, "\x89\x07"));
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x09\x07")); /* or %eax,(%rdi) */
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x87\x07")); /* xchg */
+    vcpu.arch.kernel_mode = false;
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x89\x07"));
+    vcpu.arch.kernel_mode = true;
+    is_64bit = false;
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x89\x07"));
+    is_64bit = true;
+    CU_ASSERT_EQUAL(device.count, 0);
+    /* Read-only, but not guarded: an interrupt controller. */
+    device.guarded = false;
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x89\x07"));
+    CU_ASSERT(device.count == 1 && regs.rip == CODE && retired == 0);
+    c.entry = 0;
+    CU_ASSERT_EQUAL(table_update(&domain.account, s.l1[1], 40, &c), 0);
+    CU_ASSERT_FALSE(DEVICE_WRITE(0, 0, "\x89\x07"));
+    CU_ASSERT_EQUAL(device.count, 1);
+    domain.privileged = false;
+    domain.account.maps_io = false;
+    end();
+}
+
 static void set_accessed(void)
 {
     *kit_entry(s.l1[0], 2) |= PTE_A;
@@ -350,6 +430,7 @@ static const struct test_case cases[] = {
     {"registers", test_registers},
     {"refused", test_refused},
     {"other frames", test_other_frames},
+    {"memory of devices", test_devices},
     {"a race", test_race},
     {"several vCPUs on one entry", test_atomic},
     {0},

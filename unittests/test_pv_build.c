@@ -228,9 +228,30 @@ static void control_domain(void)
     CU_ASSERT_EQUAL_FATAL(build(1500, 1500, true, &why), 0);
     CU_ASSERT((si->flags & (SIF_PRIVILEGED | SIF_INITDOMAIN)) == (SIF_PRIVILEGED | SIF_INITDOMAIN));
     CU_ASSERT(si->mod_len == 0 && si->store_mfn == 0 && si->console.domU.mfn == 0);
+    CU_ASSERT(si->console.dom0.info_off == 0 && si->console.dom0.info_size == 0); /* no screen */
     CU_ASSERT_EQUAL(d->event.active_count, 0);
     check_lists(1500);
     check_mapping();
+    core_kill(d);
+    core_end();
+}
+
+/* It finds what its screen looks like behind start_info. */
+static void screen(void)
+{
+    const struct dom0_vga_console_info *info;
+    const char *why;
+
+    core_start(RAM);
+    make_image(true);
+    core_screen_bytes = 12;
+    CU_ASSERT_EQUAL_FATAL(build(1500, 1500, true, &why), 0);
+    core_screen_bytes = 0;
+    CU_ASSERT_EQUAL(si->console.dom0.info_size, 12);
+    CU_ASSERT_FATAL(si->console.dom0.info_off >= sizeof(*si) &&
+                    si->console.dom0.info_off + sizeof(*info) <= PAGE_SIZE);
+    info = (const struct dom0_vga_console_info *)((const char *)si + si->console.dom0.info_off);
+    CU_ASSERT(info->video_type == XEN_VGATYPE_TEXT_MODE_3 && info->u.text_mode_3.rows == 25);
     core_kill(d);
     core_end();
 }
@@ -311,6 +332,7 @@ static const struct test_case cases[] = {
     {"a kernel with all notes", linux_like},
     {"a kernel without notes", no_notes},
     {"the control domain", control_domain},
+    {"a control domain's screen", screen},
     {"refusals", refusals},
     {"a long command line", long_command_line},
     {"every allocation fails", every_allocation_fails},

@@ -391,6 +391,24 @@ static void pauses(void)
     CU_ASSERT(HOST_PANICS(vcpu_unpause(&a->vcpu)));
 }
 
+/* What nobody ran in is the processor's idle time, whether it begins or ends so. */
+static void idle_time(void)
+{
+    struct sim_guest *a;
+    uint64_t idle;
+
+    sim_reset(2, 1, 1);
+    idle = sched_idle_time(0);
+    a = sim_vcpu(sim_domain(0, 0), 2 * MS, 8 * MS);
+    CU_ASSERT_EQUAL(sched_set_affinity(&a->vcpu, cpumask_of(0)), 0);
+    for (unsigned i = 1; i <= 40; i++) {
+        sim_run(7 * MS);
+        CU_ASSERT_EQUAL(sched_idle_time(0), idle + i * 7 * MS - a->ran);
+    }
+    CU_ASSERT_TRUE(a->ran > 50 * MS && a->ran < 60 * MS);
+    CU_ASSERT_EQUAL(sched_idle_time(1), sched_idle_time(0) + a->ran);
+}
+
 /* The four run-state times account for every nanosecond, and for the right one. */
 static void run_states(void)
 {
@@ -529,6 +547,7 @@ static const struct test_case cases[] = {
     {"affinity", affinity},
     {"clocks meet again", clocks_meet_again},
     {"spreading", spreading},
+    {"idle time", idle_time},
     {"waking prefers idle cores", waking_prefers_idle_cores},
     {"pauses", pauses},
     {"run states", run_states},

@@ -120,6 +120,15 @@ static void huge_counts(void)
     op->u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_INFO;
     op->u.cpupool_op.cpumap.nr_bits = UINT32_MAX;
     op->u.cpupool_op.cpumap.bitmap.p = buffer();
+    CU_ASSERT_EQUAL(call(), -XEN_EINVAL);
+    op->u.cpupool_op.cpumap.nr_bits = 32768 + 1;
+    CU_ASSERT_EQUAL(call(), -XEN_EINVAL);
+    op->u.cpupool_op.cpumap.nr_bits = 32768;
+    *(uint8_t *)core_at(CONTROL_BUFFER + 4095) = *(uint8_t *)core_at(CONTROL_BUFFER + 4096) = 1;
+    CU_ASSERT_EQUAL(call(), 0);
+    CU_ASSERT_EQUAL(*(uint8_t *)core_at(CONTROL_BUFFER + 4095), 0);
+    CU_ASSERT_EQUAL(*(uint8_t *)core_at(CONTROL_BUFFER + 4096), 1);
+    op->u.cpupool_op.cpumap.bitmap.p = (void *)(CORE_READONLY - 8);
     CU_ASSERT_EQUAL(call(), -XEN_EFAULT); /* the buffer is not so long */
     end();
 }
@@ -201,6 +210,74 @@ static void topology(void)
     CU_ASSERT_EQUAL(op->u.cputopoinfo.num_cpus, 2);
     CU_ASSERT_EQUAL(place[1].socket, cpu_place[1].package);
     CU_ASSERT_EQUAL(place[2].socket, 99);
+    end();
+}
+
+/* The control domain's processor is busy, the others have nothing to do. */
+static void idle_time(void)
+{
+    struct xen_sysctl_cpuinfo *info = core_at(CONTROL_BUFFER);
+    struct xen_sysctl *op;
+    uint64_t before[2];
+
+    start();
+    op = sysctl_record(XEN_SYSCTL_getcpuinfo);
+    op->u.getcpuinfo.info.p = buffer();
+    op->u.getcpuinfo.max_cpus = 2;
+    info[2].idletime = 99;
+    CU_ASSERT_TRUE_FATAL(core_runs(dom0->vcpu[0]));
+    CU_ASSERT_EQUAL(call(), 0);
+    CU_ASSERT_EQUAL(op->u.getcpuinfo.nr_cpus, 2);
+    CU_ASSERT_EQUAL(info[2].idletime, 99);
+    before[0] = info[0].idletime;
+    before[1] = info[1].idletime;
+    core_pass(5000000);
+    op->u.getcpuinfo.max_cpus = UINT32_MAX;
+    CU_ASSERT_EQUAL(call(), 0);
+    CU_ASSERT_EQUAL(op->u.getcpuinfo.nr_cpus, HOST_CPUS);
+    CU_ASSERT_EQUAL(info[0].idletime, before[0]);
+    CU_ASSERT_EQUAL(info[1].idletime, before[1] + 5000000);
+    /* One that sleeps for a while, and then works on. */
+    domain_pause(dom0);
+    core_pass(3000000);
+    domain_unpause(dom0);
+    core_pass(1000);
+    CU_ASSERT_TRUE(core_runs(dom0->vcpu[0]));
+    core_pass(2000000);
+    CU_ASSERT_EQUAL(call(), 0);
+    CU_ASSERT_TRUE(info[0].idletime - before[0] >= 2900000);
+    CU_ASSERT_TRUE(info[0].idletime - before[0] <= 3100000);
+    op->u.getcpuinfo.info.p = (void *)CORE_BAD;
+    CU_ASSERT_EQUAL(call(), -XEN_EFAULT);
+    end();
+}
+
+static void pci_topology(void)
+{
+    struct physdev_pci_device *device = core_at(CONTROL_BUFFER);
+    uint32_t *node = core_at(CONTROL_BUFFER + 1024);
+    struct xen_sysctl *op;
+
+    start();
+    for (unsigned i = 0; i < 70; i++)
+        device[i] = (struct physdev_pci_device){0, 0, (uint8_t)i};
+    device[3].seg = 1;
+    device[6].bus = 1;
+    node[64] = 99;
+    op = sysctl_record(XEN_SYSCTL_pcitopoinfo);
+    CU_ASSERT_EQUAL(call(), -XEN_EINVAL);
+    op->u.pcitopoinfo.num_devs = 70;
+    CU_ASSERT_EQUAL(call(), -XEN_EINVAL);
+    op->u.pcitopoinfo.devs.p = buffer();
+    CU_ASSERT_EQUAL(call(), -XEN_EINVAL);
+    op->u.pcitopoinfo.nodes.p = (void *)core_va(CONTROL_BUFFER + 1024);
+    CU_ASSERT_EQUAL(call(), 0);
+    CU_ASSERT_EQUAL(op->u.pcitopoinfo.num_devs, 64); /* so many in one call */
+    for (unsigned i = 0; i < 64; i++)
+        CU_ASSERT_EQUAL(node[i], i % 3 || i == 3 || i == 6 ? XEN_INVALID_DEV : 0);
+    CU_ASSERT_EQUAL(node[64], 99);
+    op->u.pcitopoinfo.devs.p = (void *)CORE_BAD;
+    CU_ASSERT_EQUAL(call(), -XEN_EFAULT);
     end();
 }
 
@@ -299,6 +376,8 @@ static const struct test_case cases[] = {
     {"presses keys", presses_keys},
     {"counts", counts},
     {"topology", topology},
+    {"idle time", idle_time},
+    {"PCI topology", pci_topology},
     {"pools", pools},
     {"CPUID", processors_features},
     {NULL, NULL},

@@ -201,6 +201,92 @@ static void lost_clock(void)
     CU_ASSERT(clock_ns_at(&s, tsc + m.hz) > 101 * SECOND);
 }
 
+/* A TSC whose rate falls, in the course of each half hour, from ppm above hz to as much below. */
+static uint64_t drifted_tsc(uint64_t ns, uint64_t hz, unsigned ppm)
+{
+    const uint64_t half = 1800 * SECOND;
+    uint64_t in_half = ns % half;
+    /* The integral of a rate that falls by 2 ppm in `half`: ahead in between, and not at either end. */
+    unsigned __int128 ahead = (unsigned __int128)in_half * (half - in_half) / half * ppm / 1000000;
+
+    return mul_div_u64(ns + (uint64_t)ahead, hz, SECOND) + 777;
+}
+
+/* A crystal that warms and cools: the error stays within what the drift is in the time that working it off
+ * takes. */
+static void drift(void)
+{
+    for (unsigned steady = 0; steady < 2; steady++) {
+        const uint64_t hz = 2399998000;
+        struct clock_record clock = {.sequence = 0};
+        struct clock_window window = {drifted_tsc(0, hz, 10), 0};
+        uint64_t last = 0;
+
+        clock_write(&clock, (struct clock_slot){window.tsc, 0, tsc_scale_from(SECOND, hz)});
+        for (uint64_t s = 1; s < 10000; s++) {
+            uint64_t tsc = drifted_tsc(s * SECOND, hz, 10), mine;
+            struct clock_slot slot;
+
+            clock_steer(&clock, &window, tsc, s * SECOND + random64() % 200, steady);
+            slot = clock_read(&clock);
+            mine = clock_ns_at(&slot, tsc);
+            CU_ASSERT(mine > last);
+            last = mine;
+            if (s > 60)
+                CU_ASSERT(llabs((int64_t)(mine - s * SECOND)) < 60000);
+        }
+    }
+}
+
+#define CLOCKS 4
+
+/* CPUs whose TSCs are not in step, each with a clock of its own: all follow one time, so no two are far
+ * apart. */
+static void several(void)
+{
+    static const uint64_t hz[CLOCKS] = {2399998000, 2400123000, 2399000000, 2400000000};
+    struct machine m[CLOCKS];
+
+    for (unsigned i = 0; i < CLOCKS; i++)
+        start(&m[i], hz[i], (int)i * 100 - 150);
+    for (unsigned s = 0; s < 5000; s++) {
+        int64_t least = INT64_MAX, most = INT64_MIN;
+
+        for (unsigned i = 0; i < CLOCKS; i++) {
+            second(&m[i], 1000, i % 2);
+            least = error_now(&m[i]) < least ? error_now(&m[i]) : least;
+            most = error_now(&m[i]) > most ? error_now(&m[i]) : most;
+        }
+        if (s > 60)
+            CU_ASSERT(most - least < 5000);
+    }
+}
+
+/* A vCPU reads by a copy of the record that is a little older than another's: by how much the copies
+ * can differ is the slew's limit, for as long as they do. */
+static void late_copy(void)
+{
+    const uint64_t late = 100000; /* ns: an interrupt between CPUs, and then some */
+
+    for (int ppm = -900; ppm <= 900; ppm += 300) {
+        struct machine m;
+
+        start(&m, 3000000000, ppm);
+        for (unsigned s = 0; s < 200; s++) {
+            struct clock_slot old = clock_read(&m.clock), new;
+            uint64_t tsc, a, b;
+
+            second(&m, 1000, true);
+            new = clock_read(&m.clock);
+            tsc = tsc_at(&m, m.true_ns + late);
+            a = clock_ns_at(&old, tsc);
+            b = clock_ns_at(&new, tsc);
+            /* While it starts the rate itself is wrong by ppm, too; then it is rounding. */
+            CU_ASSERT(llabs((int64_t)(a - b)) <= (s < 10 ? 200 : 4));
+        }
+    }
+}
+
 static void slew_limit(void)
 {
     CU_ASSERT_EQUAL(clock_slew_ppb(2000, 2 * SECOND), 1000);
@@ -221,6 +307,9 @@ static const struct test_case cases[] = {
     {"stated frequencies", stated_frequencies},
     {"steering", steering},
     {"a clock that is lost", lost_clock},
+    {"a rate that drifts", drift},
+    {"several clocks", several},
+    {"a late copy", late_copy},
     {"slew and record limits", slew_limit},
     {NULL, NULL},
 };

@@ -68,6 +68,40 @@ static void map_by_entries(void)
     ubc_end();
 }
 
+/* An account with devices has its choice of memory types, but not for what others map too: by entry, as a whole
+ * table, and by who names the owner. */
+static void memory_types(void)
+{
+    const uint64_t types = PTE_PCD | PTE_PWT | PTE_PAT;
+    struct table_change c = {.from = ud[UREAD].account->id};
+    mfn_t m, table, own;
+
+    start();
+    m = mfn(base.n + 5);
+    ud[UREAD].account->maps_io = ud[UPUB].account->maps_io = true;
+    own = ud[UREAD].space.data[1];
+    CU_ASSERT_EQUAL(set(UREAD, 0, kit_pte(own, KIT_RO | types)), 0);
+    CU_ASSERT_EQUAL(ubc_pte(UREAD, 0), kit_pte(own, KIT_RO | types));
+    CU_ASSERT_EQUAL(set(UREAD, 0, kit_pte(m, KIT_RO | types)), 0);
+    CU_ASSERT_EQUAL(ubc_pte(UREAD, 0), kit_pte(m, KIT_RO));
+    CU_ASSERT_EQUAL(set(UREAD, 0, kit_pte(m, KIT_RO | PTE_PCD)), 0); /* other flags only */
+    CU_ASSERT_EQUAL(ubc_pte(UREAD, 0), kit_pte(m, KIT_RO));
+    CU_ASSERT_EQUAL(set(UREAD, 0, kit_pte(m, KIT_RW | types)), 0);
+    CU_ASSERT_EQUAL(ubc_pte(UREAD, 0), kit_pte(m, KIT_RO));
+    c.entry = kit_pte(m, KIT_RO | types); /* the control domain, for the reader */
+    CU_ASSERT_EQUAL(table_update(ud[UPUB].account, ud[UPUB].space.l1[0], KIT_DATA, &c), 0);
+    CU_ASSERT_EQUAL(ubc_pte(UPUB, 0), kit_pte(m, KIT_RO));
+    table = kit_frame(ud[UREAD].account);
+    *kit_entry(table, 0) = kit_pte(m, KIT_RO | types);
+    CU_ASSERT_TRUE(frame_get(table, ud[UREAD].account->id));
+    CU_ASSERT_EQUAL(type_get(table, TYPE_L1), 0);
+    CU_ASSERT_EQUAL(*kit_entry(table, 0), kit_pte(m, KIT_RO));
+    type_put(table);
+    frame_put(table);
+    ubc_check();
+    ubc_end();
+}
+
 /* A table that comes into use as a whole; and one that is refused, with an entry that asks for writing. */
 static void whole_tables(void)
 {
@@ -185,6 +219,7 @@ static void as_many(void)
 }
 
 static const struct test_case cases[] = {{"mapped as one's own", map_by_entries},
+                                         {"memory types", memory_types},
                                          {"whole tables", whole_tables},
                                          {"other uses", other_uses},
                                          {"destroyed while it is mapped", destroyed},

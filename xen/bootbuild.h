@@ -23,7 +23,9 @@ struct boot_recipe {
         uint64_t floor, ceiling; /* pages; mm/pcache.h */
         unsigned weight;         /* 0: as for a domain of which nothing is said */
     } cache;
-    uint64_t delay_ns; /* of the first start; 0: with the others */
+    /* Of the first start. 0, and NULL: with the others. */
+    uint64_t delay_ns;
+    const char *after; /* not before the domain of this name has ended and is not built anew */
 };
 
 struct boot_build;

@@ -23,6 +23,7 @@
 #include "xen/dom0.h"
 #include "xen/options.h"
 #include "xen/store_service.h"
+#include "xen/ubc_host.h"
 
 #define DOM0_NAME "dom0"
 
@@ -72,6 +73,8 @@ static LAGAN_INIT const char *line_fault(const struct boot_info *info, unsigned 
         return "its name is taken";
     if (line->serves_store && dom0)
         return "dom0 serves the store";
+    if (line->after[0] && modline_find(boot.line, index, MODLINE_DOMAIN, line->after) == index)
+        return "no line before its own has the name that it comes after";
     if (line->serves_store && store_service_exists())
         return "another domain serves the store";
     return NULL;
@@ -122,13 +125,14 @@ static LAGAN_INIT void build_from_line(const struct boot_info *info, unsigned in
                               .on_reboot = line->on_reboot,
                               .on_crash = line->on_crash,
                               .cache = cache_of(line),
-                              .delay_ns = line->delay_ms * UINT64_C(1000000)};
+                              .delay_ns = line->delay_ms * UINT64_C(1000000),
+                              .after = line->after[0] ? line->after : NULL};
     /* Built anew it would have another number than the one that the others' ports are for. */
     if (line->serves_store) {
         r->service = true;
         r->on_reboot = r->on_crash = MODLINE_DESTROY;
     }
-    if (r->delay_ns)
+    if (r->delay_ns || r->after)
         bootreap_later(r);
     else
         build(r);
@@ -223,6 +227,7 @@ LAGAN_INIT void bootdomains_start(const struct boot_info *info)
 
     domain_ids_start();
     pressure_start();
+    ubc_host_start();
     bootmodule_start(info);
     bootreap_start();
     store_service_none();

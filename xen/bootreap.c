@@ -30,6 +30,7 @@
 #include "xen/bootreap.h"
 
 #include <lagan/printk.h>
+#include <lagan/string.h>
 
 #include "arch_inline.h"
 #include "mm/heap.h"
@@ -68,7 +69,7 @@ struct boot_domain {
     const struct boot_recipe *recipe;
     bool waiting;             /* to be built: one at a time is */
     bool holds_modules;       /* they are not free yet, since it may be built (again) */
-    uint64_t not_before;      /* it waits at least until then */
+    uint64_t not_before;      /* it waits at least until then; UINT64_MAX: for another's end */
     struct boot_build *build; /* NULL unless it is being built anew */
     uint64_t started_ns;
     uint64_t work_began,
@@ -166,6 +167,30 @@ static void give_up(struct boot_domain *b)
     bootmodule_put(b->recipe->ramdisk);
 }
 
+static struct boot_domain *find_recipe(const char *name)
+{
+    for (unsigned i = 0; i < boot.count; i++)
+        if (strcmp(boot.domain[i].recipe->config.name, name) == 0)
+            return &boot.domain[i];
+    return NULL;
+}
+
+/* From now on its delay passes. */
+static void let_come(struct boot_domain *b)
+{
+    b->not_before = arch_time_ns() + b->recipe->delay_ns;
+}
+
+/* It has ended for good, or will never be: whoever was to come after it comes. They stand behind it in the table, so the
+ * reaper's round gets to them. */
+static void make_way(struct boot_domain *b)
+{
+    give_up(b);
+    for (struct boot_domain *o = b + 1; o < &boot.domain[boot.count]; o++)
+        if (o->waiting && o->not_before == UINT64_MAX && find_recipe(o->recipe->after) == b)
+            let_come(o);
+}
+
 static bool wants_restart(const struct boot_domain *b)
 {
     switch (b->reason) {
@@ -183,7 +208,7 @@ static bool wants_restart(const struct boot_domain *b)
 static void after_the_end(struct boot_domain *b)
 {
     if (!wants_restart(b)) {
-        give_up(b);
+        make_way(b);
         return;
     }
     b->quick_ends = arch_time_ns() - b->started_ns < QUICK_NS ? b->quick_ends + 1 : 0;
@@ -191,7 +216,7 @@ static void after_the_end(struct boot_domain *b)
     if (b->waiting)
         return;
     bootreap_refuse(b->recipe->config.name, "it ends soon after each start: not built anew");
-    give_up(b);
+    make_way(b);
 }
 
 static void let_run(struct boot_domain *b, struct domain *d)
@@ -244,7 +269,7 @@ static void begin_next(void)
     first->build = bootbuild_begin(first->recipe, true);
     if (!first->build) {
         bootreap_refuse(first->recipe->config.name, "no memory for building it anew");
-        give_up(first);
+        make_way(first);
     }
 }
 
@@ -268,7 +293,7 @@ static int build_anew(struct boot_domain *b)
     b->build = NULL;
     if (rc) {
         bootreap_refuse(b->recipe->config.name, why);
-        give_up(b);
+        make_way(b);
         return 0;
     }
     if (!may_restart(b->recipe))
@@ -535,10 +560,15 @@ void bootreap_run(void)
         log_err("no domain to run\n");
         finish_host();
     }
-    for (unsigned i = 0; i < boot.count; i++)
-        if (boot.domain[i].waiting)
-            boot.domain[i].not_before = arch_time_ns() + boot.domain[i].recipe->delay_ns;
+    for (unsigned i = 0; i < boot.count; i++) {
+        struct boot_domain *b = &boot.domain[i];
+
+        if (!b->waiting)
+            let_run(b, b->d);
+        else if (b->recipe->after && find_recipe(b->recipe->after)) /* else it was refused */
+            b->not_before = UINT64_MAX;
         else
-            let_run(&boot.domain[i], boot.domain[i].d);
+            let_come(b);
+    }
     timer_set(&boot.reaper, 0); /* there may be only services, with nobody to serve */
 }

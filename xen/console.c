@@ -28,6 +28,7 @@
 #include "xen/domain.h"
 #include "xen/event.h"
 #include "xen/log.h"
+#include "xen/softirq.h"
 
 #define SWITCH_STROKES 3
 #define AT_HYPERVISOR  DOMID_INVALID /* in console.input: no domain has it */
@@ -309,6 +310,17 @@ void console_softirq(void)
 
     while ((c = arch_console_read()) >= 0)
         take_character((char)c);
+}
+
+/* The reader of the log is the control domain, if it has bound the interrupt (public xen.h). */
+void log_softirq(void)
+{
+    struct domain *control = domain_find(0);
+
+    if (!control)
+        return;
+    event_raise_global_virq(control, VIRQ_CON_RING);
+    domain_put(control);
 }
 
 size_t console_guest_read(struct domain *d, char *buf, size_t bytes)

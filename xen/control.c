@@ -32,11 +32,15 @@ void control_end(void)
 
 /* ---- sets of bits ---- */
 
+#define BITS_MAX 32768U /* no set that a caller can mean is longer */
+
 int control_get_bits(const struct xenctl_bitmap *map, uint64_t *bits)
 {
     uint64_t bytes = min_u64((map->nr_bits + 7UL) / 8, sizeof(*bits)), valid = UINT64_MAX;
 
     *bits = 0;
+    if (map->nr_bits > BITS_MAX)
+        return -XEN_EINVAL;
     if (copy_from_guest(bits, guest_ptr((uint64_t)map->bitmap.p), bytes))
         return -XEN_EFAULT;
     if (map->nr_bits < 64)
@@ -50,6 +54,8 @@ int control_put_bits(const struct xenctl_bitmap *map, uint64_t bits)
     uint64_t bytes = (map->nr_bits + 7UL) / 8, used = min_u64(bytes, sizeof(bits));
     guest_ptr_t to = guest_ptr((uint64_t)map->bitmap.p);
 
+    if (map->nr_bits > BITS_MAX)
+        return -XEN_EINVAL;
     if (copy_to_guest(to, &bits, used))
         return -XEN_EFAULT;
     return clear_guest(guest_ptr_add(to, used), bytes - used) ? -XEN_EFAULT : 0;

@@ -40,7 +40,7 @@ int control_refused(const struct domain *d, const struct xen_domctl *op) LAGAN_M
 int control_host_op(struct xen_sysctl *op, bool *write_back) LAGAN_MUST_CHECK;
 
 /* A set of up to 64 bits from the guest, and to it: what it has no room for is left out, what we do
- * not have is 0. -XEN_EFAULT. */
+ * not have is 0. -XEN_EFAULT; -XEN_EINVAL: longer than any set of processors or nodes. */
 int control_get_bits(const struct xenctl_bitmap *map, uint64_t *bits) LAGAN_MUST_CHECK;
 int control_put_bits(const struct xenctl_bitmap *map, uint64_t bits) LAGAN_MUST_CHECK;
 
@@ -69,5 +69,7 @@ void arch_vcpu_context(struct vcpu *v, struct vcpu_guest_context *c);
 /* Other registers for a vCPU that has some; its tables stay. -XEN_EINVAL. It does not run. */
 int arch_vcpu_set_registers(struct vcpu *v, const struct vcpu_guest_context *c) LAGAN_MUST_CHECK;
 uint64_t arch_tsc_khz(void);
+/* There is a device in this place on the PCI bus. */
+bool arch_pci_device_exists(uint16_t segment, uint8_t bus, uint8_t devfn);
 /* Fills a page with stubs of hypercalls. */
 void arch_hypercall_page(void *page);

@@ -266,7 +266,7 @@ static int add_grants(struct domain *d, const struct domain_config *config)
 
     if (!limits.frames)
         limits.frames = GRANT_FRAMES_DEFAULT;
-    if (!limits.maptrack_frames)
+    if (!limits.maptrack_frames && !config->tools) /* which may want a domain that maps nothing */
         limits.maptrack_frames = GRANT_MAPTRACK_DEFAULT;
     if (!limits.version)
         limits.version = 2;
@@ -546,8 +546,8 @@ void domain_put(struct domain *d)
     free_vcpus(d);
     remove_shared_info(d);
     grant_table_destroy(d->grants);
+    pressure_remove(d); /* the policy reads the cache's curve */
     pcache_destroy(d->pcache);
-    pressure_remove(d);
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);

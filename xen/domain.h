@@ -120,7 +120,7 @@ struct domain_config {
     uint64_t pages;             /* it starts with so many; 0: max_pages */
     unsigned weight;            /* 0: the usual 256 */
     unsigned cap;               /* 0: none */
-    struct grant_limits grants; /* 0 each: the usual ones */
+    struct grant_limits grants; /* 0 each: the usual ones (tools: no handles at all) */
 };
 
 /* Boot only, no domain exists: ids are given out from the first one on. */

@@ -51,7 +51,7 @@ static int copy_page_out(const struct domain *d, const struct lagan_pcache_query
         return copy_to_guest(guest_ptr(q->page), arch_map_frame(from), PAGE_SIZE);
     rc = frame_get_writable(mfn(q->page), d->id);
     if (rc)
-        return rc == -XEN_EBUSY ? rc : -XEN_EPERM;
+        return rc == -XEN_EBUSY || rc == -XEN_ERESTART ? -XEN_EBUSY : -XEN_EPERM;
     arch_copy_page(arch_map_frame(mfn(q->page)), arch_map_frame(from));
     frame_put_writable(mfn(q->page));
     return 0;
@@ -145,6 +145,12 @@ static int check_query(const struct pcache *pc, const struct lagan_pcache_query 
     return pcache_pool_there(pc, q->pool) ? 0 : -XEN_ENOENT;
 }
 
+/* A persistent page is memory of the domain's own as it is: it is copied, as the ABI allows for each exchange. */
+static bool exchanges(const struct pcache *pc, const struct lagan_pcache_query *q)
+{
+    return (q->flags & LAGAN_PCACHE_EXCHANGE) && !pcache_pool_is_persistent(pc, q->pool);
+}
+
 static int query_one(struct domain *d, struct pcache *pc, guest_ptr_t where)
 {
     struct lagan_pcache_query q;
@@ -153,7 +159,7 @@ static int query_one(struct domain *d, struct pcache *pc, guest_ptr_t where)
         return -XEN_EFAULT;
     q.status = check_query(pc, &q);
     if (!q.status)
-        q.status = q.flags & LAGAN_PCACHE_EXCHANGE ? query_exchange(pc, &q) : query_copy(d, pc, &q);
+        q.status = exchanges(pc, &q) ? query_exchange(pc, &q) : query_copy(d, pc, &q);
     return copy_to_guest(where, &q, sizeof(q));
 }
 

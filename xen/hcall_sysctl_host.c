@@ -91,6 +91,23 @@ static int cpu_topology(struct xen_sysctl *op)
     return 0;
 }
 
+static int idle_times(struct xen_sysctl *op)
+{
+    struct xen_sysctl_getcpuinfo *g = &op->u.getcpuinfo;
+    guest_ptr_t to = guest_ptr((uint64_t)g->info.p);
+    uint32_t count = (uint32_t)min_u64(g->max_cpus, highest_cpu() + 1);
+    cpumask_t online = arch_online_cpus();
+
+    for (unsigned i = 0; i < count; i++) {
+        struct xen_sysctl_cpuinfo info = {cpumask_test(online, i) ? sched_idle_time(i) : 0};
+
+        if (copy_to_guest(guest_ptr_add(to, i * sizeof(info)), &info, sizeof(info)))
+            return -XEN_EFAULT;
+    }
+    g->nr_cpus = count;
+    return 0;
+}
+
 /* ---- the node ---- */
 
 #define DISTANCE_TO_ITSELF 10
@@ -108,6 +125,29 @@ static int numa(struct xen_sysctl *op)
     if (room && memory.va && copy_to_guest(memory, &m, sizeof(m)))
         return -XEN_EFAULT;
     return room && distance.va && copy_to_guest(distance, &d, sizeof(d)) ? -XEN_EFAULT : 0;
+}
+
+#define DEVICES_MAX 64U /* in one call; callers ask on after the last one that was told */
+
+/* Every device is at the one node. */
+static int pci_nodes(struct xen_sysctl *op)
+{
+    struct xen_sysctl_pcitopoinfo *t = &op->u.pcitopoinfo;
+    guest_ptr_t from = guest_ptr((uint64_t)t->devs.p), to = guest_ptr((uint64_t)t->nodes.p);
+    uint32_t count = (uint32_t)min_u64(t->num_devs, DEVICES_MAX), node;
+    struct physdev_pci_device device;
+
+    if (count == 0 || !from.va || !to.va)
+        return -XEN_EINVAL;
+    for (unsigned i = 0; i < count; i++) {
+        if (copy_from_guest(&device, guest_ptr_add(from, i * sizeof(device)), sizeof(device)))
+            return -XEN_EFAULT;
+        node = arch_pci_device_exists(device.seg, device.bus, device.devfn) ? 0 : XEN_INVALID_DEV;
+        if (copy_to_guest(guest_ptr_add(to, i * sizeof(node)), &node, sizeof(node)))
+            return -XEN_EFAULT;
+    }
+    t->num_devs = count;
+    return 0;
 }
 
 /* ---- the pool, and the scheduler ---- */
@@ -259,6 +299,10 @@ int control_host_op(struct xen_sysctl *op, bool *write_back)
         return 0;
     case XEN_SYSCTL_cputopoinfo:
         return cpu_topology(op);
+    case XEN_SYSCTL_getcpuinfo:
+        return idle_times(op);
+    case XEN_SYSCTL_pcitopoinfo:
+        return pci_nodes(op);
     case XEN_SYSCTL_numainfo:
         return numa(op);
     case XEN_SYSCTL_cpupool_op:

@@ -8,11 +8,11 @@
  */
 #include <lagan/arch.h>
 
-#include "mm/heap.h"
 #include "ubc/ubc.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
 #include "xen/hypercall.h"
+#include "xen/ubc_host.h"
 #include "arch_current.h"
 #include "arch_inline.h"
 
@@ -39,18 +39,17 @@ static bool goes_on(int rc)
 static int insert_copy(const struct ubc_ref *ref, const struct lagan_ubc_insert *in, uint64_t epoch)
 {
     int rc = ubc_may_insert(ref, in, epoch);
-    void *page;
+    mfn_t frame;
 
     if (rc)
         return rc;
-    page = page_alloc(0, HEAP_ANY);
-    if (!page)
+    if (!ubc_frame_get(&frame))
         return -XEN_ENOMEM;
-    rc = copy_from_guest(page, guest_ptr(in->address), PAGE_SIZE);
+    rc = copy_from_guest(arch_map_frame(frame), guest_ptr(in->address), PAGE_SIZE);
     if (!rc)
-        rc = ubc_insert(ref, in, epoch, page);
+        rc = ubc_insert(ref, in, epoch, frame);
     if (rc)
-        page_free(page, 0);
+        ubc_frame_put(frame);
     return rc;
 }
 
@@ -287,14 +286,8 @@ static int64_t invalidate(const struct hypercall_args *args, const struct ubc_re
 
 static void tell(const struct ubc_tell *list)
 {
-    for (unsigned i = 0; i < list->count; i++) {
-        struct domain *d = domain_find(list->id[i]);
-
-        if (!d)
-            continue;
-        event_raise_global_virq(d, LAGAN_VIRQ_UBC);
-        domain_put(d);
-    }
+    for (unsigned i = 0; i < list->count; i++)
+        ubc_host_tell(list->id[i]);
 }
 
 static int64_t revoke(const struct ubc_ref *ref, guest_ptr_t arg)

@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 #include "arch_inline.h"
 #include "xen/log.h"
+#include "xen/softirq.h"
 
 #define MESSAGE_BYTES 512
 #define LINE_PREFIX   "(LAGAN) "
@@ -71,6 +72,15 @@ static void leave(bool locked) LAGAN_NO_TSA
 {
     if (locked)
         spin_unlock(&log_state.lock);
+}
+
+/* As above; grown: the ring has more than before. Whoever reads it is told from a softirq, since we may
+ * be called with any lock held; what comes until then is told together. */
+static void leave_ring(bool locked, bool grown)
+{
+    leave(locked);
+    if (locked && grown)
+        softirq_raise(SOFTIRQ_LOG);
 }
 
 static void ring_put(const char *text, size_t bytes)
@@ -178,7 +188,7 @@ void vprintk(enum log_level level, const char *fmt, va_list args)
         put_lines(show, &log_state.shown_open, message, bytes);
     }
     put_lines(ring_put, &log_state.line_open, message, bytes);
-    leave(locked);
+    leave_ring(locked, true);
 }
 
 void printk(enum log_level level, const char *fmt, ...)
@@ -193,20 +203,21 @@ void printk(enum log_level level, const char *fmt, ...)
 void printk_guest(enum log_level level, const char *fmt, ...)
 {
     char message[MESSAGE_BYTES];
+    bool locked, passes;
     size_t bytes;
     va_list args;
-    bool locked;
 
     va_start(args, fmt);
     bytes = format(message, fmt, args);
     va_end(args);
     locked = enter();
-    if (level_passes(&log_state.guest, &log_state.guest_rate, level)) {
+    passes = level_passes(&log_state.guest, &log_state.guest_rate, level);
+    if (passes) {
         end_part();
         put_lines(show, &log_state.shown_open, message, bytes);
         put_lines(ring_put, &log_state.line_open, message, bytes);
     }
-    leave(locked);
+    leave_ring(locked, passes);
 }
 
 LAGAN_INIT void log_set_thresholds(struct log_threshold own, struct log_threshold guest)
@@ -246,7 +257,7 @@ static void write_raw(const char *text, size_t bytes, bool logged)
         ring_put(text, bytes);
         log_state.line_open = false;
     }
-    leave(locked);
+    leave_ring(locked, bytes > 0 && logged);
 }
 
 void console_write(const char *text, size_t bytes)

@@ -25,6 +25,7 @@ enum key {
     KEY_SERVES,
     KEY_MINMEM,
     KEY_DELAY,
+    KEY_AFTER,
     KEY_CACHE_FLOOR,
     KEY_CACHE_MAX,
     KEY_CACHE_WEIGHT,
@@ -45,6 +46,7 @@ static const char *const key_names[KEY_COUNT] = {[KEY_NAME] = "name",
                                                  [KEY_SERVES] = "serves",
                                                  [KEY_MINMEM] = "minmem",
                                                  [KEY_DELAY] = "delay",
+                                                 [KEY_AFTER] = "after",
                                                  [KEY_CACHE_FLOOR] = "cache-floor",
                                                  [KEY_CACHE_MAX] = "cache-max",
                                                  [KEY_CACHE_WEIGHT] = "cache-weight",
@@ -58,6 +60,7 @@ static const char *const key_rules[KEY_COUNT] = {
     [KEY_WEIGHT] = "must be 1..65535",
     [KEY_CAP] = "must be 1..3200 per cent",
     [KEY_RAMDISK] = "must be 1..31 letters, digits, - _ .",
+    [KEY_AFTER] = "must be 1..31 letters, digits, - _ .",
     [KEY_MAXMEM] = "must be a size of 1M..16T",
     [KEY_CPUS] = "must be a list of CPUs below 64, as 0-3,5",
     [KEY_ON_REBOOT] = "must be restart or destroy",
@@ -144,6 +147,8 @@ static LAGAN_INIT bool parse_value(enum key key, struct text value, struct modli
         return parse_mem(value, MODLINE_MEM_MIN, &m->minmem_bytes);
     case KEY_DELAY:
         return parse_range(value, 1, DELAY_MAX_MS, &m->delay_ms);
+    case KEY_AFTER:
+        return parse_name(value, m->after);
     case KEY_CACHE_FLOOR:
         return parse_mem(value, 0, &m->cache_floor_bytes);
     case KEY_CACHE_MAX:
@@ -228,7 +233,7 @@ static LAGAN_INIT int check_whole(struct modline *m, unsigned seen, char *why)
         fault = "minmem is more than mem";
     else if (m->cache_floor_bytes > m->cache_max_bytes)
         fault = "cache-floor is more than cache-max";
-    else if (m->serves_store && m->delay_ms)
+    else if (m->serves_store && (m->delay_ms || m->after[0]))
         fault = "who serves the store comes first";
     else if (m->cap > m->vcpus * 100)
         fault = "cap is more than the vcpus can use";

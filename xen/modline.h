@@ -4,7 +4,7 @@
  *
  *   domain name=NAME mem=SIZE [vcpus=N] [weight=W] [cap=PERCENT] [ramdisk=NAME] [maxmem=SIZE]
  *          [cpus=LIST] [on_reboot=ACTION] [on_crash=ACTION] [serves=store]
- *          [minmem=SIZE] [delay=MS] [cache-floor=SIZE] [cache-max=SIZE] [cache-weight=W]
+ *          [minmem=SIZE] [delay=MS] [after=NAME] [cache-floor=SIZE] [cache-max=SIZE] [cache-weight=W]
  *          [-- guest command line]
  *   ACTION: restart or destroy
  *   ramdisk name=NAME
@@ -43,7 +43,8 @@ struct modline {
     uint64_t cache_floor_bytes;     /* of the page cache, kept for it */
     uint64_t cache_max_bytes;       /* it never has more there; 0: none at all */
     unsigned cache_weight;          /* 1 .. 65535 */
-    unsigned delay_ms;              /* built so long after the others have started */
+    unsigned delay_ms;              /* built so long after the others have started... */
+    char after[MODLINE_NAME_MAX];   /* ... or after this one has ended for good; "": none */
     unsigned vcpus;                 /* 1 .. MODLINE_VCPUS_MAX */
     unsigned weight;                /* 0: the scheduler's usual one */
     unsigned cap;                   /* per cent of one CPU; 0: none */

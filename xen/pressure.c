@@ -19,13 +19,16 @@
 #include <lagan/arch.h>
 #include <lagan/printk.h>
 
+#include "balloon/policy_cache.h"
 #include "mm/claim.h"
 #include "mm/heap.h"
+#include "mm/pcache.h"
 #include "xen/domain.h"
 #include "xen/store_service.h"
 #include "xen/timer.h"
 
 #define STEP_NS      UINT64_C(100000000)
+#define CACHE_STEPS  10                   /* a domain's curve is read at one step in so many */
 #define WATCH_NS     UINT64_C(1000000000) /* watermarks only */
 #define KEEP_PART    64                   /* of all memory, that the policy leaves free */
 #define USUAL_WEIGHT 256
@@ -37,6 +40,7 @@ static struct {
     struct balloon balloon; /* [p] keep is the low watermark */
     struct domain *control; /* [p] the control domain, if there is one */
     struct timer timer;
+    unsigned steps;      /* [p] so far */
     uint64_t due;        /* [p] when it fires; UINT64_MAX: it does not */
     uint64_t min;        /* [p] the other watermark */
     uint64_t lowest;     /* [p] free pages at the last step, for the watermarks' edges */
@@ -73,6 +77,26 @@ static void look_at(struct balloon_member *m)
     m->have = atomic_load(&d->account.pages);
     m->claim = claim_pages(&d->account);
     m->managed = is_managed(&d->pressure);
+}
+
+/* How much more it would put to use, as its evicted pages say. Curves take long to change and some thousand steps to
+ * read, so each has its turn once a second, and not all have it at once. The cache itself does not go away: a domain
+ * that is managed has not ended, and leaves us before its cache is destroyed. */
+static void look_at_cache(struct balloon_member *m)
+{
+    struct domain *d = domain_of(m);
+    struct pcache *pc = atomic_load_explicit(&d->pcache, memory_order_acquire);
+    uint64_t most = m->ceiling > m->have ? m->ceiling - m->have : 0, need = 0, pages, now_ms;
+    const struct pcache_curve *curve;
+
+    if (m->managed && (pressure.steps + d->id) % CACHE_STEPS != 0)
+        return;
+    if (m->managed && pc) {
+        curve = pcache_curve_of(pc, &pages, &now_ms);
+        need = policy_cache_need(curve, pages, most, POLICY_CACHE_PRICE, now_ms);
+        pcache_curve_done(pc);
+    }
+    balloon_set_cache_need(m, need);
 }
 
 /* Returns the free pages that nobody has claimed. */
@@ -195,6 +219,8 @@ static void step(struct timer *t)
     spin_lock(&pressure.lock);
     free = look_around();
     watch_marks(free);
+    pressure.steps++;
+    for_each_balloon_member(m, &pressure.balloon) look_at_cache(m);
     balloon_step(&pressure.balloon, arch_time_ns(), free);
     for_each_balloon_member(m, &pressure.balloon) carry_out(m);
     tell_control();
@@ -215,6 +241,7 @@ LAGAN_INIT void pressure_start(void)
     balloon_init(&pressure.balloon, max_u64(total / KEEP_PART, KEEP_LEAST));
     pressure.min = pressure.balloon.keep / 2;
     pressure.lowest = UINT64_MAX;
+    pressure.steps = 0;
     pressure.due = UINT64_MAX;
     pressure.policy = true;
     pressure.control = NULL;
@@ -234,7 +261,7 @@ void pressure_add(struct domain *d, uint64_t min_pages, uint64_t pages, uint64_t
 
     spin_lock(&pressure.lock);
     balloon_add(&pressure.balloon, m, possible(min_pages));
-    m->active = m->wanted = possible(pages);
+    m->active = m->said = m->wanted = possible(pages);
     rc = balloon_set_limits(&pressure.balloon, m, m->floor, max_u64(m->floor, possible(max_pages)),
                             USUAL_WEIGHT, 0);
     BUG_ON(rc);
@@ -375,6 +402,7 @@ void pressure_get_domain(struct domain *d, struct lagan_pressure_domain *out)
                                           .need = d->pressure.need,
                                           .active = m->active,
                                           .reserve = m->reserve,
+                                          .cache_need = m->cache_need,
                                           .lapses = m->lapses};
     get_locked(d, &out->state);
     out->claimed = m->claim;
@@ -518,10 +546,10 @@ void pressure_dump(void)
              pressure.balloon.keep, pressure.min, pressure.balloon.shortage,
              pressure.policy ? "on" : "off");
     for_each_balloon_member(m, &pressure.balloon)
-        log_info("domain %s: has %lu + %lu, target %lu, goal %lu, %lu..%lu, active %lu,%s%s%s "
-                 "reserve %lu, lapses %u\n",
+        log_info("domain %s: has %lu + %lu, target %lu, goal %lu, %lu..%lu, active %lu, "
+                 "%lu more by its cache,%s%s%s reserve %lu, lapses %u\n",
                  domain_of(m)->name, m->have, m->claim, m->target, m->goal, m->floor, m->ceiling,
-                 m->active, m->managed ? "" : " not managed,", m->late ? " late," : "",
-                 m->lazy ? " lazy," : "", m->reserve, m->lapses);
+                 m->active, m->cache_need, m->managed ? "" : " not managed,",
+                 m->late ? " late," : "", m->lazy ? " lazy," : "", m->reserve, m->lapses);
     spin_unlock(&pressure.lock);
 }

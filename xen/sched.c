@@ -372,10 +372,21 @@ static void arm(struct runq *rq)
     }
 }
 
+static void count_idle(struct runq *rq, const struct vcpu *next, uint64_t now)
+{
+    if (next && rq->idle_since != UINT64_MAX) {
+        rq->idle_ns += now > rq->idle_since ? now - rq->idle_since : 0;
+        rq->idle_since = UINT64_MAX;
+    } else if (!next && rq->idle_since == UINT64_MAX) {
+        rq->idle_since = now;
+    }
+}
+
 /* prev no longer runs, next does; either may be NULL. Both may be the same vCPU, if it was woken
  * while this CPU looked for work elsewhere and had dropped the lock: then it is "runnable" now. */
-static void change_states(struct vcpu *prev, struct vcpu *next, uint64_t now)
+static void change_states(struct runq *rq, struct vcpu *prev, struct vcpu *next, uint64_t now)
 {
+    count_idle(rq, next, now);
     if (prev && prev != next) {
         bool waits = prev->sched.unit.place != UNIT_ABSENT ||
                      atomic_load_explicit(&prev->sched.displaced, memory_order_relaxed);
@@ -421,7 +432,7 @@ void sched_softirq(void)
     arm(rq);
     sched_share(
         rq); /* those that this call has made wait: pushed aside, or back from being parked */
-    change_states(prev, next, now);
+    change_states(rq, prev, next, now);
     spin_unlock(&rq->lock);
     if (next && unlikely(prodded))
         pass_on(rq);

@@ -117,6 +117,8 @@ void sched_get_runstate(struct vcpu *v, struct vcpu_runstate_info *info);
 void vcpu_runstate_update_area(struct vcpu *v);
 /* ns that v has run in all. */
 uint64_t sched_cpu_time(struct vcpu *v);
+/* ns for which this CPU, which is online, has had nobody to run since the host's time began. */
+uint64_t sched_idle_time(unsigned cpu);
 
 /* Provided by the machine. Saves the state of prev (NULL: the CPU idled), loads that of next (NULL:
  * go idle), calls sched_switch_done(prev) and leaves for the guest or the idle loop. */

@@ -13,11 +13,13 @@
 
 /* One CPU's run queue. */
 struct runq {
-    struct spinlock lock;         /* LK_SCHED; lock letter [s] */
-    struct sched_queue q;         /* [s] */
-    struct timer timer;           /* ends turns, and the wait of parked vCPUs */
-    uint64_t alarm;               /* [s] what the timer was set to last */
-    bool idling;                  /* [own CPU] it has set its bit in `idle` since it ran somebody */
+    struct spinlock lock; /* LK_SCHED; lock letter [s] */
+    struct sched_queue q; /* [s] */
+    struct timer timer;   /* ends turns, and the wait of parked vCPUs */
+    uint64_t alarm;       /* [s] what the timer was set to last */
+    uint64_t idle_ns;     /* [s] how long it has idled, up to idle_since */
+    uint64_t idle_since;  /* [s] UINT64_MAX: it does not idle; 0 until it runs for the first time */
+    bool idling;          /* [own CPU] it has set its bit in `idle` since it ran somebody */
     struct vcpu *_Atomic leaving; /* whose registers were saved here, while we still look at it */
     _Atomic unsigned home;        /* vCPUs that belong here, runnable or not */
     _Atomic unsigned order_count;

@@ -62,6 +62,17 @@ uint64_t sched_cpu_time(struct vcpu *v)
     return info.time[RUNSTATE_running];
 }
 
+uint64_t sched_idle_time(unsigned cpu)
+{
+    struct runq *rq = &sched_state.runq[cpu];
+    uint64_t now = arch_time_ns(), idle;
+
+    spin_lock(&rq->lock);
+    idle = rq->idle_ns + (now > rq->idle_since ? now - rq->idle_since : 0);
+    spin_unlock(&rq->lock);
+    return idle;
+}
+
 static int write_entry_time(guest_ptr_t area, uint64_t value)
 {
     return copy_to_guest(guest_ptr_add(area, offsetof(struct vcpu_runstate_info, state_entry_time)),

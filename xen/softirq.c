@@ -60,6 +60,9 @@ static void dispatch(enum softirq nr)
     case SOFTIRQ_TIME:
         time_softirq();
         break;
+    case SOFTIRQ_LOG:
+        log_softirq();
+        break;
     case SOFTIRQ_STOP:
         stop_softirq();
         break;

@@ -15,6 +15,7 @@ enum softirq {
     SOFTIRQ_SCHEDULE, /* choose the next vCPU */
     SOFTIRQ_CONSOLE,  /* serial input arrived or output drained */
     SOFTIRQ_TIME,     /* refresh this CPU's time record and its guest's */
+    SOFTIRQ_LOG,      /* the log has grown: its reader is told */
     SOFTIRQ_STOP,     /* this CPU is to wait while another looks around (stop.h) */
     SOFTIRQ_COUNT
 };
@@ -39,6 +40,7 @@ void softirq_run(void);
 void console_softirq(void);
 void time_softirq(void);
 void pirq_softirq(void);
+void log_softirq(void);
 
 /* Provided by the machine: a CPU's pending bits, arch_softirq_word(cpu), and this CPU's,
  * arch_own_softirqs() (both inline; bit n: enum softirq n), and an IPI that takes the CPU out of

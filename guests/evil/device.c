@@ -14,7 +14,7 @@
 #define EPERM_RESULT (-1)
 #define COMMANDS     80
 
-static bool is_control_domain(void)
+bool evil_controls(void)
 {
     return kit_start_info->flags & SIF_INITDOMAIN;
 }
@@ -29,7 +29,7 @@ static void ask_for_devices(void)
     for (unsigned i = 0; i < sizeof(ones); i++) {
         ones[i] = 0xff;
     }
-    for (unsigned cmd = 0; cmd < COMMANDS && !is_control_domain(); cmd++) {
+    for (unsigned cmd = 0; cmd < COMMANDS && !evil_controls(); cmd++) {
         for (unsigned i = 0; i < 3; i++) {
             if (cmd != PHYSDEVOP_set_iopl && cmd != PHYSDEVOP_set_iobitmap) {
                 check_part(hv_physdev(cmd, args[i]) == EPERM_RESULT, "physdev_op %u", cmd);
@@ -37,7 +37,7 @@ static void ask_for_devices(void)
             }
         }
     }
-    check_part(tried > 200 || is_control_domain(), "%u", tried);
+    check_part(tried > 200 || evil_controls(), "%u", tried);
 }
 
 static void command_the_machine(void)
@@ -45,7 +45,7 @@ static void command_the_machine(void)
     struct xen_platform_op op = {.interface_version = XENPF_INTERFACE_VERSION};
     struct xen_mc mc = {.interface_version = XEN_MCA_INTERFACE_VERSION};
 
-    for (unsigned cmd = 0; cmd < COMMANDS && !is_control_domain(); cmd++) {
+    for (unsigned cmd = 0; cmd < COMMANDS && !evil_controls(); cmd++) {
         op.cmd = mc.cmd = cmd;
         op.u.enter_acpi_sleep.sleep_state = 5;
         check_part(hypercall1(__HYPERVISOR_platform_op, (uint64_t)&op) == EPERM_RESULT,
@@ -58,7 +58,7 @@ static void bind_interrupts(void)
 {
     struct evtchn_bind_pirq bind = {.flags = BIND_PIRQ__WILL_SHARE};
 
-    for (unsigned pirq = 0; pirq < 64 && !is_control_domain(); pirq++) {
+    for (unsigned pirq = 0; pirq < 64 && !evil_controls(); pirq++) {
         bind.pirq = pirq;
         check_part(hv_event(EVTCHNOP_bind_pirq, &bind) == EPERM_RESULT, "interrupt %u", pirq);
     }
@@ -95,7 +95,7 @@ static void write_ports(void)
 {
     struct physdev_set_iopl iopl = {.iopl = 3};
 
-    if (is_control_domain()) {
+    if (evil_controls()) {
         return;
     }
     (void)hv_physdev(PHYSDEVOP_set_iopl, &iopl);
@@ -119,9 +119,9 @@ static void map_devices(void)
                                        0xfebff, 0xa0,    0xf0,    0xfe};
 
     for (unsigned i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
-        check_part(page_map(page, devices[i], PTE_P | PTE_W) < 0 || is_control_domain(),
+        check_part(page_map(page, devices[i], PTE_P | PTE_W) < 0 || evil_controls(),
                    "frame %lx, writable", devices[i]);
-        check_part(page_map(page, devices[i], PTE_P) < 0 || is_control_domain(), "frame %lx",
+        check_part(page_map(page, devices[i], PTE_P) < 0 || evil_controls(), "frame %lx",
                    devices[i]);
     }
     (void)page_make_writable(page);

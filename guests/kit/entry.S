@@ -40,9 +40,22 @@ note XEN_ELFNOTE_HV_START_LOW, .quad, 0xffff800000000000
 note XEN_ELFNOTE_L1_MFN_VALID, .quad, 1, 1
 #endif
 
+/* What the registers are at the first instruction (start.h), before anything has changed one. */
     .text
     .globl kit_entry
 kit_entry:
+    .set i, 0
+    .irp register, rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15
+    mov %\register, (kit_entry_state + 8 * i)(%rip)
+    .set i, i + 1
+    .endr
+    .irp register, cs, ss, ds, es, fs, gs
+    mov %\register, %eax
+    mov %rax, (kit_entry_state + 8 * i)(%rip)
+    .set i, i + 1
+    .endr
+    pushf
+    pop (kit_entry_state + 8 * 22)(%rip)
     cld
     lea kit_cpu_regions + 32768(%rip), %rsp
     mov %rsi, %rdi
@@ -217,6 +230,9 @@ kit_guard_recover:
     .p2align 3
 kit_failsafe_selectors:
     .skip 32
+    .globl kit_entry_state
+kit_entry_state:
+    .skip 8 * 23
     .popsection
 
 /* The hypervisor fills this with its stubs before the guest starts. */

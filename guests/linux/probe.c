@@ -24,8 +24,8 @@ static const struct {
     {"signals", probe_signals}, {"ldt", probe_ldt},         {"xstate", probe_xstate},
     {"clock", probe_clock},     {"step", probe_step},       {"segments", probe_segments},
     {"memory", probe_memory},   {"loops", probe_loops},     {"domid", probe_domid},
-    {"store", probe_store},     {"threads", probe_threads}, {"disk", probe_disk},
-    {"now", probe_now},
+    {"store", probe_store},     {"threads", probe_threads}, {"reads", probe_reads},
+    {"disk", probe_disk},       {"now", probe_now},
 };
 
 bool expect(bool holds, const char *format, ...)

@@ -29,6 +29,16 @@ void lru_reset(unsigned count)
     lru.older[END] = lru.newer[END] = END;
 }
 
+void lru_set_pages(unsigned count)
+{
+    lru.pages = count;
+}
+
+void *lru_page(unsigned slot)
+{
+    return pages[slot];
+}
+
 struct block *lru_block(uint64_t number)
 {
     uint64_t hash = number * 0x9e3779b97f4a7c15UL;

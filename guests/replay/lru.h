@@ -20,6 +20,10 @@ struct block {
 
 /* Empty, with so many pages. */
 void lru_reset(unsigned pages);
+/* From now on so many, which are not fewer. */
+void lru_set_pages(unsigned pages);
+/* The page of slot 0..LRU_PAGES_MAX - 1, whatever it holds. */
+void *lru_page(unsigned slot);
 /* The record of a block, a new one if need be; NULL: there are too many. */
 struct block *lru_block(uint64_t number);
 /* The page that holds the block, which is the last used now; NULL: it is not in memory. */

@@ -11,4 +11,5 @@ void check_emulation(void);   /* emulate.c: privileged instructions */
 void check_registers(void);   /* hypercall.c: debug registers, segment bases, FPU, multicall */
 void check_flags(void);       /* flags.c: RFLAGS at each entry, single steps, failsafe */
 void check_nmis(void);        /* nmi.c: NMIs from VCPUOP_send_nmi and their masking */
+void check_small(void);       /* small.c: what kernels smaller than Linux rely on */
 void check_pointers(void);    /* pointer.c: bad pointers, unknown numbers */

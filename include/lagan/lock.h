@@ -45,6 +45,7 @@ enum lock_level {
     LK_ACCOUNT,      /* one account's frame list and limits */
     LK_SLAB,         /* small-object allocator */
     LK_PCACHE,       /* one client of the page cache; never two at a time */
+    LK_UBC_IDLE,     /* idle pages of the buffer cache */
     LK_TLB,          /* one CPU's waiting room of frames that await a flush */
     LK_HEAP_CACHE,   /* one CPU's cache of free frames; never two at a time */
     LK_HEAP,         /* page allocator */

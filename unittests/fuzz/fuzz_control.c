@@ -2,7 +2,7 @@
  *
  * Streams of domctl and sysctl by a control domain that has lost its mind: any operation, on any
  * domain, itself included, with any numbers and addresses in the record. The domains that it makes
- * run, have memory and tables, and end in between. After each call everything is audited; at the end
+ * run, have memory and tables, and end in between. Time and again everything is audited; at the end
  * all of them can be destroyed and every page comes back.
  *
  * Each call is a record of numbers, over which a template puts what lets it get past the first check.
@@ -11,6 +11,8 @@
 #include "unittests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
 
 enum { LIST = CONTROL_BUFFER, LIST_LENGTH = 16, CALLS_MAX = 60, HELD_MAX = 8, FRAMES = 20 };
 
@@ -76,7 +78,8 @@ static uint64_t some_frame(struct input *in, domid_t id)
 static void fill_numbers(struct input *in, void *record, size_t bytes)
 {
     bool words = byte(in) % 2;
-    size_t end = min_u64(bytes, 8 * (byte(in) % 12));
+    unsigned b = byte(in);
+    size_t end = min_u64(bytes, b < 160 ? 0 : 8 * (b % 12));
 
     for (size_t i = 0; i + 8 <= end && in->left > 0; i += words ? 4 : 8) {
         uint64_t n = number(in);
@@ -98,6 +101,8 @@ static void share_one_cpu(void)
         if (!d)
             break;
         id = d->id;
+        if (sched_set_weight(d, 256, 0))
+            abort();
         for_each_vcpu (d, v, i)
             if (d->state == DOMAIN_ALIVE && sched_set_affinity(v, cpumask_of(0)))
                 abort();
@@ -135,6 +140,17 @@ static void fill_context(struct input *in, struct xen_domctl *op)
     op->u.vcpucontext.ctxt.p = (void *)core_va(LIST);
 }
 
+static uint64_t some_bits(struct input *in)
+{
+    return byte(in) < 128 ? 1 + byte(in) : number(in);
+}
+
+static void fill_bits(struct input *in, struct xenctl_bitmap *map, unsigned at)
+{
+    map->nr_bits = byte(in) < 200 ? byte(in) : (uint32_t)number(in);
+    map->bitmap.p = (void *)(byte(in) < 230 ? core_va(at) : number(in));
+}
+
 static void fill_frames(struct input *in, struct xen_domctl *op)
 {
     uint64_t *list = core_at(LIST);
@@ -145,16 +161,71 @@ static void fill_frames(struct input *in, struct xen_domctl *op)
     op->u.getpageframeinfo3.array.p = (void *)core_va(LIST);
 }
 
+static void fill_affinity(struct input *in, struct xen_domctl *op)
+{
+    struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
+
+    *(uint64_t *)core_at(LIST) = some_bits(in);
+    a->vcpu = byte(in) % 4;
+    a->flags = byte(in) % 8;
+    fill_bits(in, &a->cpumap_hard, LIST);
+    fill_bits(in, &a->cpumap_soft, LIST + 64);
+}
+
+static void fill_schedule(struct input *in, struct xen_domctl *op)
+{
+    struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
+
+    s->sched_id = byte(in) < 240 ? XEN_SCHEDULER_CREDIT2 : byte(in);
+    s->cmd = byte(in) % 3;
+    s->u.credit2.weight = (uint16_t)number(in);
+    s->u.credit2.cap = (uint16_t)number(in);
+}
+
+static void fill_policy(struct input *in, struct xen_domctl *op)
+{
+    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+
+    p->nr_leaves = byte(in) < 200 ? byte(in) : (uint32_t)number(in);
+    p->nr_msrs = byte(in) < 200 ? 0 : (uint32_t)number(in);
+    p->leaves.p = (void *)(byte(in) < 220 ? core_va(LIST) : number(in));
+}
+
+/* Rights to a few ports, frames or interrupts; or what is waited for, or a handle: numbers do. */
+static void fill_small(struct input *in, struct xen_domctl *op)
+{
+    uint32_t *word = (uint32_t *)&op->u;
+
+    for (unsigned i = 0; i < 4; i++)
+        word[i] = byte(in) < 200 ? byte(in) % 8 : (uint32_t)number(in);
+}
+
+static const uint32_t domctls[] = {
+    XEN_DOMCTL_createdomain,     XEN_DOMCTL_createdomain,    XEN_DOMCTL_destroydomain,
+    XEN_DOMCTL_pausedomain,      XEN_DOMCTL_unpausedomain,   XEN_DOMCTL_unpausedomain,
+    XEN_DOMCTL_resumedomain,     XEN_DOMCTL_getdomaininfo,   XEN_DOMCTL_getpageframeinfo3,
+    XEN_DOMCTL_setvcpucontext,   XEN_DOMCTL_getvcpucontext,  XEN_DOMCTL_max_mem,
+    XEN_DOMCTL_max_vcpus,        XEN_DOMCTL_hypercall_init,  XEN_DOMCTL_setvcpuaffinity,
+    XEN_DOMCTL_getvcpuaffinity,  XEN_DOMCTL_getvcpuinfo,     XEN_DOMCTL_scheduler_op,
+    XEN_DOMCTL_setdomainhandle,  XEN_DOMCTL_sendtrigger,     XEN_DOMCTL_set_address_size,
+    XEN_DOMCTL_get_address_size, XEN_DOMCTL_settscinfo,      XEN_DOMCTL_gettscinfo,
+    XEN_DOMCTL_setnodeaffinity,  XEN_DOMCTL_getnodeaffinity, XEN_DOMCTL_get_cpu_policy,
+    XEN_DOMCTL_set_cpu_policy,   XEN_DOMCTL_settimeoffset,   XEN_DOMCTL_ioport_permission,
+    XEN_DOMCTL_iomem_permission, XEN_DOMCTL_irq_permission};
+
+static uint32_t choose_domctl(struct input *in)
+{
+    unsigned b = byte(in);
+
+    if (b < 230)
+        return domctls[b % ARRAY_SIZE(domctls)];
+    return b < 250 ? byte(in) % 90U : (uint32_t)number(in);
+}
+
 /* Puts something sensible over the numbers. */
 static void fill_domctl(struct input *in, struct xen_domctl *op)
 {
-    static const uint32_t likely[] = {
-        XEN_DOMCTL_createdomain,   XEN_DOMCTL_destroydomain,  XEN_DOMCTL_pausedomain,
-        XEN_DOMCTL_unpausedomain,  XEN_DOMCTL_resumedomain,   XEN_DOMCTL_getpageframeinfo3,
-        XEN_DOMCTL_setvcpucontext, XEN_DOMCTL_getvcpucontext, XEN_DOMCTL_max_mem,
-        XEN_DOMCTL_hypercall_init, XEN_DOMCTL_setvcpuaffinity};
-
-    op->cmd = byte(in) < 150 ? likely[byte(in) % ARRAY_SIZE(likely)] : byte(in) % 90;
+    op->cmd = choose_domctl(in);
     switch (op->cmd) {
     case XEN_DOMCTL_createdomain:
         fill_creation(in, op);
@@ -174,14 +245,21 @@ static void fill_domctl(struct input *in, struct xen_domctl *op)
         break;
     case XEN_DOMCTL_setvcpuaffinity:
     case XEN_DOMCTL_getvcpuaffinity:
-        op->u.vcpuaffinity.flags %= 8;
-        op->u.vcpuaffinity.cpumap_hard.bitmap.p = (void *)core_va(LIST);
-        op->u.vcpuaffinity.cpumap_soft.bitmap.p = (void *)core_va(LIST + 64);
+        fill_affinity(in, op);
         break;
     case XEN_DOMCTL_scheduler_op:
-        op->u.scheduler_op.sched_id = byte(in) % 8;
+        fill_schedule(in, op);
+        break;
+    case XEN_DOMCTL_get_cpu_policy:
+    case XEN_DOMCTL_set_cpu_policy:
+        fill_policy(in, op);
+        break;
+    case XEN_DOMCTL_getnodeaffinity:
+        fill_bits(in, &op->u.nodeaffinity.nodemap, LIST);
         break;
     default:
+        if (byte(in) < 200)
+            fill_small(in, op);
         break;
     }
 }
@@ -200,11 +278,106 @@ static void call_domctl(struct input *in)
 
 /* ---- sysctl ---- */
 
+static const uint32_t sysctls[] = {
+    XEN_SYSCTL_getdomaininfolist, XEN_SYSCTL_readconsole,        XEN_SYSCTL_debug_keys,
+    XEN_SYSCTL_availheap,         XEN_SYSCTL_physinfo,           XEN_SYSCTL_sched_id,
+    XEN_SYSCTL_cputopoinfo,       XEN_SYSCTL_numainfo,           XEN_SYSCTL_cpupool_op,
+    XEN_SYSCTL_scheduler_op,      XEN_SYSCTL_get_cpu_featureset, XEN_SYSCTL_get_cpu_policy,
+    XEN_SYSCTL_getcpuinfo,        XEN_SYSCTL_pcitopoinfo,        XEN_SYSCTL_get_cpu_levelling_caps};
+
+static void *some_list(struct input *in, unsigned at)
+{
+    return (void *)(byte(in) < 220 ? core_va(LIST + at) : number(in));
+}
+
+static uint32_t some_count(struct input *in)
+{
+    return byte(in) < 200 ? byte(in) % 80 : (uint32_t)number(in);
+}
+
+static void fill_pool(struct input *in, struct xen_sysctl *op)
+{
+    struct xen_sysctl_cpupool_op *p = &op->u.cpupool_op;
+
+    p->op = byte(in) % 10;
+    p->cpupool_id = byte(in) < 200 ? 0 : (uint32_t)number(in);
+    p->domid = some_domain(in);
+    fill_bits(in, &p->cpumap, LIST);
+}
+
+static void fill_lists(struct input *in, struct xen_sysctl *op)
+{
+    switch (op->cmd) {
+    case XEN_SYSCTL_getdomaininfolist:
+        op->u.getdomaininfolist.max_domains = some_count(in);
+        op->u.getdomaininfolist.buffer.p = some_list(in, 0);
+        break;
+    case XEN_SYSCTL_readconsole:
+        op->u.readconsole.count = some_count(in);
+        op->u.readconsole.buffer.p = some_list(in, 0);
+        break;
+    case XEN_SYSCTL_debug_keys:
+        op->u.debug_keys.nr_keys = some_count(in);
+        op->u.debug_keys.keys.p = some_list(in, 0);
+        break;
+    case XEN_SYSCTL_cputopoinfo:
+        op->u.cputopoinfo.num_cpus = some_count(in);
+        op->u.cputopoinfo.cputopo.p = some_list(in, 0);
+        break;
+    case XEN_SYSCTL_numainfo:
+        op->u.numainfo.num_nodes = some_count(in);
+        op->u.numainfo.meminfo.p = some_list(in, 0);
+        op->u.numainfo.distance.p = some_list(in, 64);
+        break;
+    case XEN_SYSCTL_getcpuinfo:
+        op->u.getcpuinfo.max_cpus = some_count(in);
+        op->u.getcpuinfo.info.p = some_list(in, 0);
+        break;
+    case XEN_SYSCTL_pcitopoinfo:
+        op->u.pcitopoinfo.num_devs = some_count(in);
+        op->u.pcitopoinfo.devs.p = some_list(in, 0);
+        op->u.pcitopoinfo.nodes.p = some_list(in, 512);
+        break;
+    default:
+        break;
+    }
+}
+
+static void fill_sysctl(struct input *in, struct xen_sysctl *op)
+{
+    switch (op->cmd) {
+    case XEN_SYSCTL_cpupool_op:
+        fill_pool(in, op);
+        break;
+    case XEN_SYSCTL_scheduler_op:
+        op->u.scheduler_op.sched_id = byte(in) < 240 ? XEN_SCHEDULER_CREDIT2 : byte(in);
+        op->u.scheduler_op.cmd = byte(in) % 3;
+        op->u.scheduler_op.cpupool_id = byte(in) < 220 ? 0 : byte(in);
+        break;
+    case XEN_SYSCTL_get_cpu_featureset:
+        op->u.cpu_featureset.index = byte(in) % 7;
+        op->u.cpu_featureset.nr_features = some_count(in);
+        op->u.cpu_featureset.features.p = some_list(in, 0);
+        break;
+    case XEN_SYSCTL_get_cpu_policy:
+        op->u.cpu_policy._rsvd = byte(in) >= 240;
+        op->u.cpu_policy.index = byte(in) % 7;
+        op->u.cpu_policy.nr_leaves = some_count(in);
+        op->u.cpu_policy.leaves.p = some_list(in, 0);
+        break;
+    default:
+        fill_lists(in, op);
+    }
+}
+
 static void call_sysctl(struct input *in)
 {
-    struct xen_sysctl *op = sysctl_record(byte(in) % 34);
+    unsigned b = byte(in);
+    struct xen_sysctl *op =
+        sysctl_record(b < 230 ? sysctls[b % ARRAY_SIZE(sysctls)] : byte(in) % 34U);
 
     fill_numbers(in, &op->u, sizeof(op->u));
+    fill_sysctl(in, op);
     if (byte(in) >= 250)
         op->interface_version = (uint32_t)number(in);
     (void)sysctl_call(dom0);
@@ -298,6 +471,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     host_preempt_every(3);
     for (unsigned n = 0; in.left > 0 && n < CALLS_MAX; n++) {
         step(&in);
+        if (byte(&in) % 4)
+            continue;
         host_preempt_every(0);
         core_audit();
         host_preempt_every(3);
@@ -308,4 +483,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!core_gone())
         abort();
     return 0;
+}
+
+enum { TOO_SHORT = 200, FRESH = 1500 };
+
+/* From nothing the fuzzer would grow inputs byte by byte; but any bytes are a stream of calls. So one that is too short
+ * for some is made up anew. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed)
+{
+    uint64_t x = seed + UINT64_C(0x9e3779b97f4a7c15);
+
+    if (size >= TOO_SHORT || size_max < FRESH)
+        return LLVMFuzzerMutate(data, size, size_max);
+    for (size_t i = 0; i < FRESH; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        data[i] = (uint8_t)(x >> 32);
+    }
+    return FRESH;
 }

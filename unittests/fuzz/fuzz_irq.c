@@ -11,6 +11,7 @@
 #include "unittests/fuzz/fuzz_input.h"
 #include "unittests/irq_world.h"
 #include "xen/arch/x86/hcall_physdev.h"
+#include "xen/arch/x86/io_guard.h"
 #include "xen/event.h"
 #include "xen/hypercall.h"
 
@@ -97,9 +98,38 @@ static void send(struct input *in)
         (void)world_send(world_function(n), index);
 }
 
+/* By way of memory: to the table, or to a function's configuration space. A message is the hypervisor's as
+ * long as it is mapped. */
+static void guarded_write(struct input *in)
+{
+    unsigned bytes = 1u << byte(in) % 4, n = byte(in) % WORLD_FUNCTIONS,
+             reg = byte(in) / bytes * bytes;
+    uint64_t phys = WORLD_CONFIG_ADDRESS + (UINT64_C(1) << 20) + (n << 15) + reg;
+
+    if (byte(in) % 2)
+        phys = WORLD_TABLE_ADDRESS + reg;
+    else if (reg < 0x50 || reg >= 0x70)
+        return;
+    (void)io_guard_write(phys, bytes, number(in));
+}
+
+/* The device sends far too often. */
+static void storm(struct input *in)
+{
+    unsigned n = byte(in) % 3, gsi = byte(in) % WORLD_GSIS;
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < 600; i++) {
+        if (n == 2 || !pirq_filter_config(world_function(n), 0x54, 4, &value))
+            (void)world_send(world_function(n), 0);
+        world_line(gsi, i % 2);
+        world_settle(i % WORLD_CPUS);
+    }
+}
+
 static void step(struct input *in)
 {
-    switch (byte(in) % 9) {
+    switch (byte(in) % 12) {
     case 0:
         map(in);
         break;
@@ -123,6 +153,15 @@ static void step(struct input *in)
         break;
     case 7:
         control->vcpu[byte(in) % WORLD_VCPUS]->sched.cpu = byte(in) % WORLD_CPUS;
+        break;
+    case 8:
+        guarded_write(in);
+        break;
+    case 9:
+        storm(in);
+        break;
+    case 10:
+        world_pass(UINT64_C(1) << byte(in) % 24);
         break;
     default:
         world_settle(byte(in) % WORLD_CPUS);

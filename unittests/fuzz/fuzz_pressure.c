@@ -43,6 +43,7 @@ static void say(struct input *in, struct sim_guest *g)
                                (uint32_t)number(in)};
 
     g->manner = g->manner == SIM_UNAWARE ? SIM_UNAWARE : SIM_DEAF; /* the simulator says nothing */
+    balloon_set_cache_need(&g->m, number(in));
     if (balloon_tell(&g->m, &r) == 0 && r.working_set > POLICY_PAGES_MAX)
         abort();
 }

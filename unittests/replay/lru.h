@@ -15,7 +15,7 @@ struct lru_node {
     uint32_t prev, next; /* towards newer, older */
     uint32_t chain;
     uint32_t mark;
-    uint64_t stamp;
+    uint64_t stamp, event;
 };
 
 struct lru {

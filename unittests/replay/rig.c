@@ -107,6 +107,7 @@ static void put(struct rig *r, struct rig_guest *g, uint64_t page)
     bool keep;
 
     g->puts++;
+    g->events++;
     if (g->puts % ROOM_PUTS == 0)
         pcache_ghost_set_room(&g->g, pcache_quota_room(&r->q, &g->c, r->frames - r->used, r->now));
     keep = pcache_ghost_put(&g->g, page, page, r->now, &mark);
@@ -120,6 +121,7 @@ static void put(struct rig *r, struct rig_guest *g, uint64_t page)
     n = lru_add(&g->cache, page);
     n->mark = mark;
     n->stamp = r->refs;
+    n->event = g->events;
     pcache_quota_in(&g->c);
     r->used++;
     g->kept++;
@@ -130,9 +132,10 @@ static bool get(struct rig *r, struct rig_guest *g, uint64_t page)
     struct lru_node *n = lru_find(&g->cache, page);
     uint16_t cause;
 
+    g->events++;
     if (n) {
         pcache_ghost_hit(&g->g, page, n->mark, r->now);
-        pcache_quota_hit(&r->q, &g->c, true, r->now);
+        pcache_quota_hit(&r->q, &g->c, g->events - n->event, true, r->now);
         lru_remove(&g->cache, n);
         r->used--;
         return true;

@@ -27,6 +27,7 @@ struct rig_guest {
     void *table;
     /* Counted: */
     uint64_t reads, own_hits, cache_hits, misses, puts, kept;
+    uint64_t events; /* puts and gets */
 };
 
 struct rig {

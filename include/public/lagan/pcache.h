@@ -107,7 +107,9 @@
  * EXCHANGE set:
  *     GET, hit      the content wanted is in `page`, whichever frame that is;
  *     PUT, kept     if `page` is another frame now and there was no hit, it is BLANK;
- *     otherwise     the frame is the one that was given, as it was.
+ *     otherwise     `page` holds what was given, in that frame or (EXCHANGED) in another: what could not be kept
+ *                   after all. It is BLANK only if the domain itself has put that frame to use meanwhile.
+ * With a persistent pool the contents are always copied.
  *
  * A put may be refused for lack of memory, by the quota, or as most of what is evicted is never asked for again
  * and the cache has learnt so; that is no error. With KEYED, what was in the pool under `key` before is gone

@@ -119,7 +119,8 @@ struct lagan_pressure_domain {
     uint64_t reserve;                  /* OUT: it waits for so many in all; 0: it does not */
     uint32_t lapses;                   /* OUT: how often it has been late */
     uint32_t reserved1;                /* OUT: 0 */
-    uint64_t reserved[2];              /* OUT: 0 */
+    uint64_t cache_need;  /* OUT: pages more that it would use, as its page cache's curve says */
+    uint64_t reserved[1]; /* OUT: 0 */
 };
 
 struct lagan_pressure_limits {

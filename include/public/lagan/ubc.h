@@ -38,6 +38,14 @@
 #define LAGAN_UBC_LIMIT_MAX   (1U << 22)          /* pages of one volume that one domain can map */
 #define LAGAN_UBC_LIST_MAX    (1U << 20)          /* entries of a list */
 
+#define LAGAN_UBC_TIMEOUT_MAX UINT64_C(60000000000) /* of a revocation */
+
+/* When memory has run out the host asks for it by LAGAN_VIRQ_UBC: each handle that maps a page is wanted back then.
+ * Whoever lets go of some keeps the others, if that is enough. After this time the host takes what it needs, in
+ * all domains, the longest mapped page first: the entry maps a copy from then on, which is charged to the domain, if
+ * that may have another page; or it is empty, and the block is to be read again. */
+#define LAGAN_UBC_GRACE_NS UINT64_C(1000000000)
+
 /* ---- the control domain; -EPERM for all others ---- */
 /* A new volume, with no rights for anybody. -EEXIST: the name is taken; -ENOSPC: too many volumes; -ENOMEM. */
 #define LAGAN_UBC_create 1 /* IN/OUT struct lagan_ubc_create */
@@ -63,7 +71,8 @@
 /* These blocks' pages are wanted back. The first call tells their readers (LAGAN_VIRQ_UBC) and starts the
  * clock; -EAGAIN: somebody has some of them mapped still; to be called again. When the time is over, it takes
  * them: entries that still map them become empty, and their handles say so. 0: all are gone from the cache.
- * -EBUSY: another range of the volume is being taken back. -EOPNOTSUPP for windows. */
+ * -EBUSY: another range of the volume is being taken back (not said to the control domain, whose range takes its
+ * place). -EOPNOTSUPP for windows. */
 #define LAGAN_UBC_revoke 7 /* IN struct lagan_ubc_range */
 /* Counters since the volume was made. */
 #define LAGAN_UBC_stats 8 /* OUT struct lagan_ubc_stats */
@@ -85,7 +94,7 @@
  *   -ENOBUFS   the domain has mapped as many as it may
  *   -ENOMEM
  *   -EINVAL    there is no page-table entry at that address
- *   -EAGAIN    it is being taken back                                               */
+ *   -EAGAIN    it is being taken back, or the host takes back what is mapped       */
 #define LAGAN_UBC_map 11 /* list of struct lagan_ubc_map */
 /* Lets go of handles; if the entry still maps the page it becomes empty.
  *   -ENOENT    no such handle                                                       */
@@ -93,8 +102,9 @@
 /* Copies bytes of blocks. As for LAGAN_UBC_map: -ENOENT; -EAGAIN: it was invalidated meanwhile: what
  * has been copied is not to be used; -EFAULT: the memory cannot be written. */
 #define LAGAN_UBC_read 13 /* list of struct lagan_ubc_read */
-/* The next handle, from `handle` on, that is wanted back (LAGAN_UBC_WANTED), or whose page is gone
- * (LAGAN_UBC_GONE: revoked or invalidated, and its entry empty). -ENOENT: there is none. */
+/* The next handle, from `handle` on, that is wanted back (LAGAN_UBC_WANTED), whose page is gone
+ * (LAGAN_UBC_GONE: revoked or invalidated, and its entry empty), or whose entry maps a copy (LAGAN_UBC_COPIED).
+ * -ENOENT: there is none. */
 #define LAGAN_UBC_next_revoked 14 /* IN/OUT struct lagan_ubc_unmap */
 
 /* rights */
@@ -118,6 +128,7 @@
 /* status of LAGAN_UBC_next_revoked */
 #define LAGAN_UBC_WANTED 1
 #define LAGAN_UBC_GONE   2
+#define LAGAN_UBC_COPIED 3
 
 #ifndef __ASSEMBLY__
 
@@ -165,7 +176,9 @@ struct lagan_ubc_open {
 struct lagan_ubc_range {
     uint64_t first, count; /* IN: blocks */
     uint64_t epoch;        /* OUT of invalidate: for inserts of data that is read from now on */
-    uint64_t timeout_ns;   /* IN of revoke, relative; only that of the first call counts. Else 0 */
+    uint64_t
+        timeout_ns; /* IN of revoke, relative, at most LAGAN_UBC_TIMEOUT_MAX; only that of the first
+                               call counts. Else 0 */
 };
 
 struct lagan_ubc_insert {
@@ -212,7 +225,8 @@ struct lagan_ubc_stats {
     uint64_t revoked;     /* OUT: ... by revoke */
     uint64_t reclaimed;   /* OUT: ... because the memory was needed */
     uint64_t taken;       /* OUT: entries that were taken from readers */
-    uint64_t reserved[5]; /* OUT: 0 */
+    uint64_t copied;      /* OUT: entries that were given copies */
+    uint64_t reserved[4]; /* OUT: 0 */
 };
 
 #endif /* __ASSEMBLY__ */

@@ -40,6 +40,7 @@ static struct {
     bool x2;                           /* [c] */
     volatile void *page;               /* [c] xAPIC registers; NULL: x2APIC */
     uint32_t id[MAX_CPUS];             /* [cpu] written by the CPU before it is online */
+    uint32_t unused_id;                /* [c] */
     _Atomic uint32_t errors[MAX_CPUS]; /* error status bits not yet reported */
     _Atomic uint32_t stuck[MAX_CPUS];  /* commands that were not accepted in time */
 } apic;
@@ -80,6 +81,29 @@ uint32_t apic_id(void)
 uint32_t apic_id_of(unsigned cpu)
 {
     return apic.id[cpu];
+}
+
+uint32_t apic_unused_id(void)
+{
+    return apic.unused_id;
+}
+
+static LAGAN_INIT bool is_used(uint32_t id)
+{
+    for (unsigned i = 0; i < acpi_info.cpu_count; i++)
+        if (acpi_info.cpu[i].apic_id == id)
+            return true;
+    return false;
+}
+
+/* From above: firmware numbers from below. */
+static LAGAN_INIT uint32_t find_unused_id(void)
+{
+    uint32_t id = XAPIC_ID_MAX;
+
+    while (id > 0 && is_used(id))
+        id--;
+    return id > 0 ? id : XAPIC_ID_MAX;
 }
 
 void apic_eoi(void)
@@ -248,6 +272,7 @@ LAGAN_INIT void apic_init(void)
                        (unsigned long)acpi_info.lapic_address);
     }
     pic_silence(acpi_info.has_pic);
+    apic.unused_id = find_unused_id();
     apic_cpu_init();
     log_info("APIC: %s mode, boot CPU has id %u\n", apic.x2 ? "x2APIC" : "xAPIC", apic_id());
 }

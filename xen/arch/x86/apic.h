@@ -20,6 +20,8 @@ void apic_timer_init(void);
 uint32_t apic_id(void);
 /* Id of a CPU that has done apic_cpu_init(). */
 uint32_t apic_id_of(unsigned cpu);
+/* An id up to 254, which a message can name, that no CPU has. With 255 CPUs it is that of the last. */
+uint32_t apic_unused_id(void);
 bool apic_is_x2(void);
 
 /* Interrupts to CPUs. Callable from interrupt handlers. All stores made before are visible to the

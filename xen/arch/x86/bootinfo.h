@@ -37,6 +37,23 @@ struct boot_module {
     const char *cmdline; /* without the file's name */
 };
 
+/* A screen that the loader speaks of. */
+enum boot_screen_kind { BOOT_SCREEN_NONE, BOOT_SCREEN_INDEXED, BOOT_SCREEN_RGB, BOOT_SCREEN_TEXT };
+
+struct boot_colour {
+    uint8_t position, size; /* bits of a pixel */
+};
+
+struct boot_screen {
+    enum boot_screen_kind kind;
+    uint64_t address;
+    uint32_t pitch, width, height; /* bytes a line; pixels, or characters */
+    uint8_t bits;                  /* a pixel */
+    struct boot_colour red, green, blue;
+    uint32_t vbe_capabilities; /* as VBE says them; 0: unknown */
+    uint16_t vbe_attributes;
+};
+
 struct boot_info {
     const char *cmdline; /* the hypervisor's, without the file's name; never NULL once parsed */
     const char *loader;  /* "" if it has no name */
@@ -51,6 +68,8 @@ struct boot_info {
     unsigned rsdp_bytes; /* 0: the loader gave none */
     uint8_t rsdp[BOOT_RSDP_BYTES];
     uint64_t efi_system_table; /* physical; 0: none */
+
+    struct boot_screen screen;
 
     unsigned text_used;
     char text[BOOT_TEXT_BYTES];

@@ -12,6 +12,7 @@
  */
 #include <lagan/string.h>
 
+#include "mm/pcache.h"
 #include "mm/scrub.h"
 #include "xen/arch/x86/cpu.h"
 #include "xen/arch/x86/cpuctl.h"
@@ -167,6 +168,8 @@ void idle_loop(void)
         softirq_run();
         while (!softirq_pending() && scrub_pending())
             scrub_step();
+        while (!softirq_pending() && pcache_tidy_pending())
+            pcache_tidy();
         interrupts_off();
         if (!softirq_pending())
             wait_for_interrupt();

@@ -11,6 +11,7 @@
 #include <xen/physdev.h>
 
 #include "xen/arch/x86/hcall_physdev.h"
+#include "xen/arch/x86/io_guard.h"
 #include "xen/arch/x86/pirq.h"
 #include "xen/arch/x86/vectors.h"
 #include "xen/domain.h"
@@ -187,8 +188,8 @@ static int64_t free_pirq(guest_ptr_t arg)
 
 /* ---- PCI functions ---- */
 
-/* That a function is there, or goes, or where extended configuration space is: nothing is kept per
- * function that would have to be told. */
+/* Where extended configuration space is, the firmware's tables have said; a debug port of USB is not in
+ * use, and may be reset. */
 static int64_t just_read(guest_ptr_t arg, size_t bytes)
 {
     uint8_t ignored[64];
@@ -196,6 +197,48 @@ static int64_t just_read(guest_ptr_t arg, size_t bytes)
     ASSERT(bytes <= sizeof(ignored));
     return copy_from_guest(ignored, arg, bytes);
 }
+
+/* A function is there, or its driver begins or ends: where it keeps its messages is guarded. */
+static int64_t guard_function(guest_ptr_t arg)
+{
+    struct physdev_pci_device op; /* what newer structs begin with */
+
+    if (copy_from_guest(&op, arg, sizeof(op)))
+        return -XEN_EFAULT;
+    io_guard_function((struct pci_function){op.seg, op.bus, op.devfn}, 0);
+    return 0;
+}
+
+static int64_t forget_function(guest_ptr_t arg)
+{
+    struct physdev_pci_device op;
+
+    if (copy_from_guest(&op, arg, sizeof(op)))
+        return -XEN_EFAULT;
+    io_guard_forget((struct pci_function){op.seg, op.bus, op.devfn});
+    return 0;
+}
+
+/* The same in the words of old callers, who know segment 0 only. */
+static int64_t old_function(guest_ptr_t arg, bool goes)
+{
+    struct physdev_manage_pci op; /* what the extended struct begins with */
+    struct pci_function f;
+
+    if (copy_from_guest(&op, arg, sizeof(op)))
+        return -XEN_EFAULT;
+    f = (struct pci_function){0, op.bus, op.devfn};
+    if (goes)
+        io_guard_forget(f);
+    else
+        io_guard_function(f, 0);
+    return 0;
+}
+
+STATIC_ASSERT(offsetof(struct physdev_pci_device_add, devfn) ==
+              offsetof(struct physdev_pci_device, devfn));
+STATIC_ASSERT(offsetof(struct physdev_manage_pci_ext, devfn) ==
+              offsetof(struct physdev_manage_pci, devfn));
 
 static int64_t restore_messages(guest_ptr_t arg, bool has_segment)
 {
@@ -234,22 +277,21 @@ static int64_t control_op(uint32_t cmd, guest_ptr_t arg)
     case PHYSDEVOP_apic_write:
         return physdev_apic_access(arg, cmd == PHYSDEVOP_apic_write);
     case PHYSDEVOP_manage_pci_add:
-    case PHYSDEVOP_manage_pci_remove:
-        return just_read(arg, sizeof(struct physdev_manage_pci));
     case PHYSDEVOP_manage_pci_add_ext:
-        return just_read(arg, sizeof(struct physdev_manage_pci_ext));
+    case PHYSDEVOP_manage_pci_remove:
+        return old_function(arg, cmd == PHYSDEVOP_manage_pci_remove);
     case PHYSDEVOP_pci_device_add:
-        return just_read(arg, offsetof(struct physdev_pci_device_add, optarr));
-    case PHYSDEVOP_pci_device_remove:
     case PHYSDEVOP_prepare_msix:
     case PHYSDEVOP_release_msix:
-        return just_read(arg, sizeof(struct physdev_pci_device));
+        return guard_function(arg);
+    case PHYSDEVOP_pci_device_remove:
+        return forget_function(arg);
     case PHYSDEVOP_pci_mmcfg_reserved:
         return just_read(arg, sizeof(struct physdev_pci_mmcfg_reserved));
     case PHYSDEVOP_restore_msi:
     case PHYSDEVOP_restore_msi_ext:
         return restore_messages(arg, cmd == PHYSDEVOP_restore_msi_ext);
-    case PHYSDEVOP_dbgp_op: /* no debug port of USB is in use: it may be reset */
+    case PHYSDEVOP_dbgp_op:
         return just_read(arg, sizeof(struct physdev_dbgp_op));
     default:
         return -XEN_ENOSYS;

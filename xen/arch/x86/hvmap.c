@@ -288,6 +288,12 @@ void map_device_window_page(char *at, mfn_t m)
     *(volatile uint64_t *)entry = m.n << PAGE_SHIFT | PTE_HV_UC;
 }
 
+void map_device_window_change(char *at, mfn_t m)
+{
+    *(volatile uint64_t *)entry_for((uint64_t)at, 1) = m.n << PAGE_SHIFT | PTE_HV_UC;
+    __asm__ volatile("invlpg (%0)" : : "r"(at) : "memory");
+}
+
 const void *map_firmware(uint64_t phys, size_t bytes)
 {
     uint64_t end;

@@ -37,6 +37,8 @@ void *map_device(uint64_t phys, size_t bytes);
 char *map_device_window(unsigned pages);
 /* Maps a page there, uncached, where none has been mapped so far. One caller at a time. */
 void map_device_window_page(char *at, mfn_t m);
+/* As above, also where another page is mapped. Only this CPU may rely on it, until another calls. */
+void map_device_window_change(char *at, mfn_t m);
 /* Maps tables that firmware left in memory: cached, read-only, for good. NULL: not a sensible
  * range. */
 const void *map_firmware(uint64_t phys, size_t bytes);

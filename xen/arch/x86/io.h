@@ -68,6 +68,11 @@ static inline void mmio_write8(volatile void *base, unsigned offset, uint8_t v)
     *((volatile uint8_t *)base + offset) = v;
 }
 
+static inline void mmio_write16(volatile void *base, unsigned offset, uint16_t v)
+{
+    *(volatile uint16_t *)((volatile uint8_t *)base + offset) = v;
+}
+
 static inline void mmio_write32(volatile void *base, unsigned offset, uint32_t v)
 {
     *(volatile uint32_t *)((volatile uint8_t *)base + offset) = v;

@@ -6,16 +6,18 @@
  * Kept back are the interrupt controllers, which the hypervisor drives itself: whoever writes there
  * sends interrupts of any kind to any CPU. The whole range of interrupt messages counts, not only
  * the page with the local APIC's registers. A mapping of an IO-APIC is made read-only, whatever was
- * asked for (as Xen does; control domains map them, and do not write).
+ * asked for (as Xen does; control domains map them, and do not write). So is one of memory in which PCI
+ * functions keep their messages; what is written there is acted out (io_guard.c).
  *
  * L1TF: Intel processors of family 6 before the fix read through a not-present entry as if it were
  * present, out of the first-level cache. A processor says that it does not (RDCL_NO); one that
  * cannot say so is taken to do it.
  */
-#include <lagan/arch.h>
+#include "xen/arch/x86/iomem.h"
 
 #include "xen/arch/x86/acpi.h"
 #include "xen/arch/x86/feature.h"
+#include "xen/arch/x86/io_guard.h"
 #include "xen/arch/x86/msr.h"
 #include "arch_inline.h"
 
@@ -24,7 +26,7 @@
 
 #define CACHE_LINE 64 /* the smallest that x86-64 processors have */
 
-enum io_access arch_io_access(mfn_t m)
+enum io_access iomem_access(mfn_t m)
 {
     if (m.n >> (arch_phys_bits() - PAGE_SHIFT) || (m.n >= MESSAGES_FIRST && m.n <= MESSAGES_LAST))
         return IO_NONE;
@@ -32,6 +34,13 @@ enum io_access arch_io_access(mfn_t m)
         if (m.n == acpi_info.ioapic[i].address >> PAGE_SHIFT)
             return IO_READ_ONLY;
     return IO_ALL;
+}
+
+enum io_access arch_io_access(mfn_t m)
+{
+    enum io_access access = iomem_access(m);
+
+    return access == IO_ALL && io_guard_covers(m) ? IO_READ_ONLY : access;
 }
 
 void arch_cache_flush_frame(mfn_t m)

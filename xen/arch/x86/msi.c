@@ -74,16 +74,38 @@ static uint64_t bar_address(struct pci_function f, unsigned bar)
     return (uint64_t)high << 32 | (low & BAR_MEMORY_MASK);
 }
 
+/* 0: it has none. */
+static uint64_t table_address(struct pci_function f, unsigned capability, uint64_t table)
+{
+    uint32_t place = pci_config_read(f, capability + MSIX_TABLE, 4);
+    uint64_t at = table ? table : bar_address(f, place & MSIX_BAR_MASK);
+
+    return at && !add_overflows(at, place & ~MSIX_BAR_MASK, &at) ? at : 0;
+}
+
+static unsigned table_entries(struct pci_function f, unsigned capability)
+{
+    return (pci_config_read(f, capability + MSIX_CONTROL, 2) & MSIX_SIZE_MASK) + 1;
+}
+
+int msi_table(struct pci_function f, uint64_t table, uint64_t *start, uint32_t *bytes)
+{
+    unsigned capability = pci_find_capability(f, CAPABILITY_MSIX);
+
+    if (!capability)
+        return -XEN_ENODEV;
+    *start = table_address(f, capability, table);
+    *bytes = table_entries(f, capability) * ENTRY_BYTES;
+    return *start ? 0 : -XEN_EINVAL;
+}
+
 static int find_msix(struct msi_source *s, uint64_t table)
 {
-    uint32_t control = pci_config_read(s->function, s->capability + MSIX_CONTROL, 2);
-    uint32_t place = pci_config_read(s->function, s->capability + MSIX_TABLE, 4);
-    uint64_t at = table ? table : bar_address(s->function, place & MSIX_BAR_MASK);
+    uint64_t at = table_address(s->function, s->capability, table);
 
-    if (s->index > (control & MSIX_SIZE_MASK) || !at)
+    if (s->index >= table_entries(s->function, s->capability) || !at)
         return -XEN_EINVAL;
-    at += (place & ~MSIX_BAR_MASK) + (uint64_t)s->index * ENTRY_BYTES;
-    return device_page_map(at, &s->entry);
+    return device_page_map(at + (uint64_t)s->index * ENTRY_BYTES, &s->entry);
 }
 
 static int find_msi(struct msi_source *s)
@@ -154,6 +176,12 @@ void msi_write(const struct msi_source *s, struct msi_message message, unsigned 
     mmio_write32(s->entry, ENTRY_ADDRESS, message.address);
     mmio_write32(s->entry, ENTRY_UPPER, 0);
     mmio_write32(s->entry, ENTRY_DATA, message.data);
+}
+
+void msi_divert(const struct msi_source *s, uint32_t apic_id)
+{
+    ASSERT(!s->msix);
+    pci_config_write(s->function, s->capability + MSI_ADDRESS, 4, msi_message(apic_id, 0).address);
 }
 
 void msi_mask(const struct msi_source *s, bool masked)

@@ -37,12 +37,18 @@ struct msi_message msi_message(uint32_t apic_id, uint8_t vector);
  * too many tables. */
 int msi_find(struct pci_function f, bool msix, unsigned index, uint64_t table,
              struct msi_source *source) LAGAN_MUST_CHECK;
+/* The function's whole table of MSI-X: where it is, in bytes. `table` and errors: as above. */
+int msi_table(struct pci_function f, uint64_t table, uint64_t *start,
+              uint32_t *bytes) LAGAN_MUST_CHECK;
 /* How many messages the function can send by MSI. */
 unsigned msi_capacity(const struct msi_source *source);
 
 /* Has the function send `message`; by MSI `count` of them (a power of two, 1..32). An MSI-X entry
  * has to be masked, as it is written in pieces. */
 void msi_write(const struct msi_source *source, struct msi_message message, unsigned count);
+/* MSI: all messages of the function go to the APIC with this id from now on. One write: they may be sent
+ * meanwhile. */
+void msi_divert(const struct msi_source *source, uint32_t apic_id);
 /* Nothing happens where there is no mask bit. */
 void msi_mask(const struct msi_source *source, bool masked);
 

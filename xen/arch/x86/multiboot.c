@@ -23,12 +23,20 @@ enum mb1_flag {
     MB1_MODULES = 1 << 3,
     MB1_MMAP = 1 << 6,
     MB1_LOADER = 1 << 9,
+    MB1_VBE = 1 << 11,
+    MB1_FRAMEBUFFER = 1 << 12,
 };
 
 struct mb1_info {
     uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
     uint32_t mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name;
+    uint32_t apm_table, vbe_control_info, vbe_mode_info;
+    uint16_t vbe_mode, vbe_interface[3];
 };
+
+#define MB1_FRAMEBUFFER_OFFSET 88 /* in the whole of the information */
+
+STATIC_ASSERT(sizeof(struct mb1_info) == MB1_FRAMEBUFFER_OFFSET);
 
 struct mb1_module {
     uint32_t start, end, string, reserved;
@@ -49,6 +57,8 @@ enum mb2_tag_type {
     MB2_MODULE = 3,
     MB2_MEMORY = 4,
     MB2_MMAP = 6,
+    MB2_VBE = 7,
+    MB2_FRAMEBUFFER = 8,
     MB2_EFI64 = 12,
     MB2_RSDP_OLD = 14,
     MB2_RSDP_NEW = 15,
@@ -68,6 +78,25 @@ struct efi_memory {
     uint32_t type, pad;
     uint64_t start, virtual_start, pages, attributes;
 };
+
+/* In either protocol; the colours follow, in the second one behind two bytes of padding. */
+struct framebuffer {
+    uint64_t address;
+    uint32_t pitch, width, height;
+    uint8_t bits;
+    uint8_t kind; /* as enum boot_screen_kind, but one less */
+} LAGAN_PACKED;
+
+struct framebuffer_colours {
+    uint8_t red_position, red_size, green_position, green_size, blue_position, blue_size;
+};
+
+#define MB2_COLOURS_OFFSET 24 /* in the tag, behind its head */
+
+/* Of VBE's two blocks: where they are in the tag, and what is wanted of them. */
+#define MB2_VBE_CONTROL  8
+#define MB2_VBE_MODE     520
+#define VBE_CAPABILITIES 10
 
 #define TEXT_MAX 4096 /* of one command line */
 
@@ -164,6 +193,43 @@ static LAGAN_INIT int mb1_modules(struct boot_info *bi, const struct phys_window
     return 0;
 }
 
+/* Bytes that are missing are as if the loader had not spoken of a screen. */
+static LAGAN_INIT void keep_screen(struct boot_info *bi, const struct framebuffer *f,
+                                   const struct framebuffer_colours *c)
+{
+    struct boot_screen *s = &bi->screen;
+
+    if (f->kind + 1 > BOOT_SCREEN_TEXT)
+        return;
+    s->kind = (enum boot_screen_kind)(f->kind + 1);
+    s->address = f->address;
+    s->pitch = f->pitch;
+    s->width = f->width;
+    s->height = f->height;
+    s->bits = f->bits;
+    s->red = (struct boot_colour){c->red_position, c->red_size};
+    s->green = (struct boot_colour){c->green_position, c->green_size};
+    s->blue = (struct boot_colour){c->blue_position, c->blue_size};
+}
+
+static LAGAN_INIT void mb1_screen(struct boot_info *bi, const struct phys_window *w, uint64_t pa,
+                                  const struct mb1_info *info)
+{
+    struct framebuffer_colours c;
+    struct framebuffer f;
+    uint64_t at_framebuffer = pa + MB1_FRAMEBUFFER_OFFSET;
+
+    if ((info->flags & MB1_FRAMEBUFFER) && fetch(w, at_framebuffer, &f, sizeof(f)) &&
+        fetch(w, at_framebuffer + sizeof(f), &c, sizeof(c)))
+        keep_screen(bi, &f, &c);
+    if (info->flags & MB1_VBE) {
+        (void)fetch(w, (uint64_t)info->vbe_control_info + VBE_CAPABILITIES,
+                    &bi->screen.vbe_capabilities, sizeof(bi->screen.vbe_capabilities));
+        (void)fetch(w, info->vbe_mode_info, &bi->screen.vbe_attributes,
+                    sizeof(bi->screen.vbe_attributes));
+    }
+}
+
 static LAGAN_INIT int parse_mb1(struct boot_info *bi, const struct phys_window *w, uint64_t pa)
 {
     struct mb1_info info;
@@ -184,6 +250,7 @@ static LAGAN_INIT int parse_mb1(struct boot_info *bi, const struct phys_window *
         add_basic_memory(bi, info.mem_lower, info.mem_upper);
     if (rc == 0 && (info.flags & MB1_MODULES))
         rc = mb1_modules(bi, w, &info, skip);
+    mb1_screen(bi, w, pa, &info);
     return rc;
 }
 
@@ -270,6 +337,30 @@ static LAGAN_INIT void mb2_rsdp(struct boot_info *bi, const uint8_t *body, uint3
     }
 }
 
+static LAGAN_INIT void mb2_screen(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
+{
+    struct framebuffer_colours c = {0};
+    struct framebuffer f;
+
+    if (bytes < sizeof(f))
+        return;
+    memcpy(&f, body, sizeof(f));
+    if (bytes >= MB2_COLOURS_OFFSET + sizeof(c))
+        memcpy(&c, body + MB2_COLOURS_OFFSET, sizeof(c));
+    keep_screen(bi, &f, &c);
+}
+
+static LAGAN_INIT void mb2_vbe(struct boot_info *bi, const uint8_t *body, uint32_t bytes)
+{
+    struct boot_screen *s = &bi->screen;
+
+    if (bytes < MB2_VBE_MODE + sizeof(s->vbe_attributes))
+        return;
+    memcpy(&s->vbe_capabilities, body + MB2_VBE_CONTROL + VBE_CAPABILITIES,
+           sizeof(s->vbe_capabilities));
+    memcpy(&s->vbe_attributes, body + MB2_VBE_MODE, sizeof(s->vbe_attributes));
+}
+
 /* What was seen so far of tags whose use depends on each other. */
 struct mb2_memory {
     const uint8_t *efi_map;
@@ -304,6 +395,12 @@ static LAGAN_INIT int mb2_one_tag(struct boot_info *bi, struct mb2_memory *memor
         if (bytes < 8)
             return bad(bi, "EFI system table: tag too short");
         memcpy(&bi->efi_system_table, body, 8);
+        return 0;
+    case MB2_VBE:
+        mb2_vbe(bi, body, bytes);
+        return 0;
+    case MB2_FRAMEBUFFER:
+        mb2_screen(bi, body, bytes);
         return 0;
     case MB2_RSDP_OLD:
     case MB2_RSDP_NEW:

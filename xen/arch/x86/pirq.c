@@ -6,7 +6,8 @@
  * looks up whose it is, and makes the event channel pending.
  *
  *   edge, message   The handler tells the local APIC of the end at once. What comes before the
- *                   softirq has looked is one with it.
+ *                   softirq has looked is one with it; the second time the handler leaves it in
+ *                   service, so that it cannot come a third time.
  *   level           The pin stays high until the domain has served the device, so it has to be
  *                   masked before the local APIC forgets it; and masking takes the IO-APIC's lock.
  *                   So the handler leaves the interrupt in service, which holds up all device
@@ -30,11 +31,11 @@
  * local APIC has told the IO-APIC of the end.
  *
  * INV-PIRQ-1: bound (port != 0)  =>  mapped (owner != NULL) and routed (at.vector != 0).
- * INV-PIRQ-2: level and bound  =>  its pin is masked exactly while it is in service. in_service =>
- *             level and bound.
+ * INV-PIRQ-2: level and bound  =>  its pin is masked exactly while it is in service or quiet.
+ *             in_service => level and bound.
  * INV-PIRQ-3: a port that is bound to a number is named by it: event_audit() looks from the other
  *             side.
- * INV-PIRQ-4: see pirq_route.c.
+ * INV-PIRQ-4: see pirq_route.c. INV-PIRQ-5: see pirq_storm.c.
  */
 #include <lagan/nospec.h>
 
@@ -69,10 +70,11 @@ static struct {
 void pirq_interrupt(unsigned vector)
 {
     unsigned cpu = arch_cpu();
+    uint64_t bit = UINT64_C(1) << vector % WORD_BITS;
+    uint64_t before = atomic_fetch_or_explicit(&arrivals.cpu[cpu].arrived[vector / WORD_BITS], bit,
+                                               memory_order_relaxed);
 
-    atomic_fetch_or_explicit(&arrivals.cpu[cpu].arrived[vector / WORD_BITS],
-                             UINT64_C(1) << vector % WORD_BITS, memory_order_relaxed);
-    if (vectors_look_up(cpu, vector).level)
+    if (vectors_look_up(cpu, vector).level || (before & bit))
         arrivals.cpu[cpu].owed++;
     else
         apic_eoi();
@@ -112,13 +114,15 @@ static void deliver(struct pirq *p)
         pirq_mask(p, true);
         p->in_service = p->port != 0;
     }
+    pirq_storm_count(p);
     if (!p->port) {
         note_stray();
         return;
     }
     p->count++;
     event_raise_pirq(p->owner, p->port, (uint32_t)(p - pirqs));
-    consider_move(p);
+    if (!p->quiet)
+        consider_move(p);
 }
 
 static void serve(unsigned cpu, unsigned vector)
@@ -271,7 +275,8 @@ static int bind(struct pirq *p, evtchn_port_t port, unsigned vcpu, bool share)
     p->strange = 0;
     p->port = port;
     set_eoi_bit((unsigned)(p - pirqs), p->level);
-    pirq_mask(p, false);
+    if (!p->quiet)
+        pirq_mask(p, false);
     return 0;
 }
 
@@ -296,6 +301,7 @@ void pirq_unbind(struct pirq *p)
     set_eoi_bit((unsigned)(p - pirqs), false);
     p->port = 0;
     p->in_service = false;
+    pirq_storm_forget(p);
     if (p->kind == PIRQ_GSI)
         pirq_unroute(p);
 }
@@ -343,7 +349,8 @@ static void end_service(struct pirq *p)
         p->strange = 0;
         pirq_move(p, best);
     }
-    pirq_mask(p, false);
+    if (!p->quiet)
+        pirq_mask(p, false);
 }
 
 int pirq_eoi(struct domain *d, unsigned number) LAGAN_NO_TSA

@@ -14,18 +14,22 @@ enum pirq_kind { PIRQ_NONE, PIRQ_GSI, PIRQ_MESSAGE };
 
 /* Lock letter [p]: `lock`. */
 struct pirq {
-    struct spinlock lock; /* LK_PIRQ */
-    uint8_t kind;         /* [p] enum pirq_kind; a GSI's stays from boot */
-    bool kept;            /* [c] the hypervisor's own */
-    bool level, low;      /* [p] how it is triggered */
-    bool told;            /* [p] the control domain said so */
-    bool shared;          /* [p] others may bind it as well, as the domain said */
-    bool in_service;      /* [p] level: its pin is masked until the domain's EOI */
-    uint8_t group;        /* [p] messages that share one address; 1: it stands alone */
-    uint8_t strange;      /* [p] how often in a row it came to a CPU that is not its vCPU's */
-    struct domain *owner; /* [p] NULL: not mapped */
-    evtchn_port_t port;   /* [p] 0: not bound */
-    uint16_t vcpu;        /* [p] whom the port notifies */
+    struct spinlock lock;  /* LK_PIRQ */
+    uint8_t kind;          /* [p] enum pirq_kind; a GSI's stays from boot */
+    bool kept;             /* [c] the hypervisor's own */
+    bool level, low;       /* [p] how it is triggered */
+    bool told;             /* [p] the control domain said so */
+    bool shared;           /* [p] others may bind it as well, as the domain said */
+    bool in_service;       /* [p] level: its pin is masked until the domain's EOI */
+    uint8_t group;         /* [p] messages that share one address; 1: it stands alone */
+    uint8_t strange;       /* [p] how often in a row it came to a CPU that is not its vCPU's */
+    bool quiet;            /* [p] silenced for a while: it came too often (pirq_storm.c) */
+    unsigned window_count; /* [p] how often since window_start... */
+    uint64_t window_start; /* [p] ...ns */
+    unsigned long storms;  /* [p] how often it was silenced */
+    struct domain *owner;  /* [p] NULL: not mapped */
+    evtchn_port_t port;    /* [p] 0: not bound */
+    uint16_t vcpu;         /* [p] whom the port notifies */
     struct vector_place at, was; /* [p] where it is sent; where before, until it moves again */
     struct msi_source source;    /* [p] PIRQ_MESSAGE */
     _Atomic unsigned long count; /* how often it came */
@@ -41,6 +45,16 @@ unsigned pirq_gsi_count(void);
 void pirq_unbind(struct pirq *p);
 /* Nothing is bound: lets the domain's page go. */
 void pirq_drop_eoi_page(void);
+
+/* ---- pirq_storm.c. All but init with p's lock held. ---- */
+
+void pirq_storm_init(void);
+/* It has come: once too often, and it is silent for a while. */
+void pirq_storm_count(struct pirq *p);
+/* Nobody wants it any more, or it is mapped anew. */
+void pirq_storm_forget(struct pirq *p);
+/* INV-PIRQ-5, of one. */
+void pirq_storm_audit(unsigned number);
 
 /* ---- pirq_route.c: from the interrupt to a vector of a CPU. All with p's lock held. ---- */
 

@@ -10,6 +10,8 @@
 #include <lagan/nospec.h>
 #include <lagan/printk.h>
 
+#include "xen/arch/x86/apic.h"
+#include "xen/arch/x86/io_guard.h"
 #include "xen/arch/x86/ioapic.h"
 #include "xen/arch/x86/pirq_int.h"
 #include "xen/domain.h"
@@ -51,6 +53,7 @@ void pirq_init(void)
         if (i < table.gsi_count)
             describe_gsi(i);
     }
+    pirq_storm_init();
 }
 
 void pirq_keep_gsi(unsigned gsi)
@@ -202,6 +205,8 @@ int pirq_map_messages(struct domain *d, const struct pirq_messages *m)
     spin_lock(&table.lock);
     rc = map_messages(d, m, &source);
     spin_unlock(&table.lock);
+    if (rc >= 0 && m->msix)
+        io_guard_function(m->function, m->table);
     return rc;
 }
 
@@ -221,9 +226,13 @@ int pirq_find_free(void)
 static void release(struct pirq *p)
 {
     pirq_unbind(p);
+    pirq_storm_forget(p);
+    p->storms = 0;
     p->owner = NULL;
     if (p->kind != PIRQ_MESSAGE)
         return;
+    if (!p->source.msix) /* a function that still sends it, sends it to nobody */
+        msi_divert(&p->source, apic_unused_id());
     pirq_unroute(p);
     p->kind = PIRQ_NONE;
     p->group = 1;
@@ -307,7 +316,7 @@ int pirq_restore_messages(struct domain *d, struct pci_function f)
             pirq_mask(p, true);
             if (p->group == 1 || p->source.index == 0)
                 pirq_send(p);
-            pirq_mask(p, !p->port);
+            pirq_mask(p, !p->port || p->quiet);
         }
         spin_unlock(&p->lock);
     }
@@ -346,9 +355,9 @@ static void dump(unsigned number)
     const struct pirq *p = &pirqs[number];
     const char *kind = p->kind == PIRQ_GSI ? "pin" : p->source.msix ? "MSI-X" : "MSI";
 
-    log_info("%u: %s %s%s, CPU %u vector %#x, domain %u port %u, %lu times%s\n", number, kind,
-             p->level ? "level" : "edge", p->low ? " low" : "", p->at.cpu, p->at.vector,
-             p->owner->id, p->port, p->count, p->in_service ? ", in service" : "");
+    log_info("%u: %s %s%s, CPU %u vector %#x, domain %u port %u, %lu times%s, %lu storms\n", number,
+             kind, p->level ? "level" : "edge", p->low ? " low" : "", p->at.cpu, p->at.vector,
+             p->owner->id, p->port, p->count, p->in_service ? ", in service" : "", p->storms);
 }
 
 void pirq_dump(void)
@@ -383,6 +392,7 @@ static void audit_one(unsigned number, unsigned *vectors)
     BUG_ON(p->kind == PIRQ_MESSAGE && (!p->owner || !p->at.vector || number >= table.end));
     BUG_ON(p->kind == PIRQ_NONE && (p->owner || p->at.vector));
     BUG_ON(p->was.vector && !p->at.vector);
+    pirq_storm_audit(number);
     if (p->at.vector) {
         BUG_ON(!place_names(p->at, number)); /* INV-VEC-1 */
         (*vectors)++;

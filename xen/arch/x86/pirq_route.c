@@ -91,7 +91,7 @@ static bool find_place(struct pirq *p, unsigned cpu, struct vector_place *to)
 void pirq_move(struct pirq *p, unsigned cpu)
 {
     struct vector_place to, from = p->at;
-    bool quiet = p->kind == PIRQ_GSI || p->source.msix || p->source.maskable;
+    bool maskable = p->kind == PIRQ_GSI || p->source.msix || p->source.maskable;
 
     ASSERT(!p->in_service && p->port);
     if (p->group > 1 || from.cpu == cpu)
@@ -100,7 +100,7 @@ void pirq_move(struct pirq *p, unsigned cpu)
     p->was = (struct vector_place){0, 0};
     if (!find_place(p, cpu, &to))
         return;
-    if (quiet)
+    if (maskable)
         pirq_mask(p, true);
     p->was = from;
     p->at = to;
@@ -110,6 +110,6 @@ void pirq_move(struct pirq *p, unsigned cpu)
         vectors_free(to);
         BUG_ON(send_there(p));
     }
-    if (quiet)
+    if (maskable && !p->quiet)
         pirq_mask(p, false);
 }

@@ -17,6 +17,7 @@
 #include "xen/arch/x86/pv_hypercall.h"
 #include "xen/arch/x86/pv_layout.h"
 #include "xen/arch/x86/pv_vcpu.h"
+#include "xen/arch/x86/screen.h"
 #include "xen/store_service.h"
 #include "arch_inline.h"
 
@@ -168,6 +169,17 @@ static int seed_grants(const struct pv_builder *b)
     return 0;
 }
 
+/* Behind start_info, in its page. */
+static void write_screen(start_info_t *si)
+{
+    uint32_t offset = sizeof(*si);
+    struct dom0_vga_console_info *info = (struct dom0_vga_console_info *)((char *)si + offset);
+
+    STATIC_ASSERT(sizeof(*si) % 8 == 0 && sizeof(*si) + sizeof(*info) <= PAGE_SIZE);
+    si->console.dom0.info_size = (uint32_t)screen_info(info);
+    si->console.dom0.info_off = si->console.dom0.info_size ? offset : 0;
+}
+
 /* The control domain finds its store and console itself. Others get a page and a port for each. The
  * console's other end is the hypervisor; the store's the domain that serves it, and without one the
  * port is 0, which says that there is no store. */
@@ -177,6 +189,7 @@ static int write_services(const struct pv_builder *b, start_info_t *si)
 
     if (b->d->privileged) {
         si->flags |= SIF_PRIVILEGED | SIF_INITDOMAIN;
+        write_screen(si);
         return 0;
     }
     si->store_mfn = b->p2m.mfn[b->layout.store_gfn].n;

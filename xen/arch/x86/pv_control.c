@@ -6,6 +6,7 @@
 #include <lagan/string.h>
 
 #include "mm/heap.h"
+#include "xen/arch/x86/pci_config.h"
 #include "xen/arch/x86/pv.h"
 #include "xen/arch/x86/pv_cpuid_leaves.h"
 #include "xen/arch/x86/pv_hypercall.h"
@@ -57,6 +58,11 @@ int arch_cpu_policy_set(struct domain *d, const struct xen_cpuid_leaf *leaf, uns
 uint64_t arch_tsc_khz(void)
 {
     return time_tsc_khz();
+}
+
+bool arch_pci_device_exists(uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+    return pci_config_read((struct pci_function){segment, bus, devfn}, 0, 2) != UINT16_MAX;
 }
 
 void arch_hypercall_page(void *page)

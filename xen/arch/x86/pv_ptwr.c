@@ -11,11 +11,15 @@
  * The processors and other vCPUs may change the entry meanwhile. The update is made only if it is
  * still the one that the instruction was acted out on (table_change.exact); if not, the vCPU goes
  * back to the instruction and tries again. That makes each of them atomic, with LOCK or without.
+ *
+ * The control domain's mappings of guarded device memory (io_guard.h) are read-only in the same way, and
+ * what its kernel writes there is acted out, too.
  */
 #include "mm/frame.h"
 #include "mm/pte.h"
 #include "mm/type.h"
 #include "xen/arch/x86/cpu.h"
+#include "xen/arch/x86/io_guard.h"
 #include "xen/arch/x86/pv_emul.h"
 #include "xen/arch/x86/pv_ptwr.h"
 #include "xen/arch/x86/pv_ptwr_decode.h"
@@ -106,9 +110,17 @@ static int change_entry(struct vcpu *v, mfn_t table, uint64_t address, const str
     return rc;
 }
 
-bool pv_ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
+/* The instruction at RIP, if it writes at `address`. */
+static bool fetch_write(struct cpu_user_regs *regs, uint64_t address, struct ptwr_insn *insn)
 {
     uint8_t bytes[EMUL_FETCH_MAX];
+
+    return ptwr_decode(bytes, emul_fetch(regs, bytes), insn) &&
+           effective_address(regs, insn) == address;
+}
+
+bool pv_ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
+{
     struct ptwr_effect effect;
     struct ptwr_insn insn;
     mfn_t table;
@@ -117,8 +129,7 @@ bool pv_ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addres
     if (!v->arch.kernel_mode || !is_enabled(v->domain) || !emul_runs_64bit_code(regs) ||
         !find_table(v, address, &table))
         return false;
-    if (!ptwr_decode(bytes, emul_fetch(regs, bytes), &insn) ||
-        effective_address(regs, &insn) != address ||
+    if (!fetch_write(regs, address, &insn) ||
         address % sizeof(uint64_t) + insn.bytes > sizeof(uint64_t))
         return false;
     rc = change_entry(v, table, address, &insn, regs, &effect);
@@ -133,6 +144,35 @@ bool pv_ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addres
         write_register(accumulator ? &regs->rax : emul_gpr(regs, insn.reg), insn.bytes,
                        !accumulator && insn.high_byte, effect.reg);
     }
+    (void)emul_retire(regs, insn.length);
+    return true;
+}
+
+/* ---- memory of devices ---- */
+
+/* What va is mapped to, if that is not RAM. */
+static bool find_device(const struct vcpu *v, uint64_t va, uint64_t *phys)
+{
+    uint64_t e;
+    mfn_t l1;
+
+    if (table_walk_l1(v->arch.l4_kernel, va, &l1) || !read_entry(l1, pte_index(va, 1), &e) ||
+        arch_mfn_valid(pte_frame(e)))
+        return false;
+    *phys = pte_frame(e).n << PAGE_SHIFT | (va & (PAGE_SIZE - 1));
+    return true;
+}
+
+/* Device memory is read and written by moves: what else there is would have to be atomic. */
+bool pv_device_write(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
+{
+    struct ptwr_insn insn;
+    uint64_t phys;
+
+    if (!v->arch.kernel_mode || !emul_runs_64bit_code(regs) || !find_device(v, address, &phys) ||
+        !fetch_write(regs, address, &insn) || insn.op != PTWR_MOV || address % insn.bytes != 0 ||
+        !io_guard_write(phys, insn.bytes, source_of(regs, &insn)))
+        return false;
     (void)emul_retire(regs, insn.length);
     return true;
 }

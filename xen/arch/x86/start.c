@@ -33,6 +33,7 @@
 #include "xen/arch/x86/hvmap.h"
 #include "xen/arch/x86/idt.h"
 #include "xen/arch/x86/interrupt.h"
+#include "xen/arch/x86/io_guard.h"
 #include "xen/arch/x86/ioapic.h"
 #include "xen/arch/x86/machine_map.h"
 #include "xen/arch/x86/mce.h"
@@ -165,6 +166,7 @@ static LAGAN_INIT LAGAN_NORETURN void start_on_own_stack(void)
     ioapic_init();
     pirq_init();
     device_page_init();
+    io_guard_init();
     machine_map_init();
     set_interrupt_handlers();
     topology_cpu_init(0);

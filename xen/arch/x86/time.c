@@ -176,6 +176,18 @@ static void steer_by_counter(unsigned cpu, struct steering *st)
         check_step(st, (int64_t)(ns - mine));
 }
 
+/* The shared record has been bent. A guest on another CPU goes on by its copy of the old one: the sooner it
+ * gets the new one, the less can two of its vCPUs differ. */
+static void tell_others(void)
+{
+    cpumask_t cpus = arch_online_cpus();
+    unsigned cpu;
+
+    for_each_cpu (cpu, cpus)
+        if (cpu != arch_cpu())
+            softirq_raise_on(cpu, SOFTIRQ_TIME);
+}
+
 void time_refresh(void)
 {
     unsigned cpu = arch_cpu();
@@ -189,6 +201,8 @@ void time_refresh(void)
     st->refreshed_ns = now;
     if (clk.has_counter)
         steer_by_counter(cpu, st);
+    if (cpu == 0 && !atomic_load(&clk.separate))
+        tell_others();
     /* Keep the own record ready for the moment when it is needed. */
     if (!atomic_load(&clk.separate))
         clock_write(&clk.own[cpu], clock_read(&clk.shared));

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Idle pages: lent by the heap, which has them back when it needs memory (mm/spare.h).
+ *
+ *   insert          map: the host pays for it
+ *   -------> IDLE ---------------------------------> BUSY (FRAME_SHARED, on the volume's list of such)
+ *            | ^ |    <-----------------------------
+ *       read | | |      the last entry is gone; at once, or STUCK until nobody looks at the frame
+ *            v | |
+ *            HELD | the heap asks
+ *                 v
+ *               HOLLOW: the frame is the heap's, the page's name still stands in the index
+ *
+ * The heap asks in the middle of anything, perhaps with this volume locked by the same CPU. So what it needs is
+ * under a lock of its own, engine.idle_lock (LK_UBC_IDLE), which is taken last and inside of which only the heap's
+ * counters are touched: the lists of idle pages, which volumes have any, their hits. Under it a page
+ * loses its frame, and no more; whoever has the volume locked next takes hollow pages out of the index
+ * (ubc_tidy()), and if nobody comes, ubc_housekeep() does.
+ *
+ * INV-UBC-7: a page is IDLE exactly while its frame is lent to us and it is on its volume's list of idle pages; the
+ *            frame's entry names it then. A frame that is lent to us and names no page is in the hands of a call
+ *            under way (an insert, a HELD page). From and to IDLE only under idle_lock.
+ *
+ * Who waits for memory may wait for a frame in such hands. So nothing that those hands may need meanwhile waits for
+ * memory: under a volume's lock, and for small objects, requests are HEAP_TRY.
+ *
+ * A frame that somebody holds for a moment, who tries to map it and will be refused, cannot be lent: its page is
+ * STUCK, and the next who looks tries again.
+ *
+ * What an idle page is worth is the page cache's measure: hits for each page, of which an eighth is forgotten in
+ * each window.
+ */
+#include <lagan/arch.h>
+#include <lagan/assert.h>
+#include <lagan/string.h>
+#include "mm/spare.h"
+#include "mm/tlbclock.h"
+#include "mm/type.h"
+#include "ubc/ubc_int.h"
+
+#define GIVE_MAX       32U
+#define WINDOW_NS      UINT64_C(4000000000)
+#define FADED          256U /* windows, after which nothing is left */
+#define HOUSEKEEP_STEP 512U
+#define SOON_NS        UINT64_C(2000000)
+
+/* ---- worth; locked (idle_lock) ---- */
+
+static uint64_t hits_of(struct ubc_volume *v)
+{
+    uint64_t now = arch_time_ns(), windows;
+
+    if (likely(now < v->aged + WINDOW_NS))
+        return v->hits;
+    windows = (now - v->aged) / WINDOW_NS;
+    v->aged += windows * WINDOW_NS;
+    for (windows = min_u64(windows, FADED); windows > 0 && v->hits > 0; windows--)
+        v->hits -= (v->hits + 7) / 8;
+    return v->hits;
+}
+
+static void count_hit(struct ubc_volume *v)
+{
+    v->hits = hits_of(v) + 1;
+}
+
+static uint64_t worth_of(struct ubc_volume *v)
+{
+    return (hits_of(v) << 20) / (v->idle_count + 1);
+}
+
+static struct ubc_volume *find_worst(uint64_t *worth)
+{
+    struct ubc_volume *worst = NULL;
+    struct list *l;
+
+    *worth = UINT64_MAX;
+    list_for_each (l, &ubc_engine.lending) {
+        struct ubc_volume *v = list_entry(l, struct ubc_volume, lending);
+        uint64_t w = worth_of(v);
+
+        if (w < *worth) {
+            *worth = w;
+            worst = v;
+        }
+    }
+    return worst;
+}
+
+/* ---- lists of idle pages; locked (idle_lock) ---- */
+
+static void set_page(struct frame *f, const struct ubc_page *p)
+{
+    f->next = (uint32_t)(uintptr_t)p;
+    f->prev = (uint32_t)((uintptr_t)p >> 32);
+}
+
+static struct ubc_page *page_of(const struct frame *f)
+{
+    return (struct ubc_page *)((uintptr_t)f->prev << 32 | f->next);
+}
+
+bool ubc_idle_names(const struct ubc_page *p, bool name)
+{
+    struct frame *f = frame_of(mfn(p->frame));
+
+    return atomic_load(&f->use) == spare_word(SPARE_UBC, 0) && page_of(f) == (name ? p : NULL);
+}
+
+static void set_state(struct ubc_page *p, enum page_state state)
+{
+    atomic_store(&p->state, (uint8_t)state);
+}
+
+/* Its frame is lent. */
+static void enter(struct ubc_page *p)
+{
+    struct ubc_volume *v = p->volume;
+
+    set_page(frame_of(mfn(p->frame)), p);
+    set_state(p, PAGE_IDLE);
+    list_add_tail(&v->idle, &p->link);
+    if (atomic_fetch_add(&v->idle_count, 1) == 0)
+        list_add_tail(&ubc_engine.lending, &v->lending);
+    atomic_fetch_add(&ubc_engine.idle, 1);
+}
+
+/* It stays lent, in our hands. */
+static void leave(struct ubc_page *p, enum page_state state)
+{
+    struct ubc_volume *v = p->volume;
+
+    set_page(frame_of(mfn(p->frame)), NULL);
+    set_state(p, state);
+    list_del(&p->link);
+    if (atomic_fetch_sub(&v->idle_count, 1) == 1)
+        list_del(&v->lending);
+    atomic_fetch_sub(&ubc_engine.idle, 1);
+}
+
+static void make_hollow(struct ubc_page *p)
+{
+    struct ubc_volume *v = p->volume;
+
+    leave(p, PAGE_HOLLOW);
+    list_add_tail(&v->hollow, &p->link);
+    atomic_fetch_add(&v->hollow_count, 1);
+    atomic_fetch_add(&v->reclaimed, 1);
+}
+
+/* TLBs may remember it: they flush before the frame is somebody else's (p->stamp). False: somebody is looking at
+ * it at this moment. */
+static bool lend(struct ubc_page *p)
+{
+    if (account_unshare_since(&ubc_engine.account, mfn(p->frame), 0))
+        return false;
+    spare_offer(SPARE_UBC, 0, mfn(p->frame));
+    enter(p);
+    return true;
+}
+
+static void lend_stuck(void)
+{
+    struct list *l, *next;
+
+    list_for_each_safe (l, next, &ubc_engine.stuck) {
+        struct ubc_page *p = list_entry(l, struct ubc_page, link);
+
+        list_del(&p->link);
+        if (!lend(p)) {
+            list_add(&ubc_engine.stuck, &p->link);
+            return;
+        }
+    }
+}
+
+/* ---- frames for new pages ---- */
+
+bool ubc_frame_get(mfn_t *m)
+{
+    if (spare_borrow(SPARE_UBC, 0, SPARE_ANY, m))
+        return true;
+    return spare_make_room() && spare_borrow(SPARE_UBC, 0, SPARE_LAST, m);
+}
+
+void ubc_frame_put(mfn_t m)
+{
+    spare_return(&m, 1);
+}
+
+/* ---- for who has the volume locked ---- */
+
+void ubc_idle_begin(struct ubc_volume *v, struct ubc_page *p)
+{
+    ASSERT(p->volume == v);
+    spin_lock(&ubc_engine.idle_lock);
+    if (frame_state(frame_of(mfn(p->frame))) != FRAME_LENT)
+        spare_offer(SPARE_UBC, 0, mfn(p->frame));
+    enter(p);
+    spin_unlock(&ubc_engine.idle_lock);
+}
+
+bool ubc_memory_is_spare(void)
+{
+    return heap_free_pages() > ubc_engine.reserve + heap_claimed_pages();
+}
+
+/* Its frame, which is lent, becomes one that the host pays for. */
+static int use_lent(struct ubc_volume *v, struct ubc_page *p)
+{
+    if (atomic_load(&ubc_engine.press.phase) != PRESS_NONE || !ubc_memory_is_spare() ||
+        !spare_withdraw(mfn(p->frame)))
+        return -XEN_ENOMEM;
+    if (page_state(p) == PAGE_IDLE)
+        leave(p, PAGE_BUSY);
+    set_state(p, PAGE_BUSY);
+    count_hit(v);
+    return 0;
+}
+
+static void enter_busy(struct ubc_volume *v, struct ubc_page *p)
+{
+    list_add_tail(&v->busy, &p->link);
+    atomic_fetch_add(&ubc_engine.busy, 1);
+}
+
+static void leave_busy(struct ubc_page *p)
+{
+    list_del(&p->link);
+    atomic_fetch_sub(&ubc_engine.busy, 1);
+}
+
+int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
+{
+    int rc = 0;
+
+    if (page_state(p) == PAGE_BUSY)
+        return 0;
+    spin_lock(&ubc_engine.idle_lock);
+    switch (page_state(p)) {
+    case PAGE_STUCK:
+        list_del(&p->link);
+        set_state(p, PAGE_BUSY);
+        spin_unlock(&ubc_engine.idle_lock);
+        enter_busy(v, p);
+        return 0;
+    case PAGE_HOLLOW:
+        rc = -XEN_ENOENT;
+        break;
+    default:
+        rc = use_lent(v, p);
+    }
+    spin_unlock(&ubc_engine.idle_lock);
+    if (rc)
+        return rc;
+    enter_busy(v, p);
+    rc = account_share(&ubc_engine.account, mfn(p->frame));
+    BUG_ON(rc);
+    rc = type_get(mfn(p->frame), TYPE_UBC); /* from here on nobody can write it: INV-UBC-1 */
+    BUG_ON(rc);
+    return 0;
+}
+
+void ubc_page_rest(struct ubc_page *p)
+{
+    if (page_state(p) != PAGE_BUSY || p->dead || !list_empty(&p->mappings) || p->holds)
+        return;
+    leave_busy(p);
+    spin_lock(&ubc_engine.idle_lock);
+    if (!lend(p)) {
+        set_state(p, PAGE_STUCK);
+        list_add_tail(&ubc_engine.stuck, &p->link);
+    }
+    spin_unlock(&ubc_engine.idle_lock);
+}
+
+int ubc_page_hold(struct ubc_volume *v, struct ubc_page *p)
+{
+    int rc = 0;
+
+    spin_lock(&ubc_engine.idle_lock);
+    if (page_state(p) == PAGE_IDLE) {
+        leave(p, PAGE_HELD);
+        count_hit(v);
+    }
+    if (page_state(p) == PAGE_HOLLOW)
+        rc = -XEN_ENOENT;
+    else
+        p->holds++;
+    spin_unlock(&ubc_engine.idle_lock);
+    return rc;
+}
+
+void ubc_page_unhold(struct ubc_page *p)
+{
+    spin_lock(&ubc_engine.idle_lock);
+    ASSERT(p->holds > 0);
+    p->holds--;
+    if (!p->holds && !p->dead && page_state(p) == PAGE_HELD)
+        enter(p);
+    spin_unlock(&ubc_engine.idle_lock);
+    ubc_page_rest(p);
+}
+
+bool ubc_idle_kill(struct ubc_volume *v, struct ubc_page *p)
+{
+    bool ok = true;
+
+    ASSERT(p->volume == v);
+    spin_lock(&ubc_engine.idle_lock);
+    switch (page_state(p)) {
+    case PAGE_HOLLOW:
+        ok = false;
+        break;
+    case PAGE_IDLE:
+        leave(p, PAGE_BUSY);
+        p->lent = true;
+        break;
+    case PAGE_HELD:
+        p->lent = true;
+        break;
+    case PAGE_BUSY:
+        leave_busy(p);
+        break;
+    case PAGE_STUCK:
+    case PAGE_COPIES:
+        list_del(&p->link);
+    }
+    if (ok)
+        set_state(p, PAGE_BUSY);
+    spin_unlock(&ubc_engine.idle_lock);
+    return ok;
+}
+
+bool ubc_page_peek(const struct ubc_page *p, uint64_t offset, void *to, size_t bytes)
+{
+    bool there;
+
+    spin_lock(&ubc_engine.idle_lock);
+    there = page_state(p) != PAGE_HOLLOW;
+    if (there)
+        memcpy(to, (const uint8_t *)arch_map_frame(mfn(p->frame)) + offset, bytes);
+    spin_unlock(&ubc_engine.idle_lock);
+    return there;
+}
+
+/* ---- names without pages ---- */
+
+void ubc_page_reap(struct ubc_volume *v, struct ubc_page *p)
+{
+    ASSERT(page_state(p) == PAGE_HOLLOW);
+    ubc_page_leave_index(v, p);
+    spin_lock(&ubc_engine.idle_lock);
+    list_del(&p->link);
+    atomic_fetch_sub(&v->hollow_count, 1);
+    spin_unlock(&ubc_engine.idle_lock);
+    slab_free(p);
+}
+
+static struct ubc_page *first_hollow(struct ubc_volume *v)
+{
+    struct ubc_page *p = NULL;
+
+    if (!atomic_load(&v->hollow_count))
+        return NULL;
+    spin_lock(&ubc_engine.idle_lock);
+    if (!list_empty(&v->hollow))
+        p = list_entry(v->hollow.next, struct ubc_page, link);
+    spin_unlock(&ubc_engine.idle_lock);
+    return p;
+}
+
+bool ubc_tidy(struct ubc_volume *v, unsigned most)
+{
+    struct ubc_page *p;
+
+    for (; (p = first_hollow(v)) != NULL; most--) {
+        if (most == 0)
+            return true;
+        ubc_page_reap(v, p);
+    }
+    return false;
+}
+
+void ubc_set_work(void (*work)(void), void (*tell)(domid_t id))
+{
+    ubc_engine.work = work;
+    ubc_engine.tell = tell;
+}
+
+/* A volume with hollow pages, with a reference, or NULL. */
+static struct ubc_volume *find_untidy(void)
+{
+    struct ubc_volume *found = NULL;
+
+    spin_lock(&ubc_engine.lock);
+    for (unsigned i = 0; i < UBC_VOLUMES && !found; i++)
+        if (ubc_engine.slot[i] && atomic_load(&ubc_engine.slot[i]->hollow_count))
+            found = ubc_engine.slot[i];
+    if (found)
+        found->refs++;
+    spin_unlock(&ubc_engine.lock);
+    return found;
+}
+
+uint64_t ubc_housekeep(void)
+{
+    struct ubc_volume *v;
+    uint64_t when;
+
+    atomic_store(&ubc_engine.untidy, false);
+    when = ubc_press_step();
+    v = find_untidy();
+    if (!v)
+        return when;
+    spin_lock(&v->lock);
+    (void)ubc_tidy(v, HOUSEKEEP_STEP);
+    spin_unlock(&v->lock);
+    ubc_volume_put(v);
+    return arch_time_ns() + SOON_NS;
+}
+
+/* ---- the lender ---- */
+
+static uint64_t worst(void)
+{
+    uint64_t worth;
+
+    spin_lock(&ubc_engine.idle_lock);
+    lend_stuck();
+    (void)find_worst(&worth);
+    spin_unlock(&ubc_engine.idle_lock);
+    return worth;
+}
+
+void ubc_want_work(void)
+{
+    if (ubc_engine.work && !atomic_exchange(&ubc_engine.untidy, true))
+        ubc_engine.work();
+}
+
+static void give(const mfn_t *list, const uint32_t *stamp, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (stamp[i])
+            tlb_flush_stale(TLB_FREE, 1, stamp[i], arch_online_cpus());
+    spare_return(list, count);
+    if (count)
+        ubc_want_work();
+}
+
+static unsigned drop(unsigned count, const struct account *a)
+{
+    uint32_t stamp[GIVE_MAX];
+    mfn_t list[GIVE_MAX];
+    struct ubc_volume *v;
+    unsigned n = 0;
+    uint64_t worth;
+
+    (void)a;
+    spin_lock(&ubc_engine.idle_lock);
+    lend_stuck();
+    v = find_worst(&worth);
+    while (v && n < GIVE_MAX && n < count && !list_empty(&v->idle)) {
+        struct ubc_page *p = list_entry(v->idle.next, struct ubc_page, link);
+
+        list[n] = mfn(p->frame);
+        stamp[n++] = p->stamp;
+        make_hollow(p);
+    }
+    spin_unlock(&ubc_engine.idle_lock);
+    give(list, stamp, n);
+    return n;
+}
+
+static bool drop_frame(mfn_t m, const struct account *a)
+{
+    struct frame *f = frame_of(m);
+    struct ubc_page *p = NULL;
+    uint32_t stamp = 0;
+
+    (void)a;
+    spin_lock(&ubc_engine.idle_lock);
+    if (atomic_load(&f->use) == spare_word(SPARE_UBC, 0))
+        p = page_of(f); /* NULL: in somebody's hands */
+    if (p) {
+        stamp = p->stamp;
+        make_hollow(p);
+    }
+    spin_unlock(&ubc_engine.idle_lock);
+    if (p)
+        give(&m, &stamp, 1);
+    return p != NULL;
+}
+
+uint64_t ubc_idle_pages(void)
+{
+    return atomic_load(&ubc_engine.idle);
+}
+
+uint64_t ubc_reclaim(uint64_t want)
+{
+    uint64_t freed = 0;
+    unsigned n;
+
+    do {
+        n = drop((unsigned)min_u64(want - freed, GIVE_MAX), NULL);
+        freed += n;
+    } while (n > 0 && freed < want);
+    return freed;
+}
+
+static const struct spare_lender lender = {worst, drop, drop_frame};
+
+void ubc_idle_init(void)
+{
+    spin_init(&ubc_engine.idle_lock, LK_UBC_IDLE);
+    list_init(&ubc_engine.lending);
+    list_init(&ubc_engine.stuck);
+    spare_register(SPARE_UBC, &lender);
+}
