@@ -150,7 +150,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem ubc balloon pcache pcpolicy core store transport
+TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem ubc balloon pcache pcpolicy core store transport laganctl
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -200,7 +200,7 @@ TEST_mmu := $(HOST_MM) unittests/mm_kit.o $(addprefix unittests/test_,ptwr_decod
 TEST_shmem := $(HOST_MM) $(GRANT_OBJS) unittests/mm_kit.o unittests/grant_kit.o \
             $(addprefix unittests/test_,grant.o grant_map.o grant_v2.o grant_revoke.o grant_model.o grant_threads.o)
 
-TEST_pcache := $(HOST_MM) unittests/pcache_kit.o $(addprefix unittests/test_,pcache.o pcache_swap.o pcache_model.o pcache_host.o pcache_last.o pcache_flush.o pcache_threads.o)
+TEST_pcache := $(HOST_MM) unittests/pcache_kit.o $(addprefix unittests/test_,pcache.o pcache_swap.o pcache_model.o pcache_host.o pcache_last.o pcache_recall.o spare.o pcache_flush.o pcache_threads.o)
 
 # The page cache's policies by themselves, and traces over them
 PCPOLICY_OBJS := $(addprefix mm/pcache_,quota.o ghost.o curve.o)
@@ -225,7 +225,7 @@ CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) $(UBC_HOST) unittests/arch/host_pirq.o un
 
 LIBS_core := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 TEST_core := $(CORE_WORLD) unittests/mm_kit.o unittests/elf_kit.o unittests/boot_world.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o hcall_pcache.o domctl.o domctl_vcpu.o sysctl.o)
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o hcall_pcache.o hcall_ubc.o domctl.o domctl_vcpu.o sysctl.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
@@ -243,6 +243,10 @@ TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stre
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
 
+LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o watch.o)
+TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o
+LIBS_laganctl := smartcols ncursesw tinfo
+
 # What is timed on the host: optimized, without assertions, with the machine's own locks
 BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2
 
@@ -251,16 +255,20 @@ $(B)/host-bench/%.o: %.c Makefile
 	$(HOSTCC) $(BENCH_CFLAGS) -MMD -MP -c $< -o $@
 
 PCACHEBENCH_OBJS := unittests/bench/pcache.o xen/lib/strlcpy.o $(HOST_MM)
+UBCBENCH_OBJS := unittests/bench/ubc.o unittests/mm_kit.o xen/lib/strlcpy.o $(HOST_MM) $(UBC_HOST)
 REPLAY_PROGRAM_OBJS := unittests/replay/main.o $(PCPOLICY_OBJS) $(REPLAY_OBJS) xen/lib/strlcpy.o $(HOST_ARCH)
 $(B)/host-bench/pcache: $(PCACHEBENCH_OBJS:%=$(B)/host-bench/%)
 	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
+$(B)/host-bench/ubcbench: $(UBCBENCH_OBJS:%=$(B)/host-bench/%)
+	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -l:lib$(SHA_LIB).a -o $@
 $(B)/host-bench/replay: $(REPLAY_PROGRAM_OBJS:%=$(B)/host-bench/%)
 	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
--include $(patsubst %.o,$(B)/host-bench/%.d,$(PCACHEBENCH_OBJS) $(REPLAY_PROGRAM_OBJS))
+-include $(patsubst %.o,$(B)/host-bench/%.d,$(PCACHEBENCH_OBJS) $(UBCBENCH_OBJS) $(REPLAY_PROGRAM_OBJS))
 
 .PHONY: bench-host
-bench-host: $(B)/host-bench/pcache $(B)/host-bench/replay ## what the page cache costs on this machine, and what it serves of traces
+bench-host: $(B)/host-bench/pcache $(B)/host-bench/ubcbench $(B)/host-bench/replay ## what the caches cost on this machine, and what the page cache serves of traces
 	$(B)/host-bench/pcache
+	$(B)/host-bench/ubcbench
 	nice $(B)/host-bench/replay -n 200000 -p 10000 zipf loop scan vm
 
 VARIANT_plain :=
@@ -377,7 +385,7 @@ $(FUZZERS:%=run-fuzz-%): run-fuzz-%: $(B)/host-fuzz/fuzz_%
 # The long forms of the tests that have one. SOAK_MINUTES are divided among them.
 SOAK_MINUTES ?= 60
 .PHONY: soak
-soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event shmem pcache,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
+soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event shmem pcache ubc,$(B)/host-plain/test_$(p) $(B)/host-asan/test_$(p) $(B)/host-tsan/test_$(p)) \
       $(B)/host-tsan/test_sched $(FUZZERS:%=$(B)/host-fuzz/fuzz_%) $(B)/lagan guests linux-guests ## random tests, fuzzers, threads and guests, over and over for SOAK_MINUTES (60)
 	tools/install-packages test qemu linux
 	nice tools/soak $(SOAK_MINUTES) $(FUZZERS)
@@ -386,7 +394,7 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay evil_pcache machine
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay cached pcachebench evil_pcache machine
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -402,6 +410,7 @@ GUEST_evil_mmu := evil_mmu/entry.o evil_mmu/linear.o evil_mmu/leak.o evil_mmu/fr
 GUEST_balloon := kit/balloon.o
 GUEST_pressure := kit/balloon.o
 GUEST_replay := replay/lru.o replay/trace.o replay/grow.o kit/pcache.o
+GUEST_pcachebench := kit/pcache.o
 GUEST_evil_pcache := evil_pcache/name.o evil_pcache/frame.o evil_pcache/call.o kit/grant.o kit/pcache.o
 GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
@@ -453,7 +462,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
 # Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
-LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads reads measure
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads reads window measure
 LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
 
 $(B)/linux/obj/%.o: guests/linux/%.c Makefile
@@ -473,6 +482,21 @@ $(B)/linux/bin/bits32: guests/linux/bits32.c Makefile
 	mkdir -p $(@D)
 	$(CC) -m32 -std=gnu11 -O2 -ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables $(WARN) \
 	  -static -no-pie -nostdlib -s -Wl,--build-id=none $< -o $@
+
+# What administrators run in the control domain.
+TOOL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE $(REPRO) $(WARN) $(ABI) \
+               -iquote . -iquote include/public
+
+$(B)/tools/%.o: tools/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(TOOL_CFLAGS) -MMD -MP -c $< -o $@
+-include $(patsubst tools/%.o,$(B)/tools/%.d,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
+
+$(B)/tools/laganctl/laganctl: $(patsubst tools/%,$(B)/tools/%,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
+	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lsmartcols -lncursesw -ltinfo -lm -o $@
+
+.PHONY: tools
+tools: $(B)/tools/laganctl/laganctl ## build the administrator's tool
 
 # What programs of Linux link to open a stream to another domain: build/linux/libvstream.a
 LIBRARY_OBJS := $(TRANSPORT_OBJS) $(addprefix tools/linux/,vstream.o xendev.o)
@@ -495,7 +519,7 @@ test-xl-xen: guests ## the same on Debian's Xen
 	tools/linux-tests -x 'linux-xl*'
 
 .PHONY: linux-guests
-linux-guests: $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
+linux-guests: tools $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
 .PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
@@ -596,6 +620,7 @@ lint-init: lint-gcc lint-release lint-clang
 
 lint-shell:
 	shellcheck --severity=warning --exclude=SC1007 $$($(SCRIPTS))
+	shellcheck --severity=warning -s bash tools/laganctl/laganctl.bash
 
 objects: $(HV_O)
 

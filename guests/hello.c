@@ -66,6 +66,23 @@ static void check_slack(void)
     check_end();
 }
 
+/* The first page lies below the image, and is mapped like the rest. Where that is address 0, a kernel wants it gone. */
+static void check_first_page(void)
+{
+    void *page = pfn_to_va(0);
+    struct fault fault;
+
+    check_begin("entry-first-page");
+    fault = guarded(read_byte, page);
+    check_part(fault.vector == TRAP_NONE, "not mapped: vector %u", fault.vector);
+    check_part(page_unmap(page) == 0, "not to be unmapped");
+    fault = guarded(read_byte, page);
+    check_part(fault.vector == 14 && fault.cr2 == (uint64_t)page && fault.frame.error == 0,
+               "vector %u at %lx error %lx", fault.vector, fault.cr2, fault.frame.error);
+    check_part(page_map(page, pfn_to_mfn(0), PTE_P | PTE_W) == 0, "not to be mapped again");
+    check_end();
+}
+
 static bool is_ours(uint64_t mfn)
 {
     return mfn_to_pfn(mfn) < kit_start_info->nr_pages && pfn_to_mfn(mfn_to_pfn(mfn)) == mfn;
@@ -149,6 +166,7 @@ void guest_main(void)
     check_start_of_day();
     check_registers();
     check_slack();
+    check_first_page();
     check_rings();
     check_first_look();
     (void)time_bind_timer();

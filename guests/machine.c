@@ -154,8 +154,7 @@ static void check_refusals(void)
                  {XENPF_mem_hotadd, -XEN_EOPNOTSUPP},       {XENPF_cpu_offline, -XEN_EOPNOTSUPP},
                  {XENPF_change_freq, -XEN_EOPNOTSUPP},      {XENPF_add_memtype, -XEN_EOPNOTSUPP},
                  {XENPF_del_memtype, -XEN_EOPNOTSUPP},      {XENPF_read_memtype, -XEN_EOPNOTSUPP},
-                 {XENPF_resource_op, -XEN_EOPNOTSUPP},      {XENPF_getidletime, -XEN_ENOSYS},
-                 {XENPF_efi_runtime_call, -XEN_ENOSYS}};
+                 {XENPF_resource_op, -XEN_EOPNOTSUPP},      {XENPF_efi_runtime_call, -XEN_ENOSYS}};
     struct xen_platform_op op;
 
     check_begin("refusals");
@@ -168,6 +167,31 @@ static void check_refusals(void)
         op.u.enter_acpi_sleep.sleep_state = state;
         check_part(platform(&op, XENPF_enter_acpi_sleep) == -XEN_EOPNOTSUPP, "S%u", state);
     }
+    check_end();
+}
+
+/* All that the CPUs have idled together is no more than the time there was. */
+static void check_idle(void)
+{
+    static uint64_t times[64];
+    uint8_t map[8];
+    struct xen_platform_op op = {0};
+    unsigned cpus = 0;
+
+    memset(map, 0xff, sizeof(map));
+    op.u.getidletime.cpumap_bitmap.p = map;
+    op.u.getidletime.cpumap_nr_cpus = 64;
+    op.u.getidletime.idletime.p = times;
+    check_begin("idle-times");
+    check_part(platform(&op, XENPF_getidletime) == 0, "refused");
+    for (unsigned cpu = 0; cpu < 64; cpu++) {
+        bool there = (map[cpu / 8] >> cpu % 8 & 1) != 0;
+
+        cpus += there;
+        check_part(times[cpu] <= (there ? time_now() : 0), "CPU %u: %lu ns", cpu, times[cpu]);
+    }
+    check_part(cpus > 0 && cpus < 64, "%u CPUs", cpus);
+    check_part(op.u.getidletime.now <= time_now(), "not yet");
     check_end();
 }
 
@@ -243,6 +267,7 @@ void guest_main(void)
         return;
     }
     check_refusals();
+    check_idle();
     check_log();
     check_own_clock();
     turn_on(port);

@@ -80,17 +80,12 @@ void pcache_ghost_init(struct pcache_ghost *g, void *table, uint32_t entries, ui
     g->entries = entries < GHOST_ENTRIES_MIN ? 0 : entries;
     g->entry = table;
     g->seed = mix(seed);
+    /* A pool's names are its keys behind a mask of its own. Neighbours stay neighbours. */
+    for (uint32_t pool = 0; pool < GHOST_POOLS; pool++)
+        g->pool_mask[pool] = mix(g->seed + pool + 1);
     memset(table, 0, (size_t)g->entries * GHOST_ENTRY_BYTES);
     for (unsigned r = 0; r < GHOST_RULES; r++)
         pcache_curve_init(&g->curve[r], 0, now);
-}
-
-/* A pool's names are its keys behind a mask of its own. Neighbours stay neighbours. */
-uint64_t pcache_ghost_name(const struct pcache_ghost *g, uint32_t pool, uint64_t key)
-{
-    uint64_t name = key ^ mix(g->seed + pool + 1);
-
-    return name != 0 ? name : 1;
 }
 
 /* ---- the table ---- */
@@ -107,19 +102,29 @@ static struct ghost_entry *set_of(const struct pcache_ghost *g, uint64_t name)
     return &g->entry[(hash & (g->entries / GHOST_WAYS - 1)) * GHOST_WAYS];
 }
 
-static struct ghost_entry *find(const struct pcache_ghost *g, uint64_t name)
+void pcache_ghost_prefetch(const struct pcache_ghost *g, uint64_t name)
 {
-    struct ghost_entry *set;
+    const struct ghost_entry *set;
 
     if (g->entries == 0)
-        return NULL;
+        return;
     set = set_of(g, name);
-    name = stored(g, name);
+    __builtin_prefetch(&set[0], 1);
+    __builtin_prefetch(&set[GHOST_WAYS / 2], 1);
+}
+
+static struct ghost_entry *find_in(struct ghost_entry *set, uint64_t as_stored)
+{
     for (unsigned i = 0; i < GHOST_WAYS; i++) {
-        if (set[i].name == name)
+        if (set[i].name == as_stored)
             return &set[i];
     }
     return NULL;
+}
+
+static struct ghost_entry *find(const struct pcache_ghost *g, uint64_t name)
+{
+    return g->entries ? find_in(set_of(g, name), stored(g, name)) : NULL;
 }
 
 static void count(struct pcache_ghost *g, const struct ghost_entry *e, bool comes)
@@ -152,24 +157,27 @@ static void set_cause(struct pcache_ghost *g, struct ghost_entry *e, uint16_t ca
 }
 
 /* As the newest of its set, in place of the entry `at`, or of the oldest. */
-static void place(struct pcache_ghost *g, struct ghost_entry *at, uint64_t name, uint32_t mark,
-                  uint16_t cause)
+static void place(struct pcache_ghost *g, struct ghost_entry *set, struct ghost_entry *at,
+                  uint64_t as_stored, uint32_t mark, uint16_t cause)
 {
-    struct ghost_entry *set = set_of(g, name);
-
     if (at == NULL)
         at = &set[GHOST_WAYS - 1];
     count(g, at, false);
     for (; at > set; at--)
         at[0] = at[-1];
-    *at = (struct ghost_entry){.name = stored(g, name), .mark = mark, .cause = cause};
+    *at = (struct ghost_entry){.name = as_stored, .mark = mark, .cause = cause};
     count(g, at, true);
 }
 
 static void remember(struct pcache_ghost *g, uint64_t name, uint32_t mark, uint16_t cause)
 {
-    if (g->entries != 0)
-        place(g, find(g, name), name, mark, cause);
+    struct ghost_entry *set;
+    uint64_t as_stored = stored(g, name);
+
+    if (g->entries == 0)
+        return;
+    set = set_of(g, name);
+    place(g, set, find_in(set, as_stored), as_stored, mark, cause);
 }
 
 /* ---- the rule ---- */
@@ -313,7 +321,7 @@ bool pcache_ghost_put(struct pcache_ghost *g, uint64_t name, uint64_t hint, uint
     if (is_out && !g->saves)
         return false;
     if (hint == name) /* it is known not to be there */
-        place(g, NULL, name, *mark, GHOST_REFUSED);
+        place(g, set_of(g, name), NULL, stored(g, name), *mark, GHOST_REFUSED);
     else
         remember(g, name, *mark, GHOST_REFUSED);
     return false;

@@ -27,6 +27,7 @@
 #define GHOST_DECIDE      512U /* puts after which the rule is thought over */
 #define GHOST_THIN_MAX    3U
 #define GHOST_CREDIT      256U /* so many puts and gets allow for one read to be lost */
+#define GHOST_POOLS       16U
 
 struct ghost_entry {
     uint64_t name; /* as stored; 0: empty */
@@ -49,6 +50,7 @@ struct pcache_ghost {
     uint32_t used;             /* entries that are not empty */
     uint32_t gone;             /* ... of which so many were refused or dropped */
     uint64_t seed, salt;       /* names are stored with the salt: another salt forgets all */
+    uint64_t pool_mask[GHOST_POOLS]; /* [c] what makes names of keys */
 
     enum ghost_rule rule; /* what is kept now, and of that one page in 2^thin */
     uint32_t thin;
@@ -73,7 +75,14 @@ void pcache_ghost_init(struct pcache_ghost *g, void *table, uint32_t entries, ui
                        uint64_t now);
 
 /* The name of what the guest calls `key` in pool `pool` (0: pages by id). */
-uint64_t pcache_ghost_name(const struct pcache_ghost *g, uint32_t pool, uint64_t key);
+static inline uint64_t pcache_ghost_name(const struct pcache_ghost *g, uint32_t pool, uint64_t key)
+{
+    uint64_t name = key ^ g->pool_mask[pool % GHOST_POOLS];
+
+    return name != 0 ? name : 1;
+}
+/* The name will be needed soon: what is remembered under it comes from memory while other things are done. */
+void pcache_ghost_prefetch(const struct pcache_ghost *g, uint64_t name);
 
 /* A put under the name. `hint`: the name under which the same content was put before, the same name
  * if that stays; 0: not known. True: keep it, with the mark. False: refused, and remembered.

@@ -19,7 +19,8 @@
 #include "mm/pcache_state.h"
 #include "mm/spare.h"
 
-#define ROOM_TURNS 64 /* puts after which the ghost tier is told of the room there is */
+#define ROOM_TURNS 64   /* puts after which the ghost tier is told of the room there is */
+#define KEYED_COLD 4096 /* keys from which on the index is hardly in the processor's caches */
 
 /* ---- finding ---- */
 
@@ -135,6 +136,7 @@ bool pcache_get(struct pcache *pc, const struct pcache_name *n, bool stays, stru
 {
     struct slot *s;
 
+    pcache_ghost_prefetch(pc->ghost, ghost_name(pc, n->pool, n->pool ? n->key : n->name, n->key));
     pcache_lock(pc);
     pc->count.gets++;
     s = get_begin(pc, n, stays);
@@ -148,6 +150,9 @@ bool pcache_get(struct pcache *pc, const struct pcache_name *n, bool stays, stru
     else
         count_miss(pc, n);
     pcache_unlock(pc);
+    if (s)
+        __builtin_prefetch(frame_of(h->frame),
+                           1); /* for pcache_get_end(), while the caller copies */
     return s != NULL;
 }
 
@@ -311,8 +316,11 @@ bool pcache_put(struct pcache *pc, const struct pcache_name *n, struct pcache_he
     pcache_lock(pc);
     if (n->pool < PCACHE_POOLS &&
         (pc->pool[n->pool] == POOL_EPHEMERAL || pc->pool[n->pool] == POOL_PERSISTENT)) {
-        struct slot *s = n->pool ? page_find(pc, n) : NULL;
+        struct slot *s;
 
+        if (pc->keyed >= KEYED_COLD) /* two cold looks at once */
+            pcache_ghost_prefetch(pc->ghost, ghost_name(pc, n->pool, n->key, 0));
+        s = n->pool ? page_find(pc, n) : NULL;
         *rc = 0;
         if (s)
             old = page_flush(pc, s);

@@ -133,17 +133,18 @@ void spare_offer(enum spare_user user, uint16_t tag, mfn_t m)
     atomic_fetch_add(&heap.available, 1); /* last: who is counted in by this finds it */
 }
 
-bool spare_withdraw(mfn_t m)
+bool spare_withdraw(mfn_t m, domid_t owner)
 {
     uint64_t unused;
 
     ASSERT(frame_state(frame_of(m)) == FRAME_LENT);
     if (!claim_reserve(NULL, 1, &unused))
         return false;
-    run_sub(m);
+    run_sub(m, 1);
     atomic_fetch_sub(&spare.lent, 1);
-    atomic_fetch_add(&heap.used[HEAP_OTHER], 1);
-    atomic_store(&frame_of(m)->use, frame_use(FRAME_HYPERVISOR, 0, HEAP_OTHER, 1));
+    atomic_fetch_add(&heap.used[HEAP_SHARED], 1);
+    atomic_store_explicit(&frame_of(m)->use, frame_use(FRAME_SHARED, 0, owner, 1),
+                          memory_order_release);
     return true;
 }
 
@@ -308,13 +309,13 @@ static bool take_block(uint64_t n, unsigned order, const struct account *a)
     for (uint64_t at = n; step && at < n + size; at += step)
         step = ask_for(at, n + size, a, &given);
     atomic_fetch_add(&spare.recalled, given);
-    if (!step || given == size)
-        return step; /* what was lent altogether came back in pieces that have merged */
+    if (!step || step == size)
+        return step; /* in one piece, on the lists */
     heap_call_in();
     spin_lock(&heap.lock);
     ok = blocks_gather((uint32_t)n, order);
     spin_unlock(&heap.lock);
-    return ok;
+    return ok || given == size; /* merged with a neighbour to something larger */
 }
 
 static bool search_run(uint64_t run, unsigned order, const struct account *a)

@@ -64,9 +64,9 @@ bool spare_borrow(enum spare_user user, uint16_t tag, unsigned flags, mfn_t *m) 
 /* Lends a frame that its user has already: a single page of the hypervisor's own, as it is. It counts as
  * available from then on. Only if spare_works(). */
 void spare_offer(enum spare_user user, uint16_t tag, mfn_t m);
-/* The way back, with its content: a lent frame becomes the hypervisor's own, and is not available. False: there
- * are not so many that are unclaimed. */
-bool spare_withdraw(mfn_t m) LAGAN_MUST_CHECK;
+/* The way back, with its content: a lent frame becomes one of the hypervisor's that is shared with account `owner`
+ * (account_share()), and is not available. Its `next` and `prev` are 0. False: there are not so many that are unclaimed. */
+bool spare_withdraw(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
 /* spare_init() has succeeded. */
 bool spare_works(void);
 /* For a lender that has a page and finds no frame for it, and holds no lock of its own: the lender whose worst page is

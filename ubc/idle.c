@@ -36,6 +36,7 @@
 #include "mm/spare.h"
 #include "mm/tlbclock.h"
 #include "mm/type.h"
+#include "mm/window.h"
 #include "ubc/ubc_int.h"
 
 #define GIVE_MAX       32U
@@ -208,11 +209,15 @@ bool ubc_memory_is_spare(void)
 /* Its frame, which is lent, becomes one that the host pays for. */
 static int use_lent(struct ubc_volume *v, struct ubc_page *p)
 {
-    if (atomic_load(&ubc_engine.press.phase) != PRESS_NONE || !ubc_memory_is_spare() ||
-        !spare_withdraw(mfn(p->frame)))
+    if (atomic_load(&ubc_engine.press.phase) != PRESS_NONE || !ubc_memory_is_spare())
         return -XEN_ENOMEM;
     if (page_state(p) == PAGE_IDLE)
-        leave(p, PAGE_BUSY);
+        leave(p, PAGE_HELD);
+    if (!spare_withdraw(mfn(p->frame), WINDOW_OWNER)) {
+        if (!p->holds)
+            enter(p);
+        return -XEN_ENOMEM;
+    }
     set_state(p, PAGE_BUSY);
     count_hit(v);
     return 0;
@@ -254,8 +259,6 @@ int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
     if (rc)
         return rc;
     enter_busy(v, p);
-    rc = account_share(&ubc_engine.account, mfn(p->frame));
-    BUG_ON(rc);
     rc = type_get(mfn(p->frame), TYPE_UBC); /* from here on nobody can write it: INV-UBC-1 */
     BUG_ON(rc);
     return 0;
@@ -510,7 +513,7 @@ uint64_t ubc_reclaim(uint64_t want)
     return freed;
 }
 
-static const struct spare_lender lender = {worst, drop, drop_frame};
+static const struct spare_lender lender = {.worst = worst, .drop = drop, .drop_frame = drop_frame};
 
 void ubc_idle_init(void)
 {

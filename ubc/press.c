@@ -145,10 +145,19 @@ static int take_mapping(struct ubc_volume *v, struct ubc_mapping *m)
     return rc;
 }
 
-/* A step's mappings, of the pages that have been mapped longest. */
-static void take_step(struct ubc_volume *v)
+/* Who had something taken sees that when it looks next. */
+static void flush(uint64_t cpus)
+{
+    if (cpus)
+        tlb_flush_stale(TLB_FREE, 1, tlb_clock_now(),
+                        cpumask_and((cpumask_t){cpus}, arch_online_cpus()));
+}
+
+/* A step's mappings, of the pages that have been mapped longest. Returns the CPUs that may remember one. */
+static uint64_t take_step(struct ubc_volume *v)
 {
     unsigned left = TAKE_STEP;
+    uint64_t cpus = 0;
 
     while (left > 0 && !list_empty(&v->busy)) {
         struct ubc_page *p = list_entry(v->busy.next, struct ubc_page, link);
@@ -156,12 +165,18 @@ static void take_step(struct ubc_volume *v)
         if (list_empty(&p->mappings)) { /* it is only read: others first */
             list_del(&p->link);
             list_add_tail(&v->busy, &p->link);
-            return;
+            break;
         }
-        for (; left > 0 && page_state(p) == PAGE_BUSY && !list_empty(&p->mappings); left--)
-            if (take_mapping(v, list_entry(p->mappings.next, struct ubc_mapping, link)))
-                return;
+        for (; left > 0 && page_state(p) == PAGE_BUSY && !list_empty(&p->mappings); left--) {
+            struct ubc_mapping *m = list_entry(p->mappings.next, struct ubc_mapping, link);
+            struct account *a = m->reader->client->account;
+
+            if (take_mapping(v, m))
+                return cpus;
+            cpus |= atomic_load(&a->tlb_cpus);
+        }
     }
+    return cpus;
 }
 
 /* ---- the host's side ---- */
@@ -229,7 +244,7 @@ bool ubc_is_taken(const struct ubc_volume *v)
 static void take(struct ubc_volume *v, bool *more)
 {
     spin_lock(&v->lock);
-    take_step(v);
+    flush(take_step(v));
     *more = !list_empty(&v->busy);
     spin_unlock(&v->lock);
 }

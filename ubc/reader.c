@@ -6,8 +6,10 @@
  * away, or whose domain ends, `leaves`: it can do nothing any more, what it has mapped is taken a step at a
  * time, then it goes.
  */
+#include <lagan/arch.h>
 #include <lagan/assert.h>
 #include <lagan/nospec.h>
+#include "mm/tlbclock.h"
 #include "ubc/ubc_int.h"
 
 void ubc_client_init(struct ubc_client *c, struct account *a)
@@ -80,6 +82,15 @@ void ubc_handle_free(struct ubc_reader *r, struct ubc_mapping *m)
     m->state = MAPPING_FREE;
     r->used--;
     list_add(&r->free, &m->link);
+}
+
+void ubc_reader_flush(const struct ubc_reader *r, uint32_t stamp)
+{
+    const struct account *a = r->client->account;
+
+    tlb_flush_stale(TLB_FREE, 1, stamp,
+                    cpumask_and((cpumask_t){atomic_load(&((struct account *)a)->tlb_cpus)},
+                                arch_online_cpus()));
 }
 
 /* ---- rights ---- */
@@ -163,7 +174,9 @@ static int end_reader(struct ubc_volume *v, struct ubc_reader *r)
         rc = ubc_mapping_end(v, m);
         if (rc)
             return rc;
+        r->stamp = tlb_clock_now();
     }
+    ubc_reader_flush(r, r->stamp); /* with its rights its translations go, of copies too */
     remove_reader(v, r);
     return 0;
 }

@@ -182,6 +182,8 @@ struct ubc_mapping *ubc_mapping_at(const struct ubc_reader *r, uint32_t handle);
 #define UBC_HANDLE_NONE UINT32_MAX
 uint32_t ubc_handle_alloc(struct ubc_reader *r);
 void ubc_handle_free(struct ubc_reader *r, struct ubc_mapping *m);
+/* Its CPUs forget what they had before the stamp. */
+void ubc_reader_flush(const struct ubc_reader *r, uint32_t stamp);
 
 /* ---- index.c; locked ---- */
 struct ubc_page *ubc_index_find(const struct ubc_index *x, uint64_t n);

@@ -125,6 +125,12 @@ bool pv_ptwr_emulate(struct vcpu *v, struct cpu_user_regs *r, uint64_t address)
     return ptwr_taken;
 }
 
+bool pv_device_write(struct vcpu *v, struct cpu_user_regs *r, uint64_t address)
+{
+    (void)v, (void)r, (void)address;
+    BUG(); /* no domain here is privileged */
+}
+
 uint64_t pv_ldt_va(const struct vcpu *v)
 {
     (void)v;

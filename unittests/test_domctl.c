@@ -270,6 +270,21 @@ static void pauses(void)
     end();
 }
 
+/* Who builds a domain clears the page that it shares with the hypervisor, and the time in it. */
+static void time_of_a_new_domain(void)
+{
+    struct domain *d;
+
+    start();
+    d = created();
+    memset(d->shared_info, 0, sizeof(*d->shared_info));
+    CU_ASSERT_EQUAL(simple(XEN_DOMCTL_unpausedomain, d->id), 0);
+    CU_ASSERT_EQUAL(d->shared_info->wc_sec, core_wallclock / 1000000000);
+    CU_ASSERT_NOT_EQUAL(d->shared_info->wc_version, 0);
+    destroyed(d);
+    end();
+}
+
 /* A pause of another kind is not the control domain's to end. */
 static void pauses_of_others(void)
 {
@@ -444,14 +459,18 @@ static void shared_page_is_mapped(void)
     end();
 }
 
-/* A domain that has been resumed ends like any other, and the control domain hears of it. */
+/* A domain that has been resumed ends like any other, and the control domain hears of it; and again
+ * when nothing is left of it but what it maps itself, and when that is gone. */
 static void resumed_and_ended(void)
 {
     struct domain *d;
+    mfn_t m;
     int port;
 
     start();
     d = created();
+    m = arch_frame_of(d->shared_info);
+    CU_ASSERT_TRUE_FATAL(frame_get(m, d->id));
     port = event_bind_virq(dom0, VIRQ_DOM_EXC, 0);
     CU_ASSERT_TRUE_FATAL(port > 0);
     for (unsigned n = 0; n < 2; n++) {
@@ -462,7 +481,20 @@ static void resumed_and_ended(void)
         CU_ASSERT_FALSE(d->pressure.ended);
         CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 0);
     }
+    domain_shutdown(d, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 1);
+    CU_ASSERT_FALSE(described(d->id)->flags & XEN_DOMINF_dying);
+    dom0->shared_info->evtchn_pending[0] = 0;
     destroyed(d);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 1);
+    dom0->shared_info->evtchn_pending[0] = 0;
+    core_pass(100000000);
+    CU_ASSERT_EQUAL(domain_count(), 2);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 0);
+    frame_put(m);
+    core_pass(100000000);
+    CU_ASSERT_EQUAL(domain_count(), 1);
+    CU_ASSERT_EQUAL(event_port_is_pending(dom0, (evtchn_port_t)port), 1);
     end();
 }
 
@@ -557,6 +589,7 @@ static const struct test_case cases[] = {
     {"creation without handles", creation_without_handles},
     {"describes", describes},
     {"pauses", pauses},
+    {"a new domain knows the time", time_of_a_new_domain},
     {"pauses of others", pauses_of_others},
     {"limits of memory", limits},
     {"frames", frames},

@@ -8,6 +8,8 @@
 #include <lagan/arch.h>
 #include "include/public/lagan/pcache.h"
 #include "mm/frame.h"
+#include "mm/pte.h"
+#include "mm/type.h"
 #include "unittests/core_world.h"
 #include "xen/books.h"
 
@@ -243,11 +245,67 @@ static void test_end_of_domain(void)
     end();
 }
 
-static const struct test_case cases[] = {{"by address", test_virtual},
-                                         {"by frame", test_frames},
-                                         {"batches", test_batches},
-                                         {"the control domain's", test_control},
-                                         {"the end of a domain", test_end_of_domain},
-                                         {NULL, NULL}};
+/* Persistent pages are copied where an exchange is asked for. */
+static void test_persistent_exchange(void)
+{
+    struct lagan_pcache_query q = {.flags = LAGAN_PCACHE_PUT | LAGAN_PCACHE_KEYED |
+                                            LAGAN_PCACHE_EXCHANGE,
+                                   .pool = 1,
+                                   .new = 7};
+    mfn_t m;
+
+    start();
+    m = core_frame(a);
+    *(struct lagan_pcache_pool *)core_at(0) =
+        (struct lagan_pcache_pool){.kind = LAGAN_PCACHE_PERSISTENT};
+    CU_ASSERT_EQUAL(op(a, LAGAN_PCACHE_pool_new, core_va(0), 0), 1);
+    memset(arch_map_frame(m), 3, PAGE_SIZE);
+    q.page = m.n;
+    CU_ASSERT_EQUAL(query(a, q), LAGAN_PCACHE_KEPT);
+    CU_ASSERT_EQUAL(query_at(0)->page, m.n);
+    memset(arch_map_frame(m), 4, PAGE_SIZE);
+    q.flags ^= LAGAN_PCACHE_PUT | LAGAN_PCACHE_GET;
+    q.old = 7;
+    CU_ASSERT_EQUAL(query(a, q), LAGAN_PCACHE_HIT);
+    CU_ASSERT_EQUAL(*(uint8_t *)arch_map_frame(m), 3);
+    CU_ASSERT_EQUAL(query(a, q), 0);
+    end();
+}
+
+/* A page that was a table, which is being undone: it is the domain's, and busy. */
+static void test_unfinished_table(void)
+{
+    struct lagan_pcache_query q = {
+        .flags = LAGAN_PCACHE_PUT | LAGAN_PCACHE_VIRTUAL, .page = core_va(DATA), .name = 5};
+    mfn_t l2, l1;
+
+    start();
+    l2 = core_frame(a);
+    l1 = core_frame(a);
+    memset(arch_map_frame(l2), 0, PAGE_SIZE);
+    memset(arch_map_frame(l1), 0, PAGE_SIZE);
+    for (unsigned i = 0; i < 512; i++)
+        ((uint64_t *)arch_map_frame(l2))[i] = l1.n << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US;
+    CU_ASSERT_EQUAL(query(a, q), LAGAN_PCACHE_KEPT);
+    q = (struct lagan_pcache_query){
+        .flags = LAGAN_PCACHE_GET, .page = l2.n, .old = query_at(0)->new};
+    host_preempt_every(9);
+    CU_ASSERT_EQUAL(table_pin(&a->account, l2, 2), -XEN_ERESTART);
+    host_preempt_every(1);
+    CU_ASSERT_EQUAL(query(a, q), -XEN_EBUSY);
+    host_preempt_every(0);
+    CU_ASSERT_EQUAL(query(a, q), LAGAN_PCACHE_HIT);
+    end();
+}
+
+static const struct test_case cases[] = {
+    {"by address", test_virtual},
+    {"by frame", test_frames},
+    {"batches", test_batches},
+    {"the control domain's", test_control},
+    {"the end of a domain", test_end_of_domain},
+    {"persistent pages and exchange", test_persistent_exchange},
+    {"a table half undone", test_unfinished_table},
+    {NULL, NULL}};
 
 const struct suite suite_hcall_pcache = {"hcall_pcache", cases, NULL, NULL};

@@ -125,9 +125,48 @@ static void test_pool_changes(void)
     pool_changes(true);
 }
 
+/* Gets of one persistent page at a time: none waits for another, none misses it, and the last takes it away. */
+static void test_overlapping_gets(void)
+{
+    struct pcache_name n = {.pool = 2, .key = 7};
+    struct pcache_held stays, first, second, failed;
+    struct pcache *pc;
+    uint64_t pages;
+
+    pckit_start(PAGES, 1);
+    pc = kit_domain[0].pc;
+    CU_ASSERT_EQUAL(pcache_pool_new(pc, true), 2);
+    pages = kit_domain[0].account.pages;
+    CU_ASSERT_EQUAL(pckit_put(0, 2, 7, 1), 1);
+    (void)alarm(PATIENCE_S);
+    CU_ASSERT_TRUE_FATAL(pcache_get(pc, &n, true, &stays));
+    CU_ASSERT_TRUE_FATAL(pcache_get(pc, &n, false, &failed));
+    pcache_get_end(pc, &failed,
+                   false); /* its guest's page could not be written: nothing happened */
+    CU_ASSERT_TRUE_FATAL(pcache_get(pc, &n, false, &first));
+    CU_ASSERT_TRUE_FATAL(pcache_get(pc, &n, false, &second));
+    pcache_get_end(pc, &first, true);
+    CU_ASSERT_FALSE(pcache_get(pc, &n, true, &failed)); /* had */
+    CU_ASSERT_TRUE(pckit_holds(second.frame, 0, 7, 1) && pckit_holds(stays.frame, 0, 7, 1));
+    CU_ASSERT_EQUAL(pckit_put(0, 2, 7, 2), 1); /* the next of that key is another page */
+    pcache_get_end(pc, &second, true);
+    CU_ASSERT_EQUAL(kit_domain[0].account.pages, pages + 2);
+    CU_ASSERT_TRUE(pckit_holds(stays.frame, 0, 7, 1));
+    pcache_get_end(pc, &stays, true);
+    (void)alarm(0);
+    CU_ASSERT_EQUAL(kit_domain[0].account.pages, pages + 1);
+    pckit_check();
+    CU_ASSERT_TRUE_FATAL(pcache_get(pc, &n, false, &first));
+    CU_ASSERT_TRUE(pckit_holds(first.frame, 0, 7, 2));
+    pcache_get_end(pc, &first, true);
+    CU_ASSERT_EQUAL(kit_domain[0].account.pages, pages);
+    pckit_end();
+}
+
 static const struct test_case cases[] = {{"empty frames only", test_stock_only},
                                          {"the last frame is in hand", test_last_in_hand},
                                          {"a pool becomes another", test_pool_changes},
+                                         {"gets of one page at a time", test_overlapping_gets},
                                          {NULL, NULL}};
 
 const struct suite suite_pcache_last = {"pcache_last", cases, NULL, NULL};

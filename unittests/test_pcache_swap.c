@@ -270,11 +270,77 @@ static void test_whole_runs(void)
     pckit_end();
 }
 
-static const struct test_case cases[] = {
-    {"there and back", test_round_trip},        {"put and got in one", test_both},
-    {"frames that are refused", test_refused},  {"pools that are refused", test_bad_pools},
-    {"nobody sees another's", test_scrubbed},   {"translations that are left", test_tlb},
-    {"walks that are left", test_tlb_table},    {"a death in the middle", test_dying},
-    {"whole runs stay whole", test_whole_runs}, {NULL, NULL}};
+/* A hit makes the room for what is put beside it only if the ceiling still allows that many. */
+static void test_ceiling(void)
+{
+    struct pcache_query q = {.put = true, .get = true};
+    struct pcache *pc;
+    struct pcache_held h[3];
+    mfn_t m;
+
+    pckit_start(PAGES, 1);
+    pckit_keep_all(0);
+    pc = kit_domain[0].pc;
+    m = pckit_frame(0, 1);
+    for (uint64_t i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(pckit_put(0, KIT_POOL, i, 1), 1);
+    for (uint64_t i = 0; i < 3; i++) {
+        struct pcache_name n = {.pool = KIT_POOL, .key = i};
+
+        CU_ASSERT_TRUE_FATAL(pcache_get(pc, &n, true, &h[i]));
+    }
+    CU_ASSERT_EQUAL(pcache_set_quota(pc, 0, 1, 256), 0); /* none can be dropped now */
+    pcache_get_end(pc, &h[2], true);
+    q.get_name = (struct pcache_name){.pool = KIT_POOL, .key = 2};
+    q.put_name = (struct pcache_name){.pool = KIT_POOL, .key = 3};
+    CU_ASSERT_EQUAL(pcache_exchange(pc, m, &q, &answer), 0);
+    CU_ASSERT_TRUE(answer.hit && !answer.kept);
+    CU_ASSERT_TRUE(pckit_holds(answer.frame, 0, 2, 1));
+    CU_ASSERT_EQUAL(pckit_stats(0).pages, 2);
+    pcache_get_end(pc, &h[0], true);
+    pcache_get_end(pc, &h[1], true);
+    m = answer.frame;
+    q.get_name.key = 0;
+    CU_ASSERT_EQUAL(pcache_exchange(pc, m, &q, &answer), 0);
+    CU_ASSERT_TRUE(answer.hit && answer.kept); /* page 1 made way */
+    CU_ASSERT_EQUAL(pckit_stats(0).pages, 1);
+    CU_ASSERT_EQUAL(pckit_get_key(0, 1, 1, true), 0);
+    pckit_check();
+    pckit_end();
+}
+
+/* What cannot be kept after all (here: no memory for the index) is not lost to the guest. */
+static void test_not_kept_after_all(void)
+{
+    struct pcache_query q = {.put = true, .put_name = {.pool = KIT_POOL, .key = 9}};
+    mfn_t m;
+
+    pckit_start(PAGES, 1);
+    pckit_keep_all(0);
+    m = pckit_frame(0, 1);
+    CU_ASSERT_NOT_EQUAL(pckit_put(0, 0, 1, 1), 0); /* there are slots */
+    pckit_fill(m, 0, 9, 1);
+    host_fail_after(1);
+    CU_ASSERT_EQUAL(pcache_exchange(kit_domain[0].pc, m, &q, &answer), 0);
+    CU_ASSERT_TRUE(host_fail_off());
+    CU_ASSERT_TRUE(answer.exchanged && !answer.kept && !answer.blank && !answer.hit);
+    CU_ASSERT_TRUE(pckit_holds(answer.frame, 0, 9, 1));
+    CU_ASSERT_EQUAL(pckit_stats(0).no_room, 1);
+    pckit_check();
+    pckit_end();
+}
+
+static const struct test_case cases[] = {{"there and back", test_round_trip},
+                                         {"put and got in one", test_both},
+                                         {"frames that are refused", test_refused},
+                                         {"pools that are refused", test_bad_pools},
+                                         {"nobody sees another's", test_scrubbed},
+                                         {"translations that are left", test_tlb},
+                                         {"walks that are left", test_tlb_table},
+                                         {"a death in the middle", test_dying},
+                                         {"whole runs stay whole", test_whole_runs},
+                                         {"ceiling", test_ceiling},
+                                         {"not kept after all", test_not_kept_after_all},
+                                         {NULL, NULL}};
 
 const struct suite suite_pcache_swap = {"pcache_swap", cases, NULL, NULL};

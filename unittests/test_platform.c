@@ -76,6 +76,12 @@ void platform_power_off_by(uint16_t pm1a, uint16_t pm1b)
     off_b = pm1b;
 }
 
+uint64_t sched_idle_time(unsigned cpu)
+{
+    CU_ASSERT(cpu < WORLD_CPUS);
+    return 1000 + cpu;
+}
+
 #include "xen/arch/x86/hcall_mca.c"
 #include "xen/arch/x86/hcall_platform.c"
 
@@ -113,10 +119,10 @@ static void test_others(void)
 static void test_shape(void)
 {
     static const uint32_t unsupported[] = {
-        XENPF_cpu_offline,      XENPF_cpu_hotadd,  XENPF_mem_hotadd,  XENPF_change_freq,
-        XENPF_microcode_update, XENPF_add_memtype, XENPF_del_memtype, XENPF_read_memtype,
-        XENPF_resource_op};
-    static const uint32_t unknown[] = {XENPF_getidletime, XENPF_efi_runtime_call};
+        XENPF_cpu_offline, XENPF_cpu_hotadd,       XENPF_mem_hotadd,
+        XENPF_change_freq, XENPF_microcode_update, XENPF_add_memtype,
+        XENPF_del_memtype, XENPF_read_memtype,     XENPF_resource_op};
+    static const uint32_t unknown[] = {XENPF_efi_runtime_call};
     struct xen_platform_op op;
     struct xen_mc mc = {.cmd = XEN_MC_fetch};
     struct hypercall_args fault = {.a = {0}}, wrong = {.a = {(uint64_t)&op}},
@@ -207,6 +213,37 @@ static void test_processors(void)
     CU_ASSERT_EQUAL(platform(&op, XENPF_set_processor_pminfo), -XEN_ENOSYS);
     op.u.set_pminfo.type = 9;
     CU_ASSERT_EQUAL(platform(&op, XENPF_set_processor_pminfo), -XEN_EINVAL);
+    irq_world_end();
+}
+
+static void test_idle_times(void)
+{
+    uint64_t times[24];
+    uint8_t map[4] = {0x0d, 0xff, 0x01, 0xee};
+    struct xen_platform_op op;
+
+    irq_world();
+    memset(&op, 0, sizeof(op));
+    memset(times, 0xaa, sizeof(times));
+    op.u.getidletime.cpumap_bitmap.p = map;
+    op.u.getidletime.cpumap_nr_cpus = 24;
+    op.u.getidletime.idletime.p = times;
+    CU_ASSERT_EQUAL(platform(&op, XENPF_getidletime), 0);
+    CU_ASSERT(map[0] == 0x05 && map[1] == 0 && map[2] == 0 && map[3] == 0xee);
+    CU_ASSERT(times[0] == 1000 && times[2] == 1002 && times[3] == 0 && times[8] == 0);
+    CU_ASSERT(times[1] == UINT64_C(0xaaaaaaaaaaaaaaaa) && times[17] == times[1]);
+    CU_ASSERT_EQUAL(op.u.getidletime.now, arch_time_ns());
+    op.u.getidletime.cpumap_nr_cpus = 0;
+    CU_ASSERT_EQUAL(platform(&op, XENPF_getidletime), 0);
+    op.u.getidletime.cpumap_nr_cpus = 1025;
+    CU_ASSERT_EQUAL(platform(&op, XENPF_getidletime), -XEN_EINVAL);
+    op.u.getidletime.cpumap_nr_cpus = 24;
+    op.u.getidletime.cpumap_bitmap.p = NULL;
+    CU_ASSERT_EQUAL(platform(&op, XENPF_getidletime), -XEN_EFAULT);
+    op.u.getidletime.cpumap_bitmap.p = map;
+    op.u.getidletime.idletime.p = NULL;
+    CU_ASSERT_EQUAL(platform(&op, XENPF_getidletime), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(map[0], 0x05);
     irq_world_end();
 }
 
@@ -309,9 +346,15 @@ static void test_mca(void)
     irq_world_end();
 }
 
-static const struct test_case cases[] = {
-    {"other domains", test_others},  {"the call's shape", test_shape}, {"time", test_time},
-    {"processors", test_processors}, {"firmware", test_firmware},      {"sleep", test_sleep},
-    {"symbols", test_symbols},       {"machine checks", test_mca},     {NULL, NULL}};
+static const struct test_case cases[] = {{"other domains", test_others},
+                                         {"the call's shape", test_shape},
+                                         {"time", test_time},
+                                         {"processors", test_processors},
+                                         {"idle times", test_idle_times},
+                                         {"firmware", test_firmware},
+                                         {"sleep", test_sleep},
+                                         {"symbols", test_symbols},
+                                         {"machine checks", test_mca},
+                                         {NULL, NULL}};
 
 const struct suite suite_platform = {"platform", cases, NULL, NULL};

@@ -4,6 +4,7 @@
  * worse than keeping everything, and no neighbour that reads from end to end takes anything away. Traces and
  * sizes are fixed, so that the figures are the same each time. tools/bench has the long form.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -156,6 +157,68 @@ static void oracle_file(void)
     unlink(name);
 }
 
+/* A file with these bytes; its name is in `name`. */
+static void write_file(char *name, const void *bytes, size_t length)
+{
+    int fd = mkstemp(name);
+
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL_FATAL(write(fd, bytes, length), (ssize_t)length);
+    close(fd);
+}
+
+/* Byte by byte as the format is described: time, 4 bytes; object, 8; size, 4; next access, 8 (-1: none); the least
+ * significant first. Which machine wrote the file or reads it does not matter. */
+static void oracle_bytes(void)
+{
+    static const uint8_t bytes[] = {1, 0,    0, 0, 0x21, 0x43, 0x65, 0x87, 0,   0,   0,   0x10,
+                                    0, 0x10, 0, 0, 2,    0,    0,    0,    0,   0,   0,   0,
+                                    2, 0,    0, 0, 0x22, 0x43, 0x65, 0x87, 0,   0,   0,   0,
+                                    0, 2,    0, 0, 0,    0,    0,    0,    0,   0,   0,   0x80,
+                                    9, 0,    0, 0, 0x21, 0x43, 0x65, 0x87, 0,   0,   0,   0x10,
+                                    0, 0x10, 0, 0, 255,  255,  255,  255,  255, 255, 255, 255};
+    char name[] = "/tmp/replay-XXXXXX";
+    struct trace t = {.ref = NULL};
+
+    write_file(name, bytes, sizeof(bytes));
+    CU_ASSERT_TRUE_FATAL(trace_read(&t, name, TRACE_ORACLE, 1000));
+    CU_ASSERT(t.count == 3 && t.reads == 3 && t.pages == 2);
+    CU_ASSERT_EQUAL(t.ref[0].page, UINT64_C(0x1000000087654321));
+    CU_ASSERT_EQUAL(t.ref[1].page, UINT64_C(0x87654322));
+    CU_ASSERT_EQUAL(t.ref[2].page, t.ref[0].page);
+    trace_free(&t);
+    CU_ASSERT_TRUE(trace_read(&t, name, TRACE_ORACLE, 2)); /* no more than are wanted */
+    CU_ASSERT_EQUAL(t.count, 2);
+    trace_free(&t);
+    CU_ASSERT_FALSE(trace_read(&t, name, TRACE_CSV, 1000));
+    trace_free(&t);
+    unlink(name);
+}
+
+/* With a headline, lines that are none, other line ends, and a line of absurd length, whose end is no line. */
+static void text_file(void)
+{
+    static char text[2000];
+    char name[] = "/tmp/replay-XXXXXX";
+    struct trace t = {.ref = NULL};
+    size_t n = (size_t)snprintf(text, sizeof(text),
+                                "timestamp,obj_id,obj_size,op\n0,100,4096,read\r\n"
+                                "1,101,4096,write\r\n\n# 5,102\n2,100,4096,read\n3,103,4096,read,");
+
+    memset(text + n, ' ', 300);
+    n += 300;
+    n += (size_t)snprintf(text + n, sizeof(text) - n, "4,104,4096,read\n5,105,4096,set\n6,106");
+    write_file(name, text, n);
+    CU_ASSERT_TRUE_FATAL(trace_read(&t, name, TRACE_CSV, 1000));
+    CU_ASSERT(t.count == 6 && t.reads == 4 && t.pages == 5);
+    CU_ASSERT(t.ref[0].page == 100 && t.ref[1].page == 101 && t.ref[1].write);
+    CU_ASSERT(t.ref[2].page == 100 && t.ref[3].page == 103 && t.ref[4].page == 105);
+    CU_ASSERT(t.ref[4].write && t.ref[5].page == 106);
+    trace_free(&t);
+    unlink(name);
+    CU_ASSERT_FALSE(trace_read(&t, name, TRACE_CSV, 1000)); /* it is not there any more */
+}
+
 static const struct test_case cases[] = {
     {"alone: one list of both sizes", one_list},
     {"never a point worse than to keep everything", never_a_point},
@@ -163,6 +226,8 @@ static const struct test_case cases[] = {
     {"a scan's puts", puts_of_a_scan},
     {"lines of files", lines},
     {"a file of oracleGeneral", oracle_file},
+    {"oracleGeneral, byte by byte", oracle_bytes},
+    {"a file of text", text_file},
     {NULL, NULL},
 };
 

@@ -150,6 +150,8 @@ static void test_honest(void)
 /* It is given up, or moves, or is reset, while it is held back. */
 static void test_ends(void)
 {
+    unsigned taken;
+
     irq_world();
     bind_message(0, 1);
     (void)storm(send_0, OFTEN);
@@ -162,7 +164,9 @@ static void test_ends(void)
     CU_ASSERT_EQUAL(storm(send_0, 5), 5);
     (void)storm(send_0, OFTEN);
     CU_ASSERT_EQUAL(pirq_unmap(control, number), 0);
+    taken = world_taken(0);
     CU_ASSERT_EQUAL(storm(send_0, 5), 0); /* what it still sends goes to nobody */
+    CU_ASSERT_EQUAL(world_taken(0), taken);
     bind_message(0, 1);
     CU_ASSERT_EQUAL(storm(send_0, 5), 5);
     world_pass(QUIET);

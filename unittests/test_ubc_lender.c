@@ -231,6 +231,8 @@ static struct ubc_page *page_at(uint64_t n)
     return ubc_index_find(&ubc_engine.slot[volume % UBC_VOLUMES]->index[0], n);
 }
 
+static void *all_runs;
+
 static void held(void)
 {
     struct ubc_ref ref;
@@ -259,6 +261,44 @@ static void held(void)
     CU_ASSERT_EQUAL(ubc_release(&ref, &a), -XEN_EAGAIN);
     CU_ASSERT_EQUAL(spare_pages(), 0);
     ubc_put(&ref);
+    ubc_check();
+    ubc_end();
+}
+
+/* Large blocks are made around a frame that somebody reads, and a frame that somebody is about to insert. */
+static void in_hands(void)
+{
+    struct ubc_ref ref;
+    struct ubc_held h;
+    unsigned runs = 0;
+    mfn_t own;
+
+    start(1 << 20);
+    (void)fill_up();
+    CU_ASSERT_TRUE_FATAL(ubc_frame_get(&own));
+    memset(arch_map_frame(own), 0x5c, PAGE_SIZE);
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+    CU_ASSERT_EQUAL_FATAL(ubc_hold(&ref, 4000, &h), 0);
+    ubc_put(&ref);
+    for (void *last = NULL, *p; (p = page_alloc(SPARE_RUN_ORDER, HEAP_ANY)) != NULL; runs++) {
+        memset(p, 0xee, PAGE_SIZE << SPARE_RUN_ORDER);
+        *(void **)p = last; /* a chain of them */
+        last = p;
+        all_runs = p;
+    }
+    CU_ASSERT(runs >= 8);
+    CU_ASSERT_EQUAL(*(const uint64_t *)h.data, UINT64_C(7) << 32 | 4000);
+    CU_ASSERT_EQUAL(*(const uint8_t *)arch_map_frame(own), 0x5c);
+    while (all_runs) {
+        void *next = *(void **)all_runs;
+
+        page_free(all_runs, SPARE_RUN_ORDER);
+        all_runs = next;
+    }
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+    CU_ASSERT_EQUAL(ubc_release(&ref, &h), 0);
+    ubc_put(&ref);
+    ubc_frame_put(own);
     ubc_check();
     ubc_end();
 }
@@ -356,7 +396,8 @@ static bool other_drop_frame(mfn_t m, const struct account *a)
 /* Who is worth least is asked first: one hit a page is 2^20, and time passes. */
 static void worth(void)
 {
-    static const struct spare_lender other = {other_worst, other_drop, other_drop_frame};
+    static const struct spare_lender other = {
+        .worst = other_worst, .drop = other_drop, .drop_frame = other_drop_frame};
     uint32_t tag;
 
     host_set_time(0);
@@ -396,6 +437,7 @@ static const struct test_case cases[] = {{"idle pages are free memory", free_mem
                                          {"housekeeping", housekeeping},
                                          {"names without pages", hollow_pages},
                                          {"pages that are read", held},
+                                         {"frames in somebody's hands", in_hands},
                                          {"pages that are stuck", stuck},
                                          {"TLBs forget what is given back", remembered},
                                          {"one order of worth", worth},

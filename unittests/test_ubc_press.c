@@ -253,6 +253,18 @@ static void copies_are_invalidated(void)
     end();
 }
 
+/* Who has no right any more sees none, nor by what its TLB remembers. */
+static void copies_go_with_rights(void)
+{
+    begin_copies();
+    CU_ASSERT(good_entries(UREAD) > 0);
+    CU_ASSERT_EQUAL(ubc_give(volume, UREAD, 0, 0), 0);
+    CU_ASSERT_EQUAL(good_entries(UREAD), 0);
+    CU_ASSERT_EQUAL(ubc_engine.copies, 0);
+    ubc_check();
+    end();
+}
+
 /* Whatever the guest does with a frame that is its own. */
 static void hostile_with_copies(void)
 {
@@ -326,6 +338,7 @@ static const struct test_case cases[] = {{"readers that do not listen", deaf_rea
                                          {"no new mappings meanwhile", no_new_mappings},
                                          {"copies end with their handles", copies_end_with_handles},
                                          {"copies are invalidated", copies_are_invalidated},
+                                         {"copies go with rights", copies_go_with_rights},
                                          {"a guest and its copies", hostile_with_copies},
                                          {"hostile readers", hostile_readers},
                                          {NULL, NULL}};

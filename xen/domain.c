@@ -521,8 +521,7 @@ int domain_resume(struct domain *d)
 
 /* ---- the last reference ---- */
 
-/* Whoever keeps books of domains learns that one is not there any more. */
-static void tell_control(void)
+void domain_tell_control(void)
 {
     struct domain *control = domain_find(0);
 
@@ -551,7 +550,7 @@ void domain_put(struct domain *d)
     account_destroy(&d->account);
     release_id(d);
     slab_free(d);
-    tell_control();
+    domain_tell_control();
 }
 
 void domain_dump_all(void)

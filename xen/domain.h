@@ -140,6 +140,9 @@ struct domain *domain_find_next(domid_t id);
 void domain_get(struct domain *d);
 /* For a debug key: what keeps a domain that is dying. */
 void domain_dump_zombie(struct domain *d);
+/* VIRQ_DOM_EXC for the control domain, if there is one: whoever keeps books of domains there looks at
+ * them. A domain has shut down, is only waited for by others, or is not there any more. No lock. */
+void domain_tell_control(void);
 void domain_put(struct domain *d);
 
 /* The guest ended itself or was ended: vCPUs stop, the reason is kept, whoever watches is told. A crash

@@ -155,6 +155,10 @@ int domain_kill(struct domain *d)
         if (rc)
             return rc;
         d->teardown_step++;
+        /* Those who still map frames of it let go when they hear that it is dying: of one that has
+         * shut down before, they have heard, and have taken it for one that may be looked at. */
+        if (d->teardown_step == STEP_WAIT && !d->privileged)
+            domain_tell_control();
     }
     spin_lock(&d->lock);
     d->state = DOMAIN_DEAD;

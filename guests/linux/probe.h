@@ -39,5 +39,6 @@ void probe_domid(void);
 void probe_store(void);
 void probe_threads(void);
 void probe_reads(void);
+void probe_window(void);
 void probe_disk(void);
 void probe_now(void);

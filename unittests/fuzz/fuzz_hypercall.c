@@ -15,7 +15,9 @@
 #include <xen/version.h>
 
 #include "include/public/lagan/pressure.h"
+#include "include/public/lagan/ubc.h"
 #include "mm/frame.h"
+#include "ubc/ubc.h"
 #include "unittests/core_world.h"
 #include "unittests/fuzz/fuzz_input.h"
 
@@ -118,6 +120,80 @@ static void fill_context(struct input *in)
     c->ctrlreg[3] = frame(in) << PAGE_SHIFT;
 }
 
+/* ---- the buffer cache ---- */
+
+static uint64_t volume; /* that there was last */
+
+static void fill_volume(struct input *in)
+{
+    *(struct lagan_ubc_create *)core_at(0) = (struct lagan_ubc_create){.id = {byte(in) % 4},
+                                                                       .generation = byte(in) % 8,
+                                                                       .blocks = byte(in) % 200,
+                                                                       .flags = byte(in) % 8 == 0};
+}
+
+static void fill_pages(struct input *in, unsigned cmd)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t block = byte(in) % 8, where = core_va(PAGE_SIZE * (byte(in) % 14));
+
+        if (cmd == LAGAN_UBC_insert)
+            ((struct lagan_ubc_insert *)core_at(0))[i] =
+                (struct lagan_ubc_insert){.block = block, .address = where};
+        else if (cmd == LAGAN_UBC_map)
+            ((struct lagan_ubc_map *)core_at(0))[i] = (struct lagan_ubc_map){
+                .block = block, .address = where, .flags = byte(in) % 3 * LAGAN_UBC_EXEC};
+        else if (cmd == LAGAN_UBC_read)
+            ((struct lagan_ubc_read *)core_at(0))[i] = (struct lagan_ubc_read){
+                .block = block, .address = where, .length = (uint16_t)(byte(in) * 17)};
+        else
+            ((struct lagan_ubc_unmap *)core_at(0))[i].handle = byte(in) % 4;
+    }
+    if (cmd == LAGAN_UBC_insert && byte(in) % 4 == 0) {
+        ((struct lagan_ubc_insert *)core_at(0))->address = frame(in);
+        ((struct lagan_ubc_insert *)core_at(0))->flags = LAGAN_UBC_DONATE;
+    }
+}
+
+static void fill_cache(struct input *in, struct hypercall_args *args)
+{
+    unsigned cmd = byte(in) % 16;
+
+    *args = (struct hypercall_args){{cmd, volume, core_va(0), byte(in) % 5, byte(in) % 4}};
+    switch (cmd) {
+    case LAGAN_UBC_create:
+    case LAGAN_UBC_renew:
+        fill_volume(in);
+        break;
+    case LAGAN_UBC_allow:
+        *(struct lagan_ubc_allow *)core_at(0) = (struct lagan_ubc_allow){
+            .domid = dom[byte(in) % DOMAINS]->id, .rights = byte(in) % 5, .limit = byte(in)};
+        break;
+    case LAGAN_UBC_open:
+        *(struct lagan_ubc_open *)core_at(0) = (struct lagan_ubc_open){.id = {byte(in) % 4}};
+        break;
+    case LAGAN_UBC_revoke:
+    case LAGAN_UBC_invalidate:
+        *(struct lagan_ubc_range *)core_at(0) = (struct lagan_ubc_range){
+            .first = byte(in) % 8,
+            .count = byte(in) % 8,
+            .timeout_ns = cmd == LAGAN_UBC_revoke ? byte(in) * 100000u : 0};
+        break;
+    default:
+        fill_pages(in, cmd);
+    }
+}
+
+/* What a guest would have learned from its last call. */
+static void learn_volume(void)
+{
+    struct lagan_ubc_create out;
+
+    for (unsigned slot = 0; slot < 4; slot++)
+        if (ubc_list(slot, &out) == 0)
+            volume = out.volume;
+}
+
 /* Leaves the arguments of a likely call behind and returns its number. */
 static uint64_t template(struct input *in, struct hypercall_args *args)
 {
@@ -126,7 +202,7 @@ static uint64_t template(struct input *in, struct hypercall_args *args)
     args->a[1] = core_va(0);
     for (unsigned i = 0; i < 8; i++)
         word[i] = (uint32_t)number(in);
-    switch (byte(in) % 11) {
+    switch (byte(in) % 13) {
     case 0:
         args->a[0] = byte(in) % 16;
         if (byte(in) % 4 == 0)
@@ -173,6 +249,10 @@ static uint64_t template(struct input *in, struct hypercall_args *args)
     case 9:
         args->a[0] = memory_other(in);
         return __HYPERVISOR_memory_op;
+    case 10:
+    case 11:
+        fill_cache(in, args);
+        return LAGAN_HYPERVISOR_ubc_op;
     default:
         for (unsigned i = 0; i < 6; i++)
             args->a[i] = number(in);
@@ -202,6 +282,7 @@ static void one_call(struct input *in, struct vcpu *v)
         nr = __HYPERVISOR_multicall;
     }
     (void)core_call(v, nr, &args);
+    learn_volume();
 }
 
 static struct domain *new_domain(bool privileged)
@@ -244,6 +325,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = {data, size};
 
     core_start(PAGES);
+    volume = 0;
     dom[0] = new_domain(true);
     dom[1] = new_domain(false);
     host_preempt_every(3);
@@ -251,11 +333,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         step(&in);
         host_preempt_every(0);
         core_audit();
+        if (ubc_audit())
+            abort();
         host_preempt_every(3);
     }
     host_preempt_every(0);
     core_kill(dom[0]);
     core_kill(dom[1]);
+    ubc_stop();
     if (!core_gone())
         abort();
     return 0;

@@ -2,8 +2,11 @@
  *
  * Streams of pcache_op by two domains and the control domain, through the real dispatch: structures in guest memory that
  * make sense more often than not. Every page that is put says who put it under which key or name; what comes back is
- * looked at. Domains die, memory is taken and given back, calls are interrupted; the auditors follow each call, and
- * at the end every page must be back.
+ * looked at. Domains die, memory is taken and given back, calls are interrupted. There is so little memory that pages
+ * must go. The auditors follow every AUDIT_EACH calls, and at the end every page must be back.
+ *
+ * An input is a list of records of RECORD bytes, a call each, and is changed record by record: they are moved,
+ * doubled, left out, and new ones come as calls that mean something, or as stories of some calls.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,19 +17,24 @@
 #include "mm/frame.h"
 #include "mm/pcache.h"
 #include "unittests/core_world.h"
-#include "unittests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
 enum {
-    PAGES = 700,
+    RECORD = 16,
+    AUDIT_EACH = 32,
+    PAGES = 190, /* of these some 70 are free when the guests are there */
+    GUEST_MOST = 40,
+    HELD = 64,
     GUESTS = 2,
     FRAMES = 6,
     KEYS = 24,
     IDS = 16,
     BATCH = 6,
-    HELD = 8,
-    CALLS_MAX = 80,
+    ORDERS = 4, /* of the memory that the host wants meanwhile: up to 8 pages in a row */
+    CALLS_MAX = 200,
     DATA = 0x4000 /* of the guests' memory: BATCH pages */
 };
 
@@ -38,8 +46,24 @@ struct content {
 static struct domain *dom0, *guest[GUESTS];
 static uint64_t frame[GUESTS][FRAMES], id[GUESTS][IDS], id_name[GUESTS][IDS], generation;
 static unsigned life[GUESTS]; /* so that no page survives its domain */
-static mfn_t held[HELD];
+static struct {
+    mfn_t mfn;
+    unsigned order;
+} held[HELD];
 static unsigned held_count;
+
+/* The bytes of a record, one after the other; longer calls read them again, as other ones. */
+struct input {
+    uint8_t of[RECORD];
+    unsigned next;
+};
+
+static unsigned byte(struct input *in)
+{
+    unsigned n = in->next++;
+
+    return in->of[n % RECORD] ^ (n / RECORD * 37 & 0xff);
+}
 
 /* The world's checks: here each has to hold. */
 CU_BOOL CU_assertImplementation(CU_BOOL value, unsigned line, const char *condition,
@@ -67,20 +91,23 @@ static void check_content(const void *page, unsigned g, uint64_t name)
     const uint8_t *bytes = page;
 
     BUG_ON(c->guest != g + 1 + GUESTS * (uint64_t)life[g] || c->name != name);
-    for (unsigned i = sizeof(*c); i < PAGE_SIZE; i++)
-        BUG_ON(bytes[i] != (uint8_t)c->fill);
+    BUG_ON(bytes[sizeof(*c)] != (uint8_t)c->fill); /* and all bytes behind it are the same */
+    BUG_ON(memcmp(bytes + sizeof(*c), bytes + sizeof(*c) + 1, PAGE_SIZE - sizeof(*c) - 1) != 0);
 }
 
 static void begin_guest(unsigned g)
 {
+    struct pcache *cache;
+
     life[g]++;
-    guest[g] = core_domain(1, 120);
+    guest[g] = core_domain(1, GUEST_MOST);
     for (unsigned i = 0; i < FRAMES; i++) {
         mfn_t m = MFN_INVALID;
 
         BUG_ON(account_alloc_named(&guest[g]->account, 0, 0, i, &m) != 0);
         frame[g][i] = m.n;
     }
+    (void)!domain_pcache(guest[g], &cache); /* -XEN_ENOMEM where memory is in pieces */
     for (unsigned i = 0; i < IDS; i++)
         id[g][i] = id_name[g][i] = 0;
 }
@@ -247,18 +274,35 @@ static void control(struct input *in, unsigned g)
     (void)op(byte(in) < 240 ? dom0 : guest[g], command, 1 + byte(in) % 3);
 }
 
+static bool hold(unsigned order, unsigned flags)
+{
+    if (held_count == HELD || heap_alloc(order, flags, &held[held_count].mfn) != 1)
+        return false;
+    held[held_count++].order = order;
+    return true;
+}
+
+static void let_go(void)
+{
+    held_count--;
+    heap_free(held[held_count].mfn, held[held_count].order);
+}
+
 /* The host wants memory, or has it back; time passes; a domain dies. */
 static void events(struct input *in, unsigned g)
 {
     unsigned b = byte(in);
 
-    if (b < 100 && held_count < HELD) {
-        held_count += heap_alloc(0, b & 1 ? HEAP_CLEAR : HEAP_ANY, &held[held_count]);
-    } else if (b < 180 && held_count > 0) {
-        heap_free(held[--held_count], 0);
+    if (b < 100) {
+        (void)hold(b / 4 % ORDERS, b & 1 ? HEAP_CLEAR : HEAP_ANY);
+    } else if (b < 180) {
+        if (held_count > 0)
+            let_go();
     } else if (b < 240) {
         core_pass((uint64_t)b * 1000000);
     } else {
+        while (held_count > 0)
+            let_go();
         core_kill(guest[g]);
         begin_guest(g);
     }
@@ -287,6 +331,10 @@ static void one(struct input *in)
         query(in, g);
     }
     host_preempt_every(0);
+}
+
+static void audit(void)
+{
     BUG_ON(pcache_audit() != 0);
     core_audit();
 }
@@ -294,7 +342,7 @@ static void one(struct input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct domain_config config = {.id = 0, .vcpus = 1, .max_pages = 20, .privileged = true};
-    struct input in = {data, size};
+    unsigned n;
 
     core_start(PAGES);
     BUG_ON(domain_create(&config, &dom0) != 0);
@@ -302,14 +350,130 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     core_vcpu_up(dom0->vcpu[0]);
     for (unsigned g = 0; g < GUESTS; g++)
         begin_guest(g);
-    for (unsigned n = 0; in.left > 0 && n < CALLS_MAX; n++)
+    for (n = 1; size > 0 && n <= CALLS_MAX; n++) {
+        struct input in = {.next = 0};
+        size_t bytes = min_u64(size, RECORD);
+
+        memcpy(in.of, data, bytes);
+        data += bytes;
+        size -= bytes;
         one(&in);
+        if (n % AUDIT_EACH == 0)
+            audit();
+    }
+    audit();
     while (held_count > 0)
-        heap_free(held[--held_count], 0);
+        let_go();
     for (unsigned g = 0; g < GUESTS; g++)
         core_kill(guest[g]);
     core_kill(dom0);
     if (!core_gone())
         abort();
     return 0;
+}
+
+/* ---- changing inputs ---- */
+
+static unsigned draw(unsigned *random, unsigned below)
+{
+    *random = *random * 1664525 + 1013904223;
+    return (*random >> 8) % below;
+}
+
+/* A call that means something: `kind` and what its first bytes are; the others are drawn. */
+static const struct {
+    uint8_t length, head[6];
+} calls[] = {
+    {3, {16, 0, 12}},
+    {3, {16, 0, 13}},
+    {3, {16, 0, 14}},
+    {3, {16, 0, 6}},
+    {3, {16, 0, 7}},
+    {3, {16, 0, 8}},
+    {5, {16, 0, 15, 0, 1}},
+    {5, {16, 0, 16, 0, 1}},
+    {5, {16, 0, 17, 0, 1}},
+    {5, {16, 0, 9, 0, 1}},
+    {5, {16, 0, 11, 0, 1}},
+    {5, {16, 0, 15, 0, 2}},
+    {5, {16, 0, 16, 0, 2}},
+    {5, {16, 0, 18, 0, 1}},
+    {3, {16, 5, 13}},
+    {2, {4, 0}},
+    {2, {4, 1}},
+    {2, {4, 6}},
+    {2, {4, 10}},
+    {3, {0, 0, 0}},
+    {3, {0, 3, 1}},
+    {3, {0, 2, 2}},
+    {3, {0, 1, 3}},
+    {2, {8, 0}},
+    {2, {8, 1}},
+    {2, {8, 3}},
+    {2, {12, 0}},
+    {2, {12, 13}},
+    {2, {12, 120}},
+    {2, {12, 239}},
+    {2, {12, 250}},
+    {3, {18, 5, 13}},
+};
+
+static void make_record(uint8_t *to, unsigned call, unsigned *random)
+{
+    for (unsigned i = 0; i < RECORD; i++)
+        to[i] = (uint8_t)draw(random, 256);
+    memcpy(to, calls[call].head, calls[call].length);
+    to[0] |= (uint8_t)draw(random, 2); /* either guest */
+}
+
+/* One call several times, as to fill the cache or to empty it; returns the records. */
+static size_t make_story(uint8_t *to, size_t room, unsigned *random)
+{
+    unsigned call = draw(random, ARRAY_SIZE(calls));
+    size_t count = min_u64(room, draw(random, 3) ? 1 : 1 + draw(random, 24));
+
+    for (size_t i = 0; i < count; i++)
+        make_record(to + i * RECORD, call, random);
+    return count;
+}
+
+static void change_one(uint8_t *record)
+{
+    size_t size = LLVMFuzzerMutate(record, RECORD, RECORD);
+
+    memset(record + size, 0, RECORD - size);
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    size_t count = size / RECORD, room = max_size / RECORD - count, at, length;
+    unsigned random = seed;
+    uint8_t made[24 * RECORD];
+
+    if (max_size < RECORD)
+        return LLVMFuzzerMutate(data, size, max_size);
+    at = draw(&random, (unsigned)count + 1);
+    length = count > at ? 1 + draw(&random, (unsigned)min_u64(count - at, 8)) : 0;
+    switch (count ? draw(&random, 6) : 0) {
+    case 0:
+    case 1: /* new ones */
+        length = make_story(made, min_u64(room, 24), &random);
+        break;
+    case 2: /* some twice */
+        length = min_u64(length, room);
+        memcpy(made, data + at * RECORD, length * RECORD);
+        at = draw(&random, (unsigned)count + 1);
+        break;
+    case 3: /* some are left out */
+        memmove(data + at * RECORD, data + (at + length) * RECORD, (count - at - length) * RECORD);
+        return (count - length) * RECORD;
+    case 4:
+        return LLVMFuzzerMutate(data, size, max_size);
+    default:
+        change_one(data + (at < count ? at : 0) * RECORD);
+        return count * RECORD;
+    }
+    memmove(data + (at + length) * RECORD, data + at * RECORD, (count - at) * RECORD);
+    memcpy(data + at * RECORD, made, length * RECORD);
+    return (count + length) * RECORD;
 }

@@ -4,6 +4,7 @@
  * two of what the guest says. The auditors and the TLB check after each; a read that succeeds has to find its block.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include <lagan/assert.h>
 #include "unittests/ubc_kit.h"
@@ -74,6 +75,35 @@ static void write_entry(unsigned d, const uint8_t *in)
                         &c);
 }
 
+/* In time, or late. */
+static void housekeep(const uint8_t *in)
+{
+    uint64_t when = ubc_housekeep();
+
+    if (when > now)
+        host_set_time(now = when + (in[3] & 1 ? LAGAN_UBC_GRACE_NS : 0));
+}
+
+static void take_memory(const uint8_t *in)
+{
+    void *p = page_alloc(in[3] % 10, HEAP_ANY);
+
+    if (p)
+        memset(p, 0xee, PAGE_SIZE);
+    page_free(p, in[3] % 10);
+}
+
+/* Of what is shared nothing is writable. A copy (ubc/press.c) is the reader's own, to do with as it likes. */
+static void look_at_entry(unsigned n)
+{
+    uint64_t e = ubc_pte(UREAD, n);
+    mfn_t hit;
+
+    if ((e & PTE_P) && frame_owner(frame_of(pte_frame(e))) == DOMID_COW)
+        BUG_ON(e & PTE_RW);
+    (void)host_touch(UREAD, ubc_va(n), false, &hit);
+}
+
 static void do_op(const uint8_t *in)
 {
     unsigned d = in[1] % UBC_DOMAINS, n = in[2] % VOLUMES;
@@ -81,7 +111,7 @@ static void do_op(const uint8_t *in)
     uint64_t v = volume[n];
     uint32_t tag;
 
-    switch (in[0] % 13) {
+    switch (in[0] % 16) {
     case 0:
         insert(d, v, in);
         break;
@@ -121,6 +151,15 @@ static void do_op(const uint8_t *in)
         if (in[3] % 4 == 0)
             remake(n);
         break;
+    case 12:
+        ubc_lack(in[3]);
+        break;
+    case 13:
+        housekeep(in);
+        break;
+    case 14:
+        take_memory(in);
+        break;
     default:
         write_entry(d, in);
     }
@@ -128,8 +167,8 @@ static void do_op(const uint8_t *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    host_set_time(now = 0);
     ubc_start();
-    now = 0;
     for (unsigned n = 0; n < VOLUMES; n++)
         volume[n] = ubc_make_shared(n + 1, BLOCKS);
     for (; size >= OP; data += OP, size -= OP) {
@@ -137,12 +176,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         do_op(data);
         host_preempt_every(0);
         ubc_check();
-        for (unsigned s = 0; s < SLOTS; s++) {
-            mfn_t hit;
-
-            BUG_ON((ubc_pte(UREAD, s) & (PTE_P | PTE_RW)) == (PTE_P | PTE_RW));
-            (void)host_touch(UREAD, ubc_va(s), false, &hit);
-        }
+        for (unsigned s = 0; s < SLOTS; s++)
+            look_at_entry(s);
     }
     ubc_end();
     return 0;

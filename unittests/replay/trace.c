@@ -135,10 +135,12 @@ bool trace_line(struct trace *t, const char *text, enum trace_format format)
 static bool read_oracle(struct trace *t, FILE *file, size_t most)
 {
     unsigned char record[24];
-    uint64_t object;
 
     while (t->count < most && fread(record, sizeof(record), 1, file) == 1) {
-        memcpy(&object, record + 4, sizeof(object));
+        uint64_t object = 0;
+
+        for (unsigned i = 8; i-- > 0;)
+            object = object << 8 | record[4 + i];
         trace_add(t, object, false);
     }
     return t->count > 0;
@@ -157,8 +159,11 @@ bool trace_read(struct trace *t, const char *path, enum trace_format format, siz
     if (format == TRACE_ORACLE) {
         good = read_oracle(t, file, most);
     } else {
-        while (t->count < most && fgets(line, sizeof(line), file))
+        while (t->count < most && fgets(line, sizeof(line), file)) {
             good |= trace_line(t, line, format); /* the headline is none */
+            while (!strchr(line, '\n') && fgets(line, sizeof(line), file))
+                ; /* what is behind is of no interest */
+        }
     }
     fclose(file);
     if (!good)

@@ -7,46 +7,68 @@
  * PCI, and leaves it out where there is none, as in a domain without devices. This module does what was left out: it
  * enters the range, and the device that nd_e820 is for.
  *
- *	modprobe lagan_window start=ADDRESS bytes=SIZE		(both are in /sys/firmware/memmap)
+ *	modprobe lagan_window start=ADDRESS[,ADDRESS...] bytes=SIZE[,SIZE...]	(as /sys/firmware/memmap says)
  */
 #include <linux/ioport.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
 
-static unsigned long start, bytes;
-module_param(start, ulong, 0444);
-module_param(bytes, ulong, 0444);
+#define WINDOWS 16
 
-static struct resource window = {
-    .name = "Persistent Memory (legacy)",
-    .flags = IORESOURCE_MEM,
-    .desc = IORES_DESC_PERSISTENT_MEMORY_LEGACY,
-};
+static unsigned long start[WINDOWS], bytes[WINDOWS];
+static unsigned int starts, sizes;
+module_param_array(start, ulong, &starts, 0444);
+module_param_array(bytes, ulong, &sizes, 0444);
+
+static struct resource window[WINDOWS];
 static struct platform_device *device;
+
+static void leave(unsigned int count)
+{
+    while (count-- > 0)
+        remove_resource(&window[count]);
+}
+
+static int enter(unsigned int i)
+{
+    if (!start[i] || !bytes[i] || start[i] % PAGE_SIZE || bytes[i] % PAGE_SIZE ||
+        bytes[i] > ~start[i])
+        return -EINVAL;
+    window[i] = (struct resource){
+        .name = "Persistent Memory (legacy)",
+        .start = start[i],
+        .end = start[i] + bytes[i] - 1,
+        .flags = IORESOURCE_MEM,
+        .desc = IORES_DESC_PERSISTENT_MEMORY_LEGACY,
+    };
+    return insert_resource(&iomem_resource, &window[i]);
+}
 
 static int __init window_init(void)
 {
+    unsigned int i;
     int rc;
 
-    if (!start || !bytes || start % PAGE_SIZE || bytes % PAGE_SIZE)
+    if (!starts || starts != sizes)
         return -EINVAL;
-    window.start = start;
-    window.end = start + bytes - 1;
-    rc = insert_resource(&iomem_resource, &window);
-    if (rc)
-        return rc;
-    device = platform_device_register_simple("e820_pmem", PLATFORM_DEVID_AUTO, NULL, 0);
-    if (IS_ERR(device)) {
-        remove_resource(&window);
-        return PTR_ERR(device);
+    for (i = 0; i < starts; i++) {
+        rc = enter(i);
+        if (rc)
+            goto fail;
     }
-    return 0;
+    device = platform_device_register_simple("e820_pmem", PLATFORM_DEVID_AUTO, NULL, 0);
+    if (!IS_ERR(device))
+        return 0;
+    rc = PTR_ERR(device);
+fail:
+    leave(i);
+    return rc;
 }
 
 static void __exit window_exit(void)
 {
     platform_device_unregister(device);
-    remove_resource(&window);
+    leave(starts);
 }
 
 module_init(window_init);

@@ -52,7 +52,7 @@
 /*
  * Can the domain have so many pages in all? 0: yes, they are claimed for it, and nobody else gets them;
  * -EAGAIN: others have been asked to make room: the event RESERVED or REFUSED tells when to ask again, in
- * bounded time; -ENOMEM: not without driving somebody below its floor or need; -EINVAL: it has them, or may not
+ * bounded time; -ENOMEM: not without driving somebody below its floor or need; -EINVAL: it may not
  * have so many. pages = 0 gives up a reservation and what is claimed.
  */
 #define LAGAN_PRESSURE_reserve 6 /* IN struct lagan_pressure_order */

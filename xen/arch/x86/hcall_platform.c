@@ -18,10 +18,12 @@
 #include "xen/bootdomains.h"
 #include "xen/domain.h"
 #include "xen/guest_access.h"
+#include "xen/sched.h"
 #include "xen/wallclock.h"
 #include "arch_current.h"
 
-#define SLEEP_OFF 5 /* S5 */
+#define SLEEP_OFF     5    /* S5 */
+#define IDLE_CPUS_MAX 1024 /* more than any caller's map need have */
 
 STATIC_ASSERT(sizeof(struct xen_platform_op) == 136);
 
@@ -70,6 +72,32 @@ static int64_t cpu_online(uint32_t cpu)
     if (cpu >= MAX_CPUS)
         return -XEN_EINVAL;
     return is_online(cpu) ? 0 : -XEN_EOPNOTSUPP;
+}
+
+/* Of the CPUs in the caller's map; it is left with those that there are. The others' times are 0. */
+static int64_t idle_times(struct xenpf_getidletime *g)
+{
+    uint8_t map[IDLE_CPUS_MAX / 8] = {0};
+    uint64_t bytes = ((uint64_t)g->cpumap_nr_cpus + 7) / 8;
+    guest_ptr_t bits = guest_ptr((uint64_t)g->cpumap_bitmap.p);
+
+    if (g->cpumap_nr_cpus > IDLE_CPUS_MAX)
+        return -XEN_EINVAL;
+    if (copy_from_guest(map, bits, bytes))
+        return -XEN_EFAULT;
+    g->now = arch_time_ns();
+    for (uint32_t cpu = 0; cpu < g->cpumap_nr_cpus; cpu++) {
+        uint64_t ns = is_online(cpu) ? sched_idle_time(cpu) : 0;
+        uint8_t bit = (uint8_t)(1u << cpu % 8);
+
+        if (!(map[cpu / 8] & bit))
+            continue;
+        if (!is_online(cpu))
+            map[cpu / 8] = (uint8_t)(map[cpu / 8] & ~bit);
+        if (copy_to_guest(guest_ptr((uint64_t)(g->idletime.p + cpu)), &ns, sizeof(ns)))
+            return -XEN_EFAULT;
+    }
+    return copy_to_guest(bits, map, bytes);
 }
 
 /* No core is ever parked. */
@@ -185,6 +213,8 @@ static int64_t perform(struct xen_platform_op *op)
         return 0;
     case XENPF_get_cpu_version:
         return fill_cpu_version(&op->u.pcpu_version);
+    case XENPF_getidletime:
+        return idle_times(&op->u.getidletime);
     case XENPF_cpu_online:
         return cpu_online(op->u.cpu_ol.cpuid);
     case XENPF_core_parking:

@@ -121,7 +121,7 @@ void io_guard_function(struct pci_function f, uint64_t table)
 
     /* A virtual function knows its memory, but its registers do not say so. */
     if (msi_table(f, 0, &new.start, &new.bytes)) {
-        new.told = table &&msi_table(f, table, &new.start, &new.bytes) == 0;
+        new.told = table != 0 && msi_table(f, table, &new.start, &new.bytes) == 0;
         if (!new.told) {
             io_guard_forget(f);
             return;

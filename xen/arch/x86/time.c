@@ -32,7 +32,7 @@
 #include "xen/timer.h"
 
 #define SECOND_NS      UINT64_C(1000000000)
-#define REFRESH_MIN_NS (SECOND_NS / 2) /* wanted sooner: nothing to steer yet */
+#define REFRESH_MIN_NS (SECOND_NS * 3 / 4) /* wanted sooner: nothing to steer yet */
 #define DESYNC_NS      (SECOND_NS / 1000)
 #define DESYNC_COUNT   3
 #define WIDTH_MAX_NS   50000 /* a sample less certain than this is not used */

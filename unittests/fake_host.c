@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "fake_host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fake_host fake_host;
+
+struct host {
+    int unused;
+};
+
+int host_open(struct host **h)
+{
+    if (fake_host.open_error)
+        return fake_host.open_error;
+    *h = calloc(1, sizeof(**h));
+    fake_host.opened++;
+    return 0;
+}
+
+void host_close(struct host *h)
+{
+    fake_host.opened--;
+    free(h);
+}
+
+int host_domains(struct host *h, struct host_domain *list, unsigned max)
+{
+    (void)h;
+    if (max < fake_host.domain_count)
+        abort();
+    memcpy(list, fake_host.domain, fake_host.domain_count * sizeof(*list));
+    return (int)fake_host.domain_count;
+}
+
+static int index_of(uint16_t domid)
+{
+    for (unsigned i = 0; i < fake_host.domain_count; i++)
+        if (fake_host.domain[i].domid == domid)
+            return (int)i;
+    return -ESRCH;
+}
+
+/* What goes out, and what comes in. */
+static int out(void *arg, size_t bytes, const void *what, size_t size)
+{
+    if (bytes != size)
+        abort();
+    memcpy(arg, what, size);
+    return 0;
+}
+
+static int in(void *what, size_t size, const void *arg, size_t bytes)
+{
+    if (bytes != size)
+        abort();
+    memcpy(what, arg, size);
+    return 0;
+}
+
+static int pressure_call(unsigned cmd, void *arg, size_t bytes)
+{
+    struct fake_host *f = &fake_host;
+    int i;
+
+    switch (cmd) {
+    case LAGAN_PRESSURE_get_host:
+        return out(arg, bytes, &f->pressure_host, sizeof(f->pressure_host));
+    case LAGAN_PRESSURE_set_host:
+        return in(&f->pressure_host, sizeof(f->pressure_host), arg, bytes);
+    case LAGAN_PRESSURE_get_domain:
+        i = index_of(((struct lagan_pressure_domain *)arg)->domid);
+        return i < 0 ? i : out(arg, bytes, &f->pressure[i], sizeof(f->pressure[i]));
+    case LAGAN_PRESSURE_set_limits:
+        return in(&f->limits, sizeof(f->limits), arg, bytes);
+    case LAGAN_PRESSURE_set_target:
+        return in(&f->target, sizeof(f->target), arg, bytes);
+    case LAGAN_PRESSURE_reserve:
+        (void)in(&f->reserve, sizeof(f->reserve), arg, bytes);
+        return f->again-- > 0 ? -EAGAIN : 0;
+    default:
+        abort();
+    }
+}
+
+static int pcache_call(unsigned cmd, void *arg, size_t bytes, unsigned count)
+{
+    struct fake_host *f = &fake_host;
+    int i;
+
+    switch (cmd) {
+    case LAGAN_PCACHE_host:
+        return out(arg, bytes, &f->cache_host, sizeof(f->cache_host));
+    case LAGAN_PCACHE_get_stats:
+        i = index_of(((struct lagan_pcache_stats *)arg)->domid);
+        return i < 0 ? i : out(arg, bytes, &f->cache[i], sizeof(f->cache[i]));
+    case LAGAN_PCACHE_set_quota:
+        return in(&f->quota, sizeof(f->quota), arg, bytes);
+    case LAGAN_PCACHE_freeze:
+        return in(&f->freeze, sizeof(f->freeze), arg, bytes);
+    case LAGAN_PCACHE_curve:
+        return out(arg, bytes, &f->curve, sizeof(f->curve));
+    case LAGAN_PCACHE_ledger:
+        if (count < FAKE_LEDGER || bytes != count * sizeof(*f->ledger))
+            abort();
+        memcpy(arg, f->ledger, sizeof(f->ledger));
+        return FAKE_LEDGER;
+    default:
+        abort();
+    }
+}
+
+int host_call(struct host *h, unsigned nr, unsigned cmd, void *arg, size_t bytes, unsigned count)
+{
+    int error = fake_host.error;
+
+    (void)h;
+    fake_host.error = 0;
+    if (error)
+        return error;
+    switch (nr) {
+    case LAGAN_HYPERVISOR_pressure_op:
+        return pressure_call(cmd, arg, bytes);
+    case LAGAN_HYPERVISOR_pcache_op:
+        return pcache_call(cmd, arg, bytes, count);
+    case LAGAN_HYPERVISOR_host_op:
+        return cmd == LAGAN_HOST_OP_audit
+                   ? out(arg, bytes, &fake_host.audit, sizeof(fake_host.audit))
+                   : out(arg, bytes, &fake_host.types, sizeof(fake_host.types));
+    default:
+        abort();
+    }
+}
+
+int host_ubc_call(struct host *h, unsigned cmd, uint64_t volume, void *arg, size_t bytes)
+{
+    struct fake_host *f = &fake_host;
+    int error = f->error;
+
+    (void)h;
+    f->error = 0;
+    if (error)
+        return error;
+    switch (cmd) {
+    case LAGAN_UBC_list:
+        if (volume >= FAKE_VOLUMES)
+            return -ENXIO;
+        if (!f->volume[volume].blocks)
+            return -ENOENT;
+        return out(arg, bytes, &f->volume[volume], sizeof(f->volume[volume]));
+    case LAGAN_UBC_stats:
+        return out(arg, bytes, &f->volume_stats, sizeof(f->volume_stats));
+    case LAGAN_UBC_create:
+        return in(&f->made, sizeof(f->made), arg, bytes);
+    case LAGAN_UBC_allow:
+        return in(&f->allowed, sizeof(f->allowed), arg, bytes);
+    case LAGAN_UBC_destroy:
+        f->destroyed = volume;
+        return 0;
+    default:
+        abort();
+    }
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of the administrator's tool, on a host that is made up.
+ */
+#include "suite.h"
+
+extern const struct suite suite_laganctl;
+
+const struct suite *const suites[] = {&suite_laganctl, NULL};
