@@ -3,8 +3,7 @@
  * Private to ubc/: volumes, readers, pages, mappings.
  *
  * All of a volume is under its lock but what is constant. Who works on a volume has it by ubc_get(), which
- * counts; the table of volumes has a lock of its own, held for a look only; what the heap needs when it asks for
- * memory has another (idle.c).
+ * counts; the table of volumes has a lock of its own, held for a look only; idle pages have another (idle.c).
  */
 #pragma once
 
@@ -126,8 +125,7 @@ struct ubc_volume {
     struct lagan_ubc_stats stats;
 };
 
-/* The host wants memory back that readers have mapped (press.c). */
-struct ubc_press {
+struct ubc_press {                                                         /* press.c */
     _Atomic uint64_t want;                                                 /* pages; 0: none */
     _Atomic enum { PRESS_NONE, PRESS_TELL, PRESS_WAIT, PRESS_TAKE } phase; /* the housekeeper's */
     unsigned slot;                                                         /* of this round */
@@ -243,7 +241,6 @@ bool ubc_memory_is_spare(void);
  * perhaps not mapped any more: then it is idle. */
 int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p) LAGAN_MUST_CHECK;
 void ubc_page_rest(struct ubc_page *p);
-/* A page that is to be read: it keeps its frame. -XEN_ENOENT. */
 int ubc_page_hold(struct ubc_volume *v, struct ubc_page *p) LAGAN_MUST_CHECK;
 void ubc_page_unhold(struct ubc_page *p);
 /* A new page is idle. */
@@ -256,7 +253,6 @@ bool ubc_page_peek(const struct ubc_page *p, uint64_t offset, void *to,
 /* A hollow page ends. / `most` of them; true: there are more. */
 void ubc_page_reap(struct ubc_volume *v, struct ubc_page *p);
 bool ubc_tidy(struct ubc_volume *v, unsigned most);
-/* For the auditor: the frame of an idle page names it / of one that is held names none. */
 bool ubc_idle_names(const struct ubc_page *p, bool name);
 
 /* ---- entry.c ---- */
@@ -272,7 +268,6 @@ int ubc_entry_exchange(struct account *a, mfn_t table, unsigned slot, mfn_t fram
 /* ---- map.c; locked ---- */
 /* The entry goes, and the mapping is the page's no more: its handle says that it is gone. -XEN_ERESTART. */
 int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m) LAGAN_MUST_CHECK;
-/* It is off its page's list; the page is idle if it was the last. */
 void ubc_mapping_leave(struct ubc_volume *v, struct ubc_mapping *m);
 
 /* ---- press.c ---- */

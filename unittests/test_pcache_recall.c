@@ -153,6 +153,12 @@ static void test_floor(void)
     CU_ASSERT_EQUAL(pcache_set_quota(kit_domain[0].pc, 700, UINT32_MAX, 1), 0);
     fill(0, 1000);
     fill(1, 1000);
+    CU_ASSERT_EQUAL(found(1, 1000), 1000);
+    CU_ASSERT_TRUE(pckit_stats(0).worth < pckit_stats(1).worth);
+    for (unsigned i = 0; i < 16 && pckit_stats(0).pages + pckit_stats(1).pages == 2000; i++)
+        take_all(heap_free_pages() - 1, &count, 9);
+    CU_ASSERT_EQUAL(pckit_stats(0).pages,
+                    1000); /* not a part of a run in vain, though it is worth less */
     take_all(0, &count, 9);
     CU_ASSERT_TRUE(pckit_stats(0).pages >= 700);
     pckit_check();

@@ -217,6 +217,11 @@ static void hollow_pages(void)
     CU_ASSERT_EQUAL(ubc_reclaim(1), 0);
     CU_ASSERT_EQUAL(do_stats(volume).pages, 1);
     ubc_check();
+    for (uint64_t n = 5; n < 95; n++) /* more than are taken out of the index by the way */
+        CU_ASSERT_EQUAL(do_insert(UPUB, volume, n, epoch, 7), 0);
+    CU_ASSERT_EQUAL(ubc_reclaim(90), 90);
+    CU_ASSERT_EQUAL(do_insert(UPUB, volume, 94, epoch, 7), 0);
+    CU_ASSERT_EQUAL(ubc_reclaim(1), 1);
     CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, h), 0);
     CU_ASSERT_EQUAL(ubc_reclaim(1), 1);
     CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 10, 0), 0);

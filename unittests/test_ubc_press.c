@@ -205,12 +205,12 @@ static void begin_copies(void)
     start();
     map_some(UREAD);
     allow(UREAD, LOW);
-    ubc_lack(50);
+    ubc_lack(125);
     run_out();
     CU_ASSERT_EQUAL(do_stats(volume).copied, LOW);
     CU_ASSERT_EQUAL(ubc_engine.copies, LOW);
     CU_ASSERT_EQUAL(count_status(UREAD, LAGAN_UBC_COPIED), LOW);
-    CU_ASSERT(do_stats(volume).mapped <= MAPPED - 50 - LOW); /* copies give the host nothing */
+    CU_ASSERT(do_stats(volume).mapped <= MAPPED - 125 - LOW); /* copies give the host nothing */
     CU_ASSERT_EQUAL(good_entries(UREAD), MAPPED - do_stats(volume).taken);
     ubc_check();
 }

@@ -129,11 +129,12 @@ struct sent {
 /* The page of the i-th query, where it can be seen from here; NULL: it names none of the guest's. */
 static void *page_of(unsigned g, const struct lagan_pcache_query *q)
 {
-    if (q->flags & LAGAN_PCACHE_VIRTUAL)
-        return q->page >= core_va(DATA) && q->page < core_va(DATA + BATCH * PAGE_SIZE) &&
-                       q->page % PAGE_SIZE == 0
-                   ? core_at(q->page - core_va(0))
-                   : NULL;
+    if (q->flags & LAGAN_PCACHE_VIRTUAL) {
+        bool data = q->page >= core_va(DATA) && q->page < core_va(DATA + BATCH * PAGE_SIZE) &&
+                    q->page % PAGE_SIZE == 0;
+
+        return data || q->page == CORE_READONLY ? core_at(q->page - core_va(0)) : NULL;
+    }
     for (unsigned i = 0; i < FRAMES; i++) {
         if (frame[g][i] == q->page)
             return arch_map_frame(mfn(q->page));
