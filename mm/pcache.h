@@ -126,8 +126,9 @@ void pcache_get_curve(struct pcache *pc, struct lagan_pcache_curve *c);
 /* The curve itself, how many pages the client has, and the time that goes with the curve. Holds the client's lock
  * (LK_PCACHE) until pcache_curve_done(), which comes soon. */
 struct pcache_curve;
-const struct pcache_curve *pcache_curve_of(struct pcache *pc, uint64_t *pages, uint64_t *now_ms);
-void pcache_curve_done(struct pcache *pc);
+const struct pcache_curve *pcache_curve_of(struct pcache *pc, uint64_t *pages,
+                                           uint64_t *now_ms) LAGAN_NO_TSA;
+void pcache_curve_done(struct pcache *pc) LAGAN_NO_TSA;
 
 /* What recalls have left to be done later: for a CPU with nothing better to do, with no lock held. One step: takes
  * bounded time. */

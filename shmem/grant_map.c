@@ -134,8 +134,8 @@ static int map(const struct grant_user *u, struct grant_table *granter,
         unpin_for(granter, op);
         return status;
     }
-    if (op->flags & GNTMAP_device_map)
-        op->dev_bus_addr = got.frame.n << PAGE_SHIFT;
+    /* Told for each kind of mapping: Linux lets devices write to what a processor has mapped, and has the address from here. */
+    op->dev_bus_addr = got.frame.n << PAGE_SHIFT;
     op->handle = handle;
     fill_handle(maptrack_of(&u->table->maptrack, handle), op, &where);
     return GNTST_okay;

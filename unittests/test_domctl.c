@@ -270,6 +270,21 @@ static void pauses(void)
     end();
 }
 
+/* Who builds a domain clears the page that it shares with the hypervisor, and the time in it. */
+static void time_of_a_new_domain(void)
+{
+    struct domain *d;
+
+    start();
+    d = created();
+    memset(d->shared_info, 0, sizeof(*d->shared_info));
+    CU_ASSERT_EQUAL(simple(XEN_DOMCTL_unpausedomain, d->id), 0);
+    CU_ASSERT_EQUAL(d->shared_info->wc_sec, core_wallclock / 1000000000);
+    CU_ASSERT_NOT_EQUAL(d->shared_info->wc_version, 0);
+    destroyed(d);
+    end();
+}
+
 /* A pause of another kind is not the control domain's to end. */
 static void pauses_of_others(void)
 {
@@ -574,6 +589,7 @@ static const struct test_case cases[] = {
     {"creation without handles", creation_without_handles},
     {"describes", describes},
     {"pauses", pauses},
+    {"a new domain knows the time", time_of_a_new_domain},
     {"pauses of others", pauses_of_others},
     {"limits of memory", limits},
     {"frames", frames},

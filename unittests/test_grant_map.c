@@ -47,6 +47,23 @@ static void map_and_unmap(void)
     grant_end();
 }
 
+/* Linux gives devices this address for a page that it has mapped for the processor only. */
+static void map_tells_address(void)
+{
+    struct gnttab_map_grant_ref op = {.flags = RW, .ref = 9};
+
+    start();
+    op.host_addr = grant_va(0);
+    op.dom = gd[GA].account->id;
+    grant_enter();
+    CU_ASSERT_EQUAL(grant_map(&gd[GB].user, &op), 0);
+    grant_leave();
+    CU_ASSERT_EQUAL(op.status, GNTST_okay);
+    CU_ASSERT_EQUAL(op.dev_bus_addr, page.n << PAGE_SHIFT);
+    CU_ASSERT_EQUAL(do_unmap(GB, op.handle, grant_va(0)), GNTST_okay);
+    grant_end();
+}
+
 static void map_readonly(void)
 {
     grant_handle_t h;
@@ -434,6 +451,7 @@ static void written_over(void)
 
 static const struct test_case cases[] = {
     {"map and unmap", map_and_unmap},
+    {"map tells the machine address", map_tells_address},
     {"read-only", map_readonly},
     {"by the entry's address", map_by_entry},
     {"map refused", map_refused},

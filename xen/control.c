@@ -12,6 +12,7 @@
 
 #include "mm/claim.h"
 #include "xen/guest_access.h"
+#include "xen/wallclock.h"
 #include "arch_current.h"
 #include "arch_inline.h"
 
@@ -175,17 +176,20 @@ int control_pause(struct domain *d)
 
 int control_unpause(struct domain *d)
 {
-    bool none;
+    bool none, first = false;
 
     spin_lock(&d->lock);
     none = d->control_pauses == 0;
     if (!none) {
         d->control_pauses--;
+        first = !d->started;
         d->started = true;
     }
     spin_unlock(&d->lock);
     if (none)
         return -XEN_EINVAL;
+    if (first)
+        wallclock_tell(d); /* who has built the domain has cleared the page that says the time */
     domain_unpause(d);
     return 0;
 }

@@ -92,6 +92,14 @@ void test_map(void)
     check_true("map-read-only", !(pte_of(window[1]) & PTE_W), "0x%lx", pte_of(window[1]));
     check_result("unmap", grant_unmap(h[0], window[0]), GNTST_okay);
     check_true("unmap-clears", pte_of(window[0]) == 0, "0x%lx", pte_of(window[0]));
+    /* What a device is given when Linux reads a disk into a page that it has mapped by grant. */
+    op = (struct gnttab_map_grant_ref){
+        .host_addr = (uint64_t)window[0], .flags = MAP_RW, .ref = 16, .dom = self};
+    check_true("map-again", hv_grant(GNTTABOP_map_grant_ref, &op, 1) == 0 && op.status == 0, "%d",
+               op.status);
+    check_true("map-tells-machine-address", op.dev_bus_addr == va_to_mfn(granted[0]) * PAGE_SIZE,
+               "0x%lx", op.dev_bus_addr);
+    check_result("unmap-again", grant_unmap(op.handle, window[0]), GNTST_okay);
     check_true("unmap-one-of-two", grant_v1(16)->flags == (GTF_permit_access | GTF_reading), "0x%x",
                grant_v1(16)->flags);
     check_result("unmap-other", grant_unmap(h[1], window[1]), GNTST_okay);

@@ -25,7 +25,7 @@ static const struct {
     {"clock", probe_clock},     {"step", probe_step},       {"segments", probe_segments},
     {"memory", probe_memory},   {"loops", probe_loops},     {"domid", probe_domid},
     {"store", probe_store},     {"threads", probe_threads}, {"reads", probe_reads},
-    {"window", probe_window},
+    {"window", probe_window},   {"disk", probe_disk},       {"now", probe_now},
 };
 
 bool expect(bool holds, const char *format, ...)

@@ -40,3 +40,5 @@ void probe_store(void);
 void probe_threads(void);
 void probe_reads(void);
 void probe_window(void);
+void probe_disk(void);
+void probe_now(void);
