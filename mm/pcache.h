@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <lagan/lock.h>
 #include <lagan/types.h>
 
 struct account;
