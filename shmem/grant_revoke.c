@@ -135,7 +135,8 @@ static int put_entry(struct grant_table *mapper, const struct grant_handle *h, m
     return table_replace_l1(mapper->account, mfn(h->table), h->slot, frame, entry, done);
 }
 
-/* One of the mapper's own, which holds what the page does. *own: its frame, or 0. */
+/* One of the mapper's own, which holds what the page does. *own: its frame, or 0. The mapper may have guessed it
+ * before we have, given it back or made a table of it: it is written as a writable frame, or not at all. */
 static int put_copy(struct grant_table *mapper, const struct grant_handle *h, mfn_t frame,
                     uint64_t bits, uint32_t *own)
 {
@@ -145,11 +146,16 @@ static int put_copy(struct grant_table *mapper, const struct grant_handle *h, mf
 
     if (rc)
         return rc;
+    if (frame_get_writable(copy, mapper->account->id)) {
+        (void)!account_release(mapper->account, copy);
+        return -XEN_ENOMEM;
+    }
     arch_copy_page(arch_map_frame(copy), arch_map_frame(frame));
     rc = put_entry(mapper, h, frame, bits | copy.n << PAGE_SHIFT, &done);
     *own = done ? (uint32_t)copy.n : 0;
     if (!done)
         (void)!account_release(mapper->account, copy);
+    frame_put_writable(copy);
     return rc;
 }
 

@@ -235,6 +235,14 @@ static void leave_busy(struct ubc_page *p)
     atomic_fetch_sub(&ubc_engine.busy, 1);
 }
 
+/* It was to be lent, and is in use again before it could be. Locked (idle_lock). */
+static void unstick(struct ubc_volume *v, struct ubc_page *p)
+{
+    list_del(&p->link);
+    set_state(p, PAGE_BUSY);
+    enter_busy(v, p);
+}
+
 int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
 {
     int rc = 0;
@@ -244,10 +252,8 @@ int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
     spin_lock(&ubc_engine.idle_lock);
     switch (page_state(p)) {
     case PAGE_STUCK:
-        list_del(&p->link);
-        set_state(p, PAGE_BUSY);
+        unstick(v, p);
         spin_unlock(&ubc_engine.idle_lock);
-        enter_busy(v, p);
         return 0;
     case PAGE_HOLLOW:
         rc = -XEN_ENOENT;
@@ -286,6 +292,8 @@ int ubc_page_hold(struct ubc_volume *v, struct ubc_page *p)
         leave(p, PAGE_HELD);
         count_hit(v);
     }
+    if (page_state(p) == PAGE_STUCK) /* who looks next would lend it, and the heap take it */
+        unstick(v, p);
     if (page_state(p) == PAGE_HOLLOW)
         rc = -XEN_ENOENT;
     else

@@ -28,6 +28,7 @@
 #include <lagan/assert.h>
 #include "mm/heap.h"
 #include "mm/tlbclock.h"
+#include "mm/type.h"
 #include "ubc/ubc_int.h"
 
 #define GRACE_NS  LAGAN_UBC_GRACE_NS
@@ -61,15 +62,20 @@ static void end_if_empty(struct ubc_page *q)
     slab_free(q);
 }
 
-/* A frame of the account's, with a reference of ours, or MFN_INVALID. */
-static mfn_t new_frame(struct account *a)
+/* A frame of the account's that holds what the page does, with a reference of ours, or MFN_INVALID. The guest may have
+ * guessed it before we have, given it back or made a table of it: it is written as a writable frame, or not at all. */
+static mfn_t new_copy(struct account *a, mfn_t page)
 {
     mfn_t m;
 
     if (account_alloc(a, 0, HEAP_TRY, &m))
         return MFN_INVALID;
-    if (!frame_get(m, a->id))
-        return MFN_INVALID; /* the guest has guessed it, and given it back */
+    if (frame_get_writable(m, a->id)) {
+        (void)!account_release(a, m);
+        return MFN_INVALID;
+    }
+    arch_copy_page(arch_map_frame(m), arch_map_frame(page));
+    type_put(m); /* the other reference stays */
     atomic_fetch_add(&ubc_engine.copies, 1);
     return m;
 }
@@ -113,7 +119,7 @@ static int exchange(struct ubc_volume *v, struct ubc_mapping *m)
 
     if (atomic_load(&m->reader->client->dying) || m->reader->leaving)
         return -XEN_EINVAL;
-    copy = new_frame(a);
+    copy = new_copy(a, page);
     if (copy.n == MFN_INVALID.n)
         return -XEN_ENOMEM;
     q = copies_of(v, m->block);
@@ -121,7 +127,6 @@ static int exchange(struct ubc_volume *v, struct ubc_mapping *m)
         drop_frame(a, copy);
         return -XEN_ENOMEM;
     }
-    arch_copy_page(arch_map_frame(copy), arch_map_frame(page));
     rc = ubc_entry_exchange(a, mfn(m->table), m->slot, page, copy, &done);
     if (done) {
         move(v, m, q, copy);

@@ -141,6 +141,37 @@ static void taken_back(void)
     grant_end();
 }
 
+/* The mapper has guessed the frame that is being written. */
+static void guess(void *to)
+{
+    struct account *a = gd[GB].account;
+    mfn_t m = arch_frame_of(to);
+
+    CU_ASSERT_TRUE_FATAL(frame_get(m, a->id));
+    CU_ASSERT_NOT_EQUAL(type_get(m, TYPE_L1), 0); /* what is copied would be its entries */
+    frame_put(m);
+    CU_ASSERT_EQUAL(account_release(a, m), 0);
+    CU_ASSERT_TRUE(frame_refs(frame_of(m)) > 0); /* and nobody else has it */
+}
+
+static void guessed(void)
+{
+    grant_handle_t h;
+    mfn_t hit;
+
+    start(REVOCABLE);
+    CU_ASSERT_EQUAL(do_map(GB, GA, 9, grant_va(0), GNTMAP_host_map, &h), GNTST_okay);
+    host_on_copy(guess);
+    CU_ASSERT_EQUAL(revoke(9, 0), GNTST_okay);
+    host_on_copy(NULL);
+    CU_ASSERT_TRUE(host_touch(GB, grant_va(0), true, &hit));
+    CU_ASSERT_EQUAL(*kit_entry(hit, 3), 0x333);
+    CU_ASSERT_EQUAL(do_unmap(GB, h, grant_va(0)), GNTST_okay);
+    CU_ASSERT_EQUAL(frame_refs(frame_of(hit)), 0);
+    grant_check();
+    grant_end();
+}
+
 /* The mapper may have no more memory, or the host has none. */
 static void cannot_pay(void)
 {
@@ -263,6 +294,7 @@ static const struct test_case cases[] = {
     {"refused", refused},
     {"the mapper lets go", let_go},
     {"taken back", taken_back},
+    {"guessed copies", guessed},
     {"the mapper cannot pay", cannot_pay},
     {"no memory at all", no_memory_at_all},
     {"many handles", many},

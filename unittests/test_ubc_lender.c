@@ -343,6 +343,35 @@ static void stuck(void)
     ubc_end();
 }
 
+/* The same, and it is read: then nobody lends it, even if it could be lent. */
+static void stuck_and_read(void)
+{
+    struct ubc_held held;
+    struct ubc_ref ref;
+    uint32_t h;
+    mfn_t m;
+
+    start(10);
+    insert(0, 1);
+    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 0, 0, &h), 0);
+    m = mfn(page_at(0)->frame);
+    CU_ASSERT_TRUE(frame_get(m, WINDOW_OWNER));
+    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, h), 0);
+    CU_ASSERT_EQUAL(page_state(page_at(0)), PAGE_STUCK);
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+    CU_ASSERT_EQUAL_FATAL(ubc_hold(&ref, 0, &held), 0);
+    frame_put(m);
+    CU_ASSERT_EQUAL(ubc_reclaim(1), 0);
+    CU_ASSERT_EQUAL(*(const uint64_t *)held.data, UINT64_C(7) << 32);
+    CU_ASSERT_EQUAL(ubc_release(&ref, &held), 0);
+    ubc_put(&ref);
+    ubc_check();
+    CU_ASSERT_EQUAL(page_state(page_at(0)), PAGE_IDLE);
+    CU_ASSERT_EQUAL(ubc_reclaim(1), 1);
+    ubc_check();
+    ubc_end();
+}
+
 /* The frame goes to somebody else: a reader's TLB has forgotten it by then (ubc_check()). */
 static void remembered(void)
 {
@@ -444,6 +473,7 @@ static const struct test_case cases[] = {{"idle pages are free memory", free_mem
                                          {"pages that are read", held},
                                          {"frames in somebody's hands", in_hands},
                                          {"pages that are stuck", stuck},
+                                         {"pages that are stuck, and read", stuck_and_read},
                                          {"TLBs forget what is given back", remembered},
                                          {"one order of worth", worth},
                                          {NULL, NULL}};

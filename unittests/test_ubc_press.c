@@ -215,6 +215,34 @@ static void begin_copies(void)
     ubc_check();
 }
 
+/* Its owner has guessed the frame that is being written. */
+static void guess(void *to)
+{
+    struct account *a = ud[UREAD].account;
+    mfn_t m = arch_frame_of(to);
+
+    CU_ASSERT_TRUE_FATAL(frame_get(m, a->id));
+    CU_ASSERT_NOT_EQUAL(type_get(m, TYPE_L1), 0); /* what is copied would be its entries */
+    frame_put(m);
+    CU_ASSERT_EQUAL(account_release(a, m), 0);
+    CU_ASSERT_EQUAL(frame_owner(frame_of(m)), a->id); /* and nobody else has it */
+}
+
+static void copies_are_guessed(void)
+{
+    start();
+    map_some(UREAD);
+    allow(UREAD, LOW);
+    ubc_lack(50);
+    host_on_copy(guess);
+    run_out();
+    host_on_copy(NULL);
+    CU_ASSERT(do_stats(volume).copied > 0);
+    CU_ASSERT_EQUAL(good_entries(UREAD), MAPPED - do_stats(volume).taken);
+    ubc_check();
+    end();
+}
+
 static void copies_end_with_handles(void)
 {
     uint64_t pages;
@@ -336,6 +364,7 @@ static void hostile_readers(void)
 static const struct test_case cases[] = {{"readers that do not listen", deaf_readers},
                                          {"readers that listen", good_readers},
                                          {"no new mappings meanwhile", no_new_mappings},
+                                         {"copies that are guessed", copies_are_guessed},
                                          {"copies end with their handles", copies_end_with_handles},
                                          {"copies are invalidated", copies_are_invalidated},
                                          {"copies go with rights", copies_go_with_rights},

@@ -314,8 +314,17 @@ void arch_clear_page(void *page)
     memset(page, 0, PAGE_SIZE);
 }
 
+static void (*on_copy)(void *to);
+
+void host_on_copy(void (*call)(void *to))
+{
+    on_copy = call;
+}
+
 void arch_copy_page(void *dst, const void *src)
 {
+    if (on_copy)
+        on_copy(dst);
     memcpy(dst, src, PAGE_SIZE);
 }
 

@@ -54,6 +54,8 @@ unsigned host_cache_flush_count(void);
 void host_set_l1tf_limit(uint64_t limit);
 
 void host_set_time(uint64_t ns);
+/* Called before a page is copied, with where to: what a guest might do at this moment. NULL: nothing. */
+void host_on_copy(void (*call)(void *to));
 void host_set_online(unsigned cpus);
 
 /* The bytes written by printk() since the last call, up to 4 KiB; for tests of messages. */
