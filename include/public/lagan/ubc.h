@@ -70,7 +70,8 @@
 #define LAGAN_UBC_invalidate 6 /* IN/OUT struct lagan_ubc_range */
 /* These blocks' pages are wanted back. The first call tells their readers (LAGAN_VIRQ_UBC) and starts the
  * clock; -EAGAIN: somebody has some of them mapped still; to be called again. When the time is over, it takes
- * them: entries that still map them become empty, and their handles say so. 0: all are gone from the cache.
+ * them: entries that still map them become empty, and their handles say so. 0: all are gone from the cache;
+ * copies (LAGAN_UBC_COPIED) stay their readers': for blocks that change there is LAGAN_UBC_invalidate.
  * -EBUSY: another range of the volume is being taken back (not said to the control domain, whose range takes its
  * place). -EOPNOTSUPP for windows. */
 #define LAGAN_UBC_revoke 7 /* IN struct lagan_ubc_range */
