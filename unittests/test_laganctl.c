@@ -4,7 +4,9 @@
  * words that cannot be. The hypervisor is fake_host.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -128,6 +130,7 @@ static void amounts(void)
                  {"-1", -EINVAL, 0},
                  {" 1", -EINVAL, 0},
                  {"0x10", -EINVAL, 0},
+                 {"0X10", -EINVAL, 0},
                  {"1X", -EINVAL, 0},
                  {"1MB", -EINVAL, 0},
                  {"nan", -EINVAL, 0},
@@ -404,6 +407,25 @@ static void refusals(void)
     CU_ASSERT(complains("is not Lagan"));
 }
 
+/* Half a list of figures is none. */
+static void full_disk(void)
+{
+    char *argv[] = {"laganctl", "metrics"};
+    int status, old, full = open("/dev/full", O_WRONLY);
+
+    start();
+    fflush(stdout);
+    old = dup(STDOUT_FILENO);
+    dup2(full, STDOUT_FILENO);
+    status = laganctl(2, argv);
+    __fpurge(stdout);
+    clearerr(stdout);
+    dup2(old, STDOUT_FILENO);
+    close(old);
+    close(full);
+    CU_ASSERT_EQUAL(status, 1);
+}
+
 static const struct test_case cases[] = {
     {"amounts of memory", amounts},
     {"memory", memory},
@@ -417,6 +439,7 @@ static const struct test_case cases[] = {
     {"reservations", reservations},
     {"wrong words", wrong_words},
     {"refusals", refusals},
+    {"a full disk", full_disk},
     {NULL, NULL},
 };
 
