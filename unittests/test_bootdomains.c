@@ -220,18 +220,6 @@ static void one_after_another(void)
     CU_ASSERT_EQUAL(host_runs(100000000), 0x11);
 }
 
-/* A service ends when nobody is left: who waits for that would keep the host up for ever. */
-static void after_a_service(void)
-{
-    start(6000);
-    module("domain name=s mem=3M serves=store");
-    module("domain name=a mem=3M");
-    module("domain name=b mem=3M after=s"); /* refused */
-    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
-    end_domain(2, SHUTDOWN_poweroff);
-    CU_ASSERT_EQUAL(host_runs(100000000), 0x11);
-}
-
 /* Whoever was to come first is refused at once, or cannot be built in the end. */
 static void after_nobody(void)
 {
@@ -590,7 +578,6 @@ static const struct test_case cases[] = {
     {"it cannot be built anew", no_second_time},
     {"a domain that comes later", later},
     {"one after another", one_after_another},
-    {"after a service", after_a_service},
     {"after nobody", after_nobody},
     {"modules are freed", modules_are_freed},
     {"a domain ends while the reaper is at another", ended_meanwhile},
