@@ -39,7 +39,7 @@
 #define BUS_BYTES_LOG2 20
 #define FUNCTION_BYTES 4096
 #define FUNCTION_LOG2  12
-#define REG_VENDOR     0
+#define REG_STATUS     0x06
 
 struct guard {
     struct pci_function function;
@@ -186,7 +186,7 @@ static bool is_stale(const struct guard *g)
 {
     struct guard now;
 
-    if (pci_config_read(g->function, REG_VENDOR, 2) == UINT16_MAX)
+    if (pci_config_read(g->function, REG_STATUS, 2) == UINT16_MAX)
         return false;
     return !g->told && (msi_table(g->function, 0, &now.start, &now.bytes) || now.start != g->start);
 }
