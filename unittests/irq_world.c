@@ -399,9 +399,9 @@ void irq_world(void)
     acpi_info.segment_count = 2;
     acpi_info.segment[0] = (struct acpi_segment){WORLD_CONFIG_ADDRESS, 0, 0, 7};
     acpi_info.segment[1] = (struct acpi_segment){WORLD_CONFIG_ADDRESS << 1, 1, 0, 255};
-    io_guard_init();
     for (unsigned n = 0; n < WORLD_FUNCTIONS; n++)
         io_guard_forget(world_function(n));
+    io_guard_init();
     world_written = (struct world_write){.count = 0};
     pirq_init();
     pirq_keep_gsi(KEPT_GSI);

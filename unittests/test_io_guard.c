@@ -2,6 +2,8 @@
  *
  * Guarded device memory: tables of MSI-X, and configuration space in memory.
  */
+#include <string.h>
+
 #include "irq_world.h"
 #include "suite.h"
 #include "xen/arch/x86/io_guard.h"
@@ -52,6 +54,7 @@ static void test_mapped(void)
                          plain = {world_function(0), .count = 1};
 
     irq_world();
+    world_config(2)[0] = world_config(2)[1] = 0xff; /* so have virtual functions */
     CU_ASSERT_TRUE(pirq_map_messages(control, &plain) > 0);
     CU_ASSERT_FALSE(covers(WORLD_TABLE_ADDRESS));
     CU_ASSERT_TRUE(pirq_map_messages(control, &m) > 0);
@@ -79,6 +82,45 @@ static void test_moved(void)
     io_guard_function(world_function(2), WORLD_TABLE_ADDRESS + 0x20000);
     CU_ASSERT_TRUE(io_guard_write(WORLD_TABLE_ADDRESS + 0x20000, 4, 5));
     CU_ASSERT_EQUAL(world_written.count, 2);
+    irq_world_end();
+}
+
+/* A page that was mapped while a guard was there is written by way of us for ever, whatever is there now. */
+static void test_left(void)
+{
+    const uint64_t pins = HOST_SEEN_DEVICE << PAGE_SHIFT;
+
+    irq_world();
+    io_guard_function(world_function(2), 0);
+    pci_config_write(world_function(2), 0x10, 4, (WORLD_TABLE_ADDRESS + 0x10000) | 4);
+    for (unsigned i = 1; i <= 3; i++) {
+        CU_ASSERT_TRUE(io_guard_write(WORLD_TABLE_ADDRESS, 4, i));
+        CU_ASSERT_TRUE(world_written.count == i && world_written.value == i);
+    }
+    CU_ASSERT_TRUE(io_guard_write(WORLD_TABLE_ADDRESS + 0x10000, 4, 5)); /* the table, now */
+    io_guard_forget(world_function(2));
+    CU_ASSERT_EQUAL(world_written.count, 3);
+    CU_ASSERT_TRUE(io_guard_write(WORLD_TABLE_ADDRESS + 0x10000, 4, 5));
+    CU_ASSERT_EQUAL(world_written.count, 4);
+    CU_ASSERT_FALSE(io_guard_write(pins, 4, 5)); /* read-only for everybody */
+    CU_ASSERT_EQUAL(world_written.count, 4);
+    irq_world_end();
+}
+
+/* It is being reset, and then it is there again, where it was. */
+static void test_silent(void)
+{
+    uint8_t *c = world_config(2), was[PCI_CONFIG_BYTES];
+
+    irq_world();
+    io_guard_function(world_function(2), 0);
+    memcpy(was, c, sizeof(was));
+    memset(c, 0xff, sizeof(was));
+    CU_ASSERT_TRUE(io_guard_write(WORLD_TABLE_ADDRESS, 4, 5));
+    CU_ASSERT_TRUE(io_guard_write(WORLD_TABLE_ADDRESS + TABLE_BYTES, 4, 6));
+    memcpy(c, was, sizeof(was));
+    CU_ASSERT_TRUE(covers(WORLD_TABLE_ADDRESS));
+    CU_ASSERT_TRUE(world_written.count == 1 && world_written.value == 6);
     irq_world_end();
 }
 
@@ -130,6 +172,8 @@ static void test_many(void)
 static const struct test_case cases[] = {{"a table", test_table},
                                          {"a message that is mapped", test_mapped},
                                          {"a function that moves", test_moved},
+                                         {"a page that was guarded", test_left},
+                                         {"a function that is silent", test_silent},
                                          {"configuration space", test_config},
                                          {"told again", test_many},
                                          {NULL, NULL}};

@@ -4,9 +4,12 @@
  * words that cannot be. The hypervisor is fake_host.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fake_host.h"
@@ -29,16 +32,12 @@ static void keep(FILE *from, char *text, size_t size)
     fclose(from);
 }
 
-/* Runs the tool with the words of the line; what it writes is in `said` and `complained`. */
-static int run(const char *line)
+/* Runs the tool; what it writes is in `said` and `complained`. */
+static int run_words(int argc, char **argv)
 {
-    char copy[256], *argv[16] = {(char *)(uintptr_t) "laganctl"};
-    int argc = 1, status, old_out, old_err;
     FILE *out = tmpfile(), *err = tmpfile();
+    int status, old_out, old_err;
 
-    snprintf(copy, sizeof(copy), "%s", line);
-    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
-        argv[argc++] = word;
     fflush(stdout);
     fflush(stderr);
     old_out = dup(STDOUT_FILENO);
@@ -56,6 +55,18 @@ static int run(const char *line)
     keep(err, complained, sizeof(complained));
     CU_ASSERT_EQUAL(fake_host.opened, 0);
     return status;
+}
+
+/* The same, with the words of the line. */
+static int run(const char *line)
+{
+    char copy[256], *argv[16] = {(char *)(uintptr_t) "laganctl"};
+    int argc = 1;
+
+    snprintf(copy, sizeof(copy), "%s", line);
+    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    return run_words(argc, argv);
 }
 
 /* A control domain, two guests of which one is managed, and one that has no name. */
@@ -119,6 +130,7 @@ static void amounts(void)
                  {"-1", -EINVAL, 0},
                  {" 1", -EINVAL, 0},
                  {"0x10", -EINVAL, 0},
+                 {"0X10", -EINVAL, 0},
                  {"1X", -EINVAL, 0},
                  {"1MB", -EINVAL, 0},
                  {"nan", -EINVAL, 0},
@@ -200,6 +212,35 @@ static void curve(void)
     CU_ASSERT_EQUAL(run("curve anna picture.jpeg"), 1);
     CU_ASSERT(complains("not the name of an .svg or .png file"));
     CU_ASSERT_EQUAL(run("curve anna it's.svg"), 1);
+}
+
+/* A gnuplot that shows what it is told; and none. */
+static void plot(void)
+{
+    char directory[] = "/tmp/laganctl-XXXXXX", program[64], *path = strdup(getenv("PATH"));
+    FILE *f;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+    snprintf(program, sizeof(program), "%s/gnuplot", directory);
+    f = fopen(program, "w");
+    fputs("#!/bin/sh\nexec /bin/cat\n", f);
+    fclose(f);
+    chmod(program, 0700);
+    setenv("PATH", directory, 1);
+    start();
+    fake_host.curve = (struct lagan_pcache_curve){.points = 1, .gets = 4};
+    fake_host.curve.point[0].misses = 1;
+    strcpy(fake_host.domain[1].name, "an'\nsystem('x')\\");
+    CU_ASSERT_EQUAL(run("curve 3 plot"), 0);
+    CU_ASSERT(says("set title 'page cache of an??system(?x?)?'\n") && says("25.0"));
+    CU_ASSERT_EQUAL(run("curve 3 a.svg"), 0);
+    CU_ASSERT(says("set terminal svg") && says("set output 'a.svg'\n"));
+    unlink(program);
+    CU_ASSERT_EQUAL(run("curve 3 plot"), 1);
+    CU_ASSERT(complains("gnuplot: not installed"));
+    setenv("PATH", path, 1);
+    free(path);
+    rmdir(directory);
 }
 
 static void books(void)
@@ -333,6 +374,9 @@ static void wrong_words(void)
         CU_ASSERT(complains(table[i].text));
         CU_ASSERT(!says("anna"));
     }
+    start();
+    CU_ASSERT_EQUAL(run_words(4, (char *[]){"laganctl", "cache", "freeze", ""}), 1);
+    CU_ASSERT(complains("no such domain")); /* not one that has no name */
     CU_ASSERT_EQUAL(run("--help"), 0);
     CU_ASSERT(says("usage: laganctl") && says("cache quota"));
 }
@@ -363,11 +407,40 @@ static void refusals(void)
     CU_ASSERT(complains("is not Lagan"));
 }
 
+/* Half a list of figures is none. */
+static void full_disk(void)
+{
+    char *argv[] = {"laganctl", "metrics"};
+    int status, old, full = open("/dev/full", O_WRONLY);
+
+    start();
+    fflush(stdout);
+    old = dup(STDOUT_FILENO);
+    dup2(full, STDOUT_FILENO);
+    status = laganctl(2, argv);
+    __fpurge(stdout);
+    clearerr(stdout);
+    dup2(old, STDOUT_FILENO);
+    close(old);
+    close(full);
+    CU_ASSERT_EQUAL(status, 1);
+}
+
 static const struct test_case cases[] = {
-    {"amounts of memory", amounts}, {"memory", memory},     {"the page cache", cache},
-    {"the curve", curve},           {"the books", books},   {"volumes", volumes},
-    {"metrics", metrics},           {"orders", orders},     {"reservations", reservations},
-    {"wrong words", wrong_words},   {"refusals", refusals}, {NULL, NULL},
+    {"amounts of memory", amounts},
+    {"memory", memory},
+    {"the page cache", cache},
+    {"the curve", curve},
+    {"its picture", plot},
+    {"the books", books},
+    {"volumes", volumes},
+    {"metrics", metrics},
+    {"orders", orders},
+    {"reservations", reservations},
+    {"wrong words", wrong_words},
+    {"refusals", refusals},
+    {"a full disk", full_disk},
+    {NULL, NULL},
 };
 
 const struct suite suite_laganctl = {"laganctl", cases, NULL, NULL};

@@ -177,6 +177,15 @@ static void store_refused(void)
     CU_ASSERT(said(host_log(), "domain shop ended: error: dom0 serves the store"));
     end_domain(0, SHUTDOWN_poweroff);
     CU_ASSERT_EQUAL(host_runs(1000000), 0x11);
+    /* The service ends when nobody is left: who waits for that would keep the host up for ever. */
+    start(9000);
+    module("domain name=shop mem=3M serves=store");
+    module("domain name=a mem=3M");
+    module("domain name=b mem=3M after=shop");
+    CU_ASSERT_EQUAL(boot(), CORE_RUNNING);
+    CU_ASSERT(said(host_log(), "domain b ended: error: it comes after one that serves the store"));
+    end_domain(2, SHUTDOWN_poweroff);
+    CU_ASSERT_EQUAL(host_runs(100000000), 0x11);
     /* Nobody to be served. */
     start(9000);
     module("domain name=shop mem=5M serves=store");

@@ -109,6 +109,26 @@ static void test_kinds(void)
     }
 }
 
+/* Messages that share an address are silent together: what the other sent meanwhile is not lost. */
+static void test_group(void)
+{
+    int second;
+
+    irq_world();
+    world_config(0)[0x52] |= 1 << 1; /* it can send two, and still has no mask */
+    bind_message(0, 2);
+    second = event_bind_pirq(control, number + 1, false);
+    CU_ASSERT_TRUE_FATAL(second > 0);
+    CU_ASSERT_EQUAL(storm(send_0, OFTEN), AT_MOST);
+    CU_ASSERT_TRUE(world_send(world_function(0), 1));
+    world_settle_all();
+    CU_ASSERT_FALSE(world_take(control, second));
+    world_pass(QUIET);
+    CU_ASSERT_TRUE(world_take(control, port));
+    CU_ASSERT_TRUE(world_take(control, second));
+    irq_world_end();
+}
+
 /* A line that is never let go: the domain's own EOI brings it back, until it is held back as well. */
 static void test_level(void)
 {
@@ -240,6 +260,7 @@ static void test_between_looks(void)
 }
 
 static const struct test_case cases[] = {{"every kind", test_kinds},
+                                         {"a group", test_group},
                                          {"a line that stays high", test_level},
                                          {"what is honest", test_honest},
                                          {"its end", test_ends},

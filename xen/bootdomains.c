@@ -67,14 +67,20 @@ static LAGAN_INIT const char *line_fault(const struct boot_info *info, unsigned 
 {
     const struct modline *line = &boot.line[index];
     bool dom0 = find_plain(info, 0) < info->module_count;
+    size_t before = index;
 
+    if (line->after[0])
+        before = modline_find(boot.line, index, MODLINE_DOMAIN, line->after);
     if (modline_find(boot.line, index, MODLINE_DOMAIN, line->name) < index ||
         (dom0 && strcmp(line->name, DOM0_NAME) == 0))
         return "its name is taken";
     if (line->serves_store && dom0)
         return "dom0 serves the store";
-    if (line->after[0] && modline_find(boot.line, index, MODLINE_DOMAIN, line->after) == index)
+    if (line->after[0] && before == index)
         return "no line before its own has the name that it comes after";
+    /* Which has to do until all others have ended. */
+    if (before < index && boot.line[before].serves_store)
+        return "it comes after one that serves the store";
     if (line->serves_store && store_service_exists())
         return "another domain serves the store";
     return NULL;

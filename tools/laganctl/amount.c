@@ -23,7 +23,7 @@ int amount_parse(const char *text, uint64_t *pages)
         *pages = UINT64_MAX;
         return 0;
     }
-    if (*text < '0' || *text > '9' || text[strspn(text, "0123456789.")] == 'x')
+    if (*text < '0' || *text > '9' || (text[strspn(text, "0123456789.")] | 0x20) == 'x')
         return -EINVAL;
     value = strtod(text, &end);
     if (!isfinite(value))

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,15 +231,27 @@ static int curve_table(const struct lagan_pcache_curve *c)
     return 0;
 }
 
+/* For a title in quotes: a name is what somebody has made up, and gnuplot runs commands. */
+static void plain_text(char *text, size_t size, const char *name)
+{
+    snprintf(text, size, "%s", name);
+    for (char *c = text; *c; c++)
+        if (*c == '\'' || *c == '\\' || *c == '`' || (*c >= 0 && *c < ' ') || *c == 0x7f)
+            *c = '?';
+}
+
 /* gnuplot draws it: on the terminal, or into a file whose name ends in .svg or .png. */
 static int curve_plot(const struct lagan_pcache_curve *c, const char *name, const char *file)
 {
     const char *end = file ? strrchr(file, '.') : NULL;
+    char title[64];
     FILE *plot;
 
     if (file &&
         (!end || (strcmp(end, ".svg") != 0 && strcmp(end, ".png") != 0) || strpbrk(file, "'\\\n")))
         return command_bad(file, "not the name of an .svg or .png file");
+    plain_text(title, sizeof(title), name);
+    signal(SIGPIPE, SIG_IGN); /* pclose() tells */
     plot = popen("gnuplot", "w");
     if (!plot)
         return -errno;
@@ -251,7 +264,7 @@ static int curve_plot(const struct lagan_pcache_curve *c, const char *name, cons
             "set title 'page cache of %s'\nset xlabel 'MiB'\nset ylabel 'misses, %%'\nset yrange "
             "[0:100]\n"
             "plot '-' using 1:2 with linespoints notitle\n",
-            name);
+            title);
     for (uint32_t i = 0; i < c->points && i < LAGAN_PCACHE_CURVE_POINTS; i++)
         fprintf(plot, "%f %f\n", (double)c->point[i].pages * PAGE_BYTES / (1 << 20),
                 c->gets ? 100.0 * (double)c->point[i].misses / (double)c->gets : 100);

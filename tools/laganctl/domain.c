@@ -14,7 +14,8 @@ int host_find(struct host *h, const char *name_or_number, struct host_domain *fo
     int count = host_domains(h, list, HOST_DOMAINS_MAX);
 
     for (int i = 0; i < count; i++)
-        if (is_number ? list[i].domid == number : !strcmp(list[i].name, name_or_number)) {
+        if (is_number ? list[i].domid == number
+                      : *name_or_number && !strcmp(list[i].name, name_or_number)) {
             *found = list[i];
             return 0;
         }

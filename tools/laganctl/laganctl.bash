@@ -28,8 +28,9 @@ _laganctl() {
   [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace
 }
 
+# Names of plain letters only: compgen -W would act on a $ or ` in one.
 _laganctl_domains() {
-  laganctl --json mem 2>/dev/null | sed -n 's/.*"name": "\(..*\)",.*/\1/p'
+  laganctl --json mem 2>/dev/null | sed -n 's/.*"name": "\([[:alnum:]_.+:@-]\{1,\}\)",.*/\1/p'
 }
 
 complete -F _laganctl laganctl

@@ -188,5 +188,11 @@ int laganctl(int argc, char **argv)
         return message(c, rc);
     rc = c->run(h, count - used, argv + first + used);
     host_close(h);
-    return rc < 0 ? message(c, rc) : 0;
+    if (rc < 0)
+        return message(c, rc);
+    if (fflush(stdout) || ferror(stdout)) {
+        warn("standard output");
+        return 1;
+    }
+    return 0;
 }

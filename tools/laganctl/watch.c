@@ -298,7 +298,7 @@ static int top(struct host *h, unsigned count, char **words)
             return COMMAND_USAGE;
     if (rc)
         return rc;
-    if (!isatty(STDOUT_FILENO))
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return command_bad("top", "needs a terminal (laganctl metrics is for programs)");
     if (seconds == 0)
         seconds = 1;

@@ -14,7 +14,9 @@
  * A kernel as control domain writes neither tables nor addresses, since it has physdev_op for that. It
  * tells of each function when it has found it, before a driver maps anything, and that is when the guard
  * begins. That a function has moved its memory afterwards is found out when somebody writes to the old
- * place: the function is asked again, and its guard goes where the table is now.
+ * place: the function is asked again, and its guard goes where the table is now. Mappings of the old place
+ * stay read-only, whatever is there now: what is written by them is written as it is. A function that
+ * does not answer, as it is being reset or has been pulled out, has not moved.
  *
  * What this is worth: it keeps a driver that has gone astray from sending interrupts that are not its own.
  * A control domain that wants to can have a device write to 0xfeeXXXXX as to any other address, since
@@ -24,6 +26,7 @@
  */
 #include "xen/arch/x86/io_guard.h"
 
+#include <lagan/arch.h>
 #include <lagan/lock.h>
 #include <lagan/printk.h>
 
@@ -36,6 +39,7 @@
 #define BUS_BYTES_LOG2 20
 #define FUNCTION_BYTES 4096
 #define FUNCTION_LOG2  12
+#define REG_STATUS     0x06
 
 struct guard {
     struct pci_function function;
@@ -50,11 +54,13 @@ static struct {
     struct spinlock lock;              /* LK_IRQ */
     unsigned end;                      /* [lock] */
     bool full;                         /* [lock] it was said */
+    _Atomic bool left;                 /* a guard has gone: mappings may be read-only without one */
     struct guard guard[GUARD_COUNT];   /* [lock] */
 } io = {.lock = SPINLOCK_INIT(LK_IRQ)};
 
 void io_guard_init(void)
 {
+    io.left = false;
     for (unsigned i = 0; i < acpi_info.segment_count; i++) {
         const struct acpi_segment *s = &acpi_info.segment[i];
 
@@ -131,6 +137,8 @@ void io_guard_function(struct pci_function f, uint64_t table)
     g = place_for(f);
     if (g) {
         known = g->bytes == new.bytes && g->start == new.start;
+        if (g->bytes && !known)
+            io.left = true;
         *g = new;
     } else {
         complain = !io.full;
@@ -149,8 +157,10 @@ void io_guard_forget(struct pci_function f)
 {
     spin_lock(&io.lock);
     for (unsigned i = 0; i < io.end; i++)
-        if (pci_same_function(io.guard[i].function, f))
+        if (io.guard[i].bytes && pci_same_function(io.guard[i].function, f)) {
             io.guard[i].bytes = 0;
+            io.left = true;
+        }
     spin_unlock(&io.lock);
 }
 
@@ -176,6 +186,8 @@ static bool is_stale(const struct guard *g)
 {
     struct guard now;
 
+    if (pci_config_read(g->function, REG_STATUS, 2) == UINT16_MAX)
+        return false;
     return !g->told && (msi_table(g->function, 0, &now.start, &now.bytes) || now.start != g->start);
 }
 
@@ -207,7 +219,9 @@ static bool is_in_table(uint64_t phys, unsigned bytes)
 
 bool io_guard_write(uint64_t phys, unsigned bytes, uint64_t value)
 {
-    if (!io_guard_covers(mfn(phys >> PAGE_SHIFT)))
+    mfn_t m = mfn(phys >> PAGE_SHIFT);
+
+    if (!io_guard_covers(m) && !(io.left && arch_io_access(m) == IO_ALL))
         return false;
     if (is_config(phys))
         write_config(phys, bytes, value);

@@ -22,6 +22,7 @@ void io_guard_function(struct pci_function f, uint64_t table);
 /* It has gone. */
 void io_guard_forget(struct pci_function f);
 
-/* The control domain writes to a page that is guarded: what may be written of it, is. Bytes: 1, 2, 4 or 8,
- * the address a multiple of it. False: there is no guard, and nothing was written. */
+/* The control domain writes to a page of devices' memory that is mapped for reading only, since it is
+ * guarded or once was: what may be written of it, is. Bytes: 1, 2, 4 or 8, the address a multiple of it.
+ * False: there has been no guard, and nothing was written. */
 bool io_guard_write(uint64_t phys, unsigned bytes, uint64_t value) LAGAN_MUST_CHECK;

@@ -41,7 +41,6 @@
 #define ENTRY_CONTROL  12
 #define ENTRY_MASKED   1u
 
-#define REG_VENDOR      0x00
 #define REG_BAR         0x10
 #define BAR_COUNT       6
 #define BAR_PORTS       1u
@@ -125,8 +124,6 @@ int msi_find(struct pci_function f, bool msix, unsigned index, uint64_t table,
     if (index > MSIX_SIZE_MASK)
         return -XEN_EINVAL;
     s.index = (uint16_t)index;
-    if (pci_config_read(f, REG_VENDOR, 2) == UINT16_MAX)
-        return -XEN_ENODEV;
     s.capability = (uint8_t)pci_find_capability(f, msix ? CAPABILITY_MSIX : CAPABILITY_MSI);
     if (!s.capability)
         return -XEN_ENODEV;

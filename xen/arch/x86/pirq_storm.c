@@ -19,6 +19,9 @@
  *        5 ms later, in the timer: not quiet any more; unmasked
  *        and delivered once, for what may have come and was not kept (edges, diverted messages)
  *
+ * Messages of a group share their address: if it is changed for one, the others' are lost meanwhile, too,
+ * so each of them is delivered once.
+ *
  * A level interrupt that is in service is masked anyhow: the domain's EOI then does not unmask it, the
  * timer does. One timer serves all; `storms` has a bit for each that is quiet.
  *
@@ -107,22 +110,42 @@ void pirq_storm_forget(struct pirq *p)
 
 /* ---- the timer ---- */
 
+/* The first of the group that p is in, when all have been silent with it; and how many they are. */
+static unsigned silent_with(const struct pirq *p, unsigned *count)
+{
+    *count = has_no_mask(p) ? p->group : 1;
+    return (unsigned)(p - pirqs) - (*count > 1 ? p->source.index : 0);
+}
+
+/* An edge of it may have been lost. */
+static void deliver_once(unsigned number)
+{
+    struct pirq *p = &pirqs[number];
+
+    spin_lock(&p->lock);
+    if (p->port && !p->level)
+        event_raise_pirq(p->owner, p->port, number);
+    spin_unlock(&p->lock);
+}
+
 static void end_quiet(unsigned number)
 {
     struct pirq *p = &pirqs[number];
     unsigned long storms_so_far = 0;
+    unsigned first = number, count = 0;
 
     spin_lock(&p->lock);
     if (p->quiet) {
         storms_so_far = p->storms;
+        first = silent_with(p, &count);
         p->quiet = false;
         p->window_start = arch_time_ns();
         p->window_count = 0;
         let_through(p);
-        if (p->port && !p->level)
-            event_raise_pirq(p->owner, p->port, number);
     }
     spin_unlock(&p->lock);
+    for (unsigned i = first; i < first + count; i++)
+        deliver_once(i);
     if (storms_so_far == 1)
         log_warn("device interrupt %u comes without end: held back from time to time\n", number);
 }

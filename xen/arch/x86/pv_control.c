@@ -62,7 +62,9 @@ uint64_t arch_tsc_khz(void)
 
 bool arch_pci_device_exists(uint16_t segment, uint8_t bus, uint8_t devfn)
 {
-    return pci_config_read((struct pci_function){segment, bus, devfn}, 0, 2) != UINT16_MAX;
+    const unsigned status = 0x06; /* a virtual function does not say who has made it */
+
+    return pci_config_read((struct pci_function){segment, bus, devfn}, status, 2) != UINT16_MAX;
 }
 
 void arch_hypercall_page(void *page)
