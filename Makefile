@@ -150,7 +150,8 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # Unit tests on the host. Program NAME is unittests/prog_NAME.c (its list of suites) plus TEST_NAME: objects of
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
-TEST_PROGRAMS := lib log devices boot pv loader emul sched event irq mm mmu shmem ubc balloon pcache pcpolicy core store transport laganctl
+# The longest first
+TEST_PROGRAMS := pcpolicy sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache transport laganctl
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
