@@ -9,14 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xen/xen.h>
+
 #include "lagan/pcache.h"
 
 #include "command.h"
-#include "table.h"
 
-#define COUNT(array)   ((unsigned)(sizeof(array) / sizeof(*(array))))
-#define DOMID_XEN      0x7ff2
-#define DOMID_INVALID  0x7ff4
 #define LEDGER_ENTRIES 64
 
 static int pcache(struct host *h, unsigned cmd, void *arg, size_t bytes, unsigned count)
@@ -26,27 +24,32 @@ static int pcache(struct host *h, unsigned cmd, void *arg, size_t bytes, unsigne
 
 /* ---- what each domain has ---- */
 
-static void cache_row(struct table *t, const struct host_domain *d,
-                      const struct lagan_pcache_stats *s)
+static int cache_row(struct host *h, struct table *t, const struct host_domain *d)
 {
+    struct lagan_pcache_stats s = {.domid = d->domid};
+    int rc = pcache(h, LAGAN_PCACHE_get_stats, &s, sizeof(s), 0);
+
+    if (rc < 0)
+        return rc;
     table_row(t);
     table_number(t, d->domid);
     table_text(t, d->name);
-    table_pages(t, s->pages);
-    table_pages(t, s->floor);
-    if (s->ceiling == UINT64_MAX)
+    table_pages(t, s.pages);
+    table_pages(t, s.floor);
+    if (s.ceiling == UINT64_MAX)
         table_none(t);
     else
-        table_pages(t, s->ceiling);
-    table_number(t, s->weight);
-    table_number(t, s->puts);
-    table_number(t, s->kept);
-    table_number(t, s->refused);
-    table_number(t, s->gets);
-    table_number(t, s->hits);
-    table_number(t, s->dropped_self + s->dropped_cache + s->dropped_host);
-    table_real(t, (double)s->worth / (1 << 20));
-    table_text(t, s->flags & LAGAN_PCACHE_FROZEN ? "frozen" : "");
+        table_pages(t, s.ceiling);
+    table_number(t, s.weight);
+    table_number(t, s.puts);
+    table_number(t, s.kept);
+    table_number(t, s.refused);
+    table_number(t, s.gets);
+    table_number(t, s.hits);
+    table_number(t, s.dropped_self + s.dropped_cache + s.dropped_host);
+    table_real(t, (double)s.worth / (1 << 20));
+    table_text(t, s.flags & LAGAN_PCACHE_FROZEN ? "frozen" : "");
+    return 0;
 }
 
 static int show_cache(struct host *h, unsigned count, char **words)
@@ -57,27 +60,9 @@ static int show_cache(struct host *h, unsigned count, char **words)
         {"PUTS", COLUMN_NUMBER},  {"KEPT", COLUMN_NUMBER},   {"REFUSED", COLUMN_NUMBER},
         {"GETS", COLUMN_NUMBER},  {"HITS", COLUMN_NUMBER},   {"DROPPED", COLUMN_NUMBER},
         {"WORTH", COLUMN_NUMBER}, {"STATE", COLUMN_TEXT}};
-    static struct host_domain list[HOST_DOMAINS_MAX];
-    int n = host_domains(h, list, HOST_DOMAINS_MAX), rc = 0;
-    struct table *t;
 
     (void)words;
-    if (count)
-        return COMMAND_USAGE;
-    if (n < 0)
-        return n;
-    t = table_new("cache", columns, COUNT(columns));
-    for (int i = 0; i < n && rc >= 0; i++) {
-        struct lagan_pcache_stats s = {.domid = list[i].domid};
-
-        rc = pcache(h, LAGAN_PCACHE_get_stats, &s, sizeof(s), 0);
-        if (rc >= 0)
-            cache_row(t, &list[i], &s);
-        else if (rc == -ESRCH)
-            rc = 0; /* it has ended meanwhile */
-    }
-    table_end(t);
-    return rc < 0 ? rc : 0;
+    return command_table(h, count, "cache", columns, COUNT(columns), cache_row);
 }
 
 /* ---- steering ---- */

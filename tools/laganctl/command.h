@@ -5,6 +5,9 @@
 #pragma once
 
 #include "host.h"
+#include "table.h"
+
+#define COUNT(array) ((unsigned)(sizeof(array) / sizeof(*(array))))
 
 /* words[0..count-1]: what follows the command's name. Returns 0; a negative errno, for a message of the caller's;
  * COMMAND_USAGE: the words are not as the command wants them; COMMAND_FAILED: what went wrong is said already. */
@@ -29,6 +32,12 @@ bool command_pages(const char *word, const char *key, uint64_t *pages, int *rc);
 bool command_number(const char *word, const char *key, uint64_t max, uint64_t *value, int *rc);
 /* Its name, or its number (in the buffer) where it has none. */
 const char *command_name(const struct host_domain *d, char *buffer, size_t size);
+
+/* A command that has no words, and prints a table of all domains: `row` adds that of one, or returns a negative errno
+ * (-ESRCH: it has ended meanwhile, and is left out). */
+int command_table(struct host *h, unsigned count, const char *name, const struct column *columns,
+                  unsigned column_count,
+                  int (*row)(struct host *h, struct table *t, const struct host_domain *d));
 
 /* The whole program: its exit status, 0, 1 (it failed), or 2 (it was not called as it should be). */
 int laganctl(int argc, char **argv);

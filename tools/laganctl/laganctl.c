@@ -8,7 +8,6 @@
 
 #include "amount.h"
 #include "command.h"
-#include "table.h"
 
 static const struct command *const groups[] = {memory_commands, cache_commands, ubc_commands,
                                                watch_commands};
@@ -68,10 +67,29 @@ const char *command_name(const struct host_domain *d, char *buffer, size_t size)
     return buffer;
 }
 
+int command_table(struct host *h, unsigned count, const char *name, const struct column *columns,
+                  unsigned column_count,
+                  int (*row)(struct host *h, struct table *t, const struct host_domain *d))
+{
+    static struct host_domain list[HOST_DOMAINS_MAX];
+    int n = host_domains(h, list, HOST_DOMAINS_MAX), rc = 0;
+    struct table *t;
+
+    if (count)
+        return COMMAND_USAGE;
+    if (n < 0)
+        return n;
+    t = table_new(name, columns, column_count);
+    for (int i = 0; i < n && (rc >= 0 || rc == -ESRCH); i++)
+        rc = row(h, t, &list[i]);
+    table_end(t);
+    return rc < 0 && rc != -ESRCH ? rc : 0;
+}
+
 static void usage(FILE *to)
 {
     fputs("usage: laganctl [--json] [--bytes] [--noheadings] COMMAND [WORD...]\n\n", to);
-    for (size_t g = 0; g < sizeof(groups) / sizeof(*groups); g++)
+    for (size_t g = 0; g < COUNT(groups); g++)
         for (const struct command *c = groups[g]; c->name; c++) {
             int width = fprintf(to, "  %s %s", c->name, c->words);
 
@@ -90,7 +108,7 @@ static const struct command *find(unsigned count, char **words, unsigned *used)
     const struct command *best = NULL;
 
     *used = 0;
-    for (size_t g = 0; g < sizeof(groups) / sizeof(*groups); g++)
+    for (size_t g = 0; g < COUNT(groups); g++)
         for (const struct command *c = groups[g]; c->name; c++) {
             const char *second = strchr(c->name, ' ');
             size_t length = second ? (size_t)(second - c->name) : strlen(c->name);
@@ -121,7 +139,7 @@ static int message(const struct command *c, int rc)
     }
     if (rc == COMMAND_FAILED)
         return 1;
-    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+    for (size_t i = 0; i < COUNT(known); i++)
         if (known[i].rc == rc) {
             warnx("%s", known[i].text);
             return 1;

@@ -14,9 +14,6 @@
 
 #include "amount.h"
 #include "command.h"
-#include "table.h"
-
-#define COUNT(array) ((unsigned)(sizeof(array) / sizeof(*(array))))
 
 static int pressure(struct host *h, unsigned cmd, void *arg, size_t bytes)
 {
@@ -96,8 +93,6 @@ static int memory_row(struct host *h, struct table *t, const struct host_domain 
 
     if (rc >= 0)
         rc = host_call(h, LAGAN_HYPERVISOR_pcache_op, LAGAN_PCACHE_get_stats, &c, sizeof(c), 0);
-    if (rc == -ESRCH)
-        return 0; /* it has ended meanwhile */
     if (rc < 0)
         return rc;
     table_row(t);
@@ -128,20 +123,9 @@ static int show_memory(struct host *h, unsigned count, char **words)
         {"MAX", COLUMN_PAGES},     {"TARGET", COLUMN_PAGES}, {"FLOOR", COLUMN_PAGES},
         {"CEILING", COLUMN_PAGES}, {"NEED", COLUMN_PAGES},   {"CLAIMED", COLUMN_PAGES},
         {"CACHED", COLUMN_PAGES},  {"STORED", COLUMN_PAGES}, {"FLAGS", COLUMN_TEXT}};
-    static struct host_domain list[HOST_DOMAINS_MAX];
-    int n = host_domains(h, list, HOST_DOMAINS_MAX), rc = 0;
-    struct table *t;
 
     (void)words;
-    if (count)
-        return COMMAND_USAGE;
-    if (n < 0)
-        return n;
-    t = table_new("domains", columns, COUNT(columns));
-    for (int i = 0; i < n && rc == 0; i++)
-        rc = memory_row(h, t, &list[i]);
-    table_end(t);
-    return rc;
+    return command_table(h, count, "domains", columns, COUNT(columns), memory_row);
 }
 
 static int set_limits(struct host *h, unsigned count, char **words)

@@ -11,9 +11,6 @@
 #include "lagan/ubc.h"
 
 #include "command.h"
-#include "table.h"
-
-#define COUNT(array) ((unsigned)(sizeof(array) / sizeof(*(array))))
 
 enum { ID_BYTES = 16 };
 
