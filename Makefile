@@ -256,7 +256,7 @@ $(B)/host-bench/%.o: %.c Makefile
 	$(HOSTCC) $(BENCH_CFLAGS) -MMD -MP -c $< -o $@
 
 PCACHEBENCH_OBJS := unittests/bench/pcache.o xen/lib/strlcpy.o $(HOST_MM)
-UBCBENCH_OBJS := unittests/bench/ubc.o unittests/mm_kit.o xen/lib/strlcpy.o $(HOST_MM) $(UBC_HOST)
+UBCBENCH_OBJS := unittests/bench/ubc.o unittests/mm_kit.o xen/lib/strlcpy.o $(HOST_MM) $(UBC_HOST) unittests/strict_checks.o
 REPLAY_PROGRAM_OBJS := unittests/replay/main.o $(PCPOLICY_OBJS) $(REPLAY_OBJS) xen/lib/strlcpy.o $(HOST_ARCH)
 $(B)/host-bench/pcache: $(PCACHEBENCH_OBJS:%=$(B)/host-bench/%)
 	$(HOSTCC) $(BENCH_CFLAGS) $^ -lcunit -lm -o $@
@@ -327,7 +327,7 @@ FUZZERS := mm grant ubc event irq hypercall control bzimage elf cmdline modline 
 
 FUZZ_mm        := $(HOST_MM)
 FUZZ_grant     := $(HOST_MM) $(GRANT_OBJS)
-FUZZ_ubc       := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o
+FUZZ_ubc       := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o unittests/strict_checks.o
 FUZZ_LIBS_ubc  := :lib$(SHA_LIB).a
 FUZZ_event     := $(filter-out unittests/test_%,$(TEST_event))
 FUZZ_irq       := $(filter-out unittests/test_%,$(TEST_irq)) xen/arch/x86/hcall_physdev.o xen/arch/x86/hcall_physdev_apic.o xen/lib/strlcpy.o
@@ -346,7 +346,7 @@ FUZZ_ptwr_decode := $(addprefix xen/arch/x86/,pv_ptwr_decode.o pv_ptwr_alu.o)
 FUZZ_acpi      := unittests/fake_firmware.o $(addprefix xen/arch/x86/,acpi.o acpi_tables.o acpi_poweroff.o)
 FUZZ_pressure  := $(BALLOON_OBJS) $(HOST_ARCH) mm/pcache_curve.o unittests/sim_balloon.o
 FUZZ_pcpolicy  := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH)
-FUZZ_pcache    := $(CORE_WORLD) xen/lib/strlcpy.o
+FUZZ_pcache    := $(CORE_WORLD) xen/lib/strlcpy.o unittests/strict_checks.o
 FUZZ_LIBS_pcache := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 # One call takes as many bytes as libFuzzer otherwise begins with.
 FUZZ_FLAGS_pcache := -len_control=0

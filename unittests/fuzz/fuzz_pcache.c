@@ -8,7 +8,6 @@
  * An input is a list of records of RECORD bytes, a call each, and is changed record by record: they are moved,
  * doubled, left out, and new ones come as calls that mean something, or as stories of some calls.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,19 +62,6 @@ static unsigned byte(struct input *in)
     unsigned n = in->next++;
 
     return in->of[n % RECORD] ^ (n / RECORD * 37 & 0xff);
-}
-
-/* The world's checks: here each has to hold. */
-CU_BOOL CU_assertImplementation(CU_BOOL value, unsigned line, const char *condition,
-                                const char *file, const char *function, CU_BOOL fatal)
-{
-    (void)function;
-    (void)fatal;
-    if (!value) {
-        fprintf(stderr, "%s:%u: %s\n", file, line, condition);
-        abort();
-    }
-    return value;
 }
 
 static void fill(void *page, unsigned g, uint64_t name)

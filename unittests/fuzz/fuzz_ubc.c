@@ -17,19 +17,6 @@ static uint64_t now;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The kit's checks: here each has to hold. */
-CU_BOOL CU_assertImplementation(CU_BOOL value, unsigned line, const char *condition,
-                                const char *file, const char *function, CU_BOOL fatal)
-{
-    (void)function;
-    (void)fatal;
-    if (!value) {
-        fprintf(stderr, "%s:%u: %s\n", file, line, condition);
-        abort();
-    }
-    return value;
-}
-
 static void map(unsigned d, uint64_t v, const uint8_t *in)
 {
     struct lagan_ubc_map op = {.block = in[3] == 255 ? UINT64_MAX : in[3] % BLOCKS,
