@@ -151,7 +151,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
 # The longest first
-TEST_PROGRAMS := pcpolicy sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache transport laganctl
+TEST_PROGRAMS := pcpolicy sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache transport laganctl modules
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -248,6 +248,10 @@ LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.
 TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o
 LIBS_laganctl := smartcols ncursesw tinfo
 
+# Of the modules for Linux, what needs no kernel
+TEST_modules := $(addprefix linux/,cache_track.o cache_side.o) $(addprefix unittests/test_,cache_track.o cache_side.o)
+$(foreach v,plain asan tsan,$(B)/host-$(v)/linux/%.o $(B)/host-$(v)/unittests/test_cache_%.o): HOST_CFLAGS += -Iunittests/kernel
+
 # What is timed on the host: optimized, without assertions, with the machine's own locks
 BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2
 
@@ -310,7 +314,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport modules) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
