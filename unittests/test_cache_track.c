@@ -88,6 +88,7 @@ static void test_pages(void)
 {
     struct track *t = track_new(BLOCKS);
     u32 stamp, later;
+    u64 token;
     bool alone;
 
     track_write_page(t, 9, &stamp, &alone);
@@ -97,6 +98,12 @@ static void test_pages(void)
     CU_ASSERT(!may_put(t, 9, stamp + 1, ~0U) && !may_put(t, 9, stamp + 1, 0xff));
     CU_ASSERT(may_put(t, 9, stamp + 256, 0xff));
     CU_ASSERT_EQUAL(track_stamp(t, 9), stamp);
+    /* It is a write as any other. */
+    CU_ASSERT(track_read_begin(t, 9, 1, &token));
+    track_write_page(t, 9, &later, &alone);
+    track_write_end(t, 9, 1);
+    CU_ASSERT(alone && later != stamp && !may_fill(t, 9, 1, token) && !may_put(t, 9, stamp, ~0U));
+    stamp = later;
 
     track_write_begin(t, 8, 4);
     track_write_page(t, 9, &later, &alone);
