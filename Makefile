@@ -244,7 +244,7 @@ TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stre
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
 
-LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o watch.o)
+LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o volume.o watch.o)
 TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o
 LIBS_laganctl := smartcols ncursesw tinfo
 
@@ -577,7 +577,7 @@ bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent s
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
+SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/xen/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 struct fake_host fake_host;
@@ -162,4 +163,35 @@ int host_ubc_call(struct host *h, unsigned cmd, uint64_t volume, void *arg, size
     default:
         abort();
     }
+}
+
+/* ---- devices and programs ---- */
+
+/* /dev/disk is a link to /dev/sda3. */
+int host_volume(struct host *h, const char *path, char *real, size_t size, uint64_t *bytes)
+{
+    (void)h;
+    if (strcmp(path, "/dev/disk") != 0 && strcmp(path, "/dev/sda3") != 0)
+        return strcmp(path, "/dev/null") == 0 ? -ENOTBLK : -ENOENT;
+    snprintf(real, size, "/dev/sda3");
+    *bytes = 12345 * 512;
+    return 0;
+}
+
+int host_run(struct host *h, char *const *words, bool quiet)
+{
+    size_t used = strlen(fake_host.ran);
+
+    (void)h;
+    (void)quiet;
+    if (strcmp(words[0], "dmsetup") == 0 && strcmp(words[1], "info") == 0)
+        return fake_host.attached ? 0 : 1;
+    for (unsigned i = 0; words[i]; i++)
+        used += (size_t)snprintf(fake_host.ran + used, sizeof(fake_host.ran) - used, "%s%s",
+                                 words[i], words[i + 1] ? " " : "\n");
+    if (fake_host.dm_fails)
+        return 1;
+    if (strcmp(words[0], "dmsetup") == 0 && strcmp(words[1], "message") != 0)
+        fake_host.attached = strcmp(words[1], "create") == 0;
+    return 0;
 }

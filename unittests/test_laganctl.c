@@ -426,6 +426,40 @@ static void full_disk(void)
     CU_ASSERT_EQUAL(status, 1);
 }
 
+/* The same device by whatever path, once. */
+static void attached(void)
+{
+    start();
+    CU_ASSERT_EQUAL(run("cache attach /dev/disk"), 0);
+    CU_ASSERT(says("/dev/mapper/lagan-sda3\n"));
+    CU_ASSERT_STRING_EQUAL(fake_host.ran, "modprobe lagan_cache\n"
+                                          "dmsetup create lagan-sda3 --table 0 12345 lagan-cache "
+                                          "/dev/sda3 mode=inclusive\n");
+    fake_host.ran[0] = 0;
+    CU_ASSERT_EQUAL(run("cache attach /dev/sda3 /dev/disk"), 0);
+    CU_ASSERT_STRING_EQUAL(said, "/dev/mapper/lagan-sda3\n/dev/mapper/lagan-sda3\n");
+    CU_ASSERT_STRING_EQUAL(fake_host.ran, "dmsetup message lagan-sda3 0 @cancel_deferred_remove\n"
+                                          "dmsetup message lagan-sda3 0 @cancel_deferred_remove\n");
+    /* dmsetup cannot. */
+    fake_host.dm_fails = true;
+    CU_ASSERT_EQUAL(run("cache detach /dev/disk"), 1);
+    CU_ASSERT(fake_host.attached);
+    fake_host.dm_fails = false;
+    fake_host.ran[0] = 0;
+    CU_ASSERT_EQUAL(run("cache detach /dev/disk"), 0);
+    CU_ASSERT_STRING_EQUAL(fake_host.ran, "dmsetup remove --deferred lagan-sda3\n");
+    CU_ASSERT_EQUAL(run("cache detach /dev/disk"), 1);
+    CU_ASSERT(complains("/dev/disk: not attached"));
+
+    fake_host.dm_fails = true;
+    CU_ASSERT_EQUAL(run("cache attach /dev/disk"), 1);
+    CU_ASSERT_EQUAL(run("cache attach /dev/null"), 1);
+    CU_ASSERT(complains("/dev/null: no block device"));
+    CU_ASSERT_EQUAL(run("cache attach /dev/nothing"), 1);
+    CU_ASSERT_EQUAL(run("cache attach"), 2);
+    CU_ASSERT_EQUAL(run("cache detach"), 2);
+}
+
 static const struct test_case cases[] = {
     {"amounts of memory", amounts},
     {"memory", memory},
@@ -434,6 +468,7 @@ static const struct test_case cases[] = {
     {"its picture", plot},
     {"the books", books},
     {"volumes", volumes},
+    {"disks under the page cache", attached},
     {"metrics", metrics},
     {"orders", orders},
     {"reservations", reservations},

@@ -14,6 +14,7 @@
 #include "lagan/pcache.h"
 
 #include "command.h"
+#include "volume.h"
 
 #define LEDGER_ENTRIES 64
 
@@ -289,6 +290,9 @@ const struct command cache_commands[] = {
      "how much it may have, and is sure of", set_quota},
     {"cache freeze", "DOMAIN|all", "refuses what it puts from now on", freeze_cache},
     {"cache thaw", "DOMAIN|all", "takes it again", thaw_cache},
+    {"cache attach", "DEVICE...",
+     "puts the page cache under guests' disks; prints where they are then", volume_attach},
+    {"cache detach", "DEVICE...", "takes it away", volume_detach},
     {"ledger", "[DOMAIN]", "for whom a domain's cached pages went", show_ledger},
     {"curve", "DOMAIN [plot|FILE.svg|FILE.png]", "misses by size of its cache", show_curve},
     {0},

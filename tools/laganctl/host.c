@@ -2,11 +2,18 @@
 #include "host.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/fs.h>
 #include <xencall.h>
 #include <xenstore.h>
 
@@ -160,4 +167,63 @@ void host_close(struct host *h)
         xs_close(h->store);
     xencall_close(h->calls);
     free(h);
+}
+
+/* ---- programs and devices of the control domain ---- */
+
+static int device_bytes(const char *path, uint64_t *bytes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (ioctl(fd, BLKGETSIZE64, bytes))
+        rc = -errno;
+    close(fd);
+    return rc;
+}
+
+int host_volume(struct host *h, const char *path, char *real, size_t size, uint64_t *bytes)
+{
+    char *found = realpath(path, NULL);
+    struct stat s;
+    int rc = 0;
+
+    (void)h;
+    if (!found || stat(found, &s))
+        rc = -errno;
+    else if (!S_ISBLK(s.st_mode))
+        rc = -ENOTBLK;
+    else if (strlen(found) >= size)
+        rc = -ENAMETOOLONG;
+    if (!rc) {
+        strcpy(real, found);
+        rc = device_bytes(found, bytes);
+    }
+    free(found);
+    return rc;
+}
+
+int host_run(struct host *h, char *const *words, bool quiet)
+{
+    extern char **environ;
+    posix_spawn_file_actions_t actions;
+    int status, rc;
+    pid_t pid;
+
+    (void)h;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+    if (quiet) {
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+        posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+    }
+    rc = posix_spawnp(&pid, words[0], &actions, NULL, words, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (rc)
+        return -rc;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }

@@ -41,3 +41,11 @@ struct host_domain {
 int host_domains(struct host *h, struct host_domain *list, unsigned max);
 /* The domain with that number or name. -ESRCH. */
 int host_find(struct host *h, const char *name_or_number, struct host_domain *found);
+
+/* The block device with that path: its path without links, and its bytes. -ENOTBLK: it is none. */
+int host_volume(struct host *h, const char *path, char *real, size_t size, uint64_t *bytes);
+/*
+ * Runs a program (words[0], looked for in PATH; NULL ends the list) with no shell between: its exit status, or -ENOENT: there is none.
+ * What it writes is shown unless `quiet`; standard output goes where errors go.
+ */
+int host_run(struct host *h, char *const *words, bool quiet);

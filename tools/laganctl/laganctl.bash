@@ -9,7 +9,7 @@ _laganctl() {
   case "${words[*]}" in
     '') choices='--json --bytes --noheadings --help host mem audit types cache ledger curve ubc top metrics' ;;
     mem) choices='limits target reserve policy watermarks' ;;
-    cache) choices='quota freeze thaw' ;;
+    cache) choices='quota freeze thaw attach detach' ;;
     ubc) choices='create allow destroy' ;;
     'mem policy') choices='on off' ;;
     'mem watermarks'*) choices='low= min=' ;;
@@ -17,6 +17,7 @@ _laganctl() {
     'cache quota '*) choices='floor= max= weight=' ;;
     'mem limits' | 'mem target' | 'mem reserve' | 'cache quota' | ledger | curve) choices=$(_laganctl_domains) ;;
     'cache freeze' | 'cache thaw') choices="all $(_laganctl_domains)" ;;
+    'cache attach'* | 'cache detach'*) choices=$(lsblk -nrpo NAME 2>/dev/null) ;;
     'ubc allow' | 'ubc destroy') choices=$(laganctl --noheadings ubc 2>/dev/null | awk '{ print $1 }') ;;
     'ubc allow '*' '*) choices='read publish both none limit=' ;;
     'ubc allow '*) choices=$(_laganctl_domains) ;;
