@@ -35,6 +35,7 @@ struct fake_host {
     struct lagan_ubc_stats volume_stats;
     struct lagan_ubc_allow allowed;
     uint64_t destroyed;
+    struct lagan_ubc_range revoked;
 };
 
 extern struct fake_host fake_host;
