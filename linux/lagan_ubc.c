@@ -32,7 +32,8 @@
  * kill_dax() waits for a grace period of it; that is called for a DAX device which is there for nothing else.
  *
  * If the hypervisor has to take a page by force (this guest did not answer for a second) it empties all entries, and the
- * kernel's may lead to a copy. ->direct_access() sees that the kernel's entry is not what it was, and fills the slot again.
+ * kernel's may lead to a copy, which can be read. ->direct_access() sees that the kernel's entry is not what it was, and
+ * fills the slot again without a moment in which it is empty.
  */
 #define pr_fmt(fmt) "lagan_ubc: " fmt
 
@@ -215,6 +216,30 @@ static int fill(struct volume *v, unsigned long block, unsigned long count)
     return map_slots(v, list, n, wanted);
 }
 
+/*
+ * The slot is FILLING, for us, and the hypervisor has taken its page; perhaps somebody reads the copy that is in its
+ * place. The new entry comes over the old one, so that there is always something to be read, and then the old handle goes.
+ */
+static int refill(struct volume *v, unsigned long block)
+{
+    struct slot *s = &v->slots[block];
+    struct lagan_ubc_unmap old = {.handle = s->handle};
+    struct lagan_ubc_map op = {
+        .block = block, .address = (unsigned long)slot_address(v, block), .flags = LAGAN_UBC_WANT};
+    long rc = ubc_call(v, LAGAN_UBC_map, &op, 1);
+
+    rc = rc ? rc : op.status;
+    if (!rc) {
+        s->handle = op.handle;
+        WRITE_ONCE(xen_p2m_addr[v->pfn + block], mapped_frame(v, block));
+        ubc_call(v, LAGAN_UBC_unmap, &old, 1);
+        atomic_long_inc(&v->forced);
+    }
+    set_state(v, block, OPEN);
+    wake_up_all(&v->wait);
+    return (int)rc;
+}
+
 /* After such an answer: waits for an event, a slot, or to try again. */
 static int wait_more(struct volume *v, int status, int events, unsigned long end)
 {
@@ -243,8 +268,17 @@ static bool is_settled(const struct slot *s)
     return state != FILLING && state != CLOSED;
 }
 
-/* The block is there, and stays as long as the caller has dax_read_lock(). Up to `count` are filled with it. */
-static int hold_open(struct volume *v, unsigned long block, unsigned long count)
+/* What is there can be used: by who copies it, also a copy of the hypervisor's. */
+static bool is_usable(const struct volume *v, unsigned long block, bool fault)
+{
+    return likely(is_intact(v, block)) || (!fault && mapped_frame(v, block) != INVALID_P2M_ENTRY);
+}
+
+/*
+ * The block is there, and stays as long as the caller has dax_read_lock(). Up to `count` are filled with it. `fault`: an
+ * entry is to be made.
+ */
+static int hold_open(struct volume *v, unsigned long block, unsigned long count, bool fault)
 {
     unsigned long end = jiffies + wait_seconds * HZ;
     struct slot *s = &v->slots[block];
@@ -254,15 +288,12 @@ static int hold_open(struct volume *v, unsigned long block, unsigned long count)
 
         switch (smp_load_acquire(&s->state)) {
         case OPEN:
-            if (likely(is_intact(v, block))) {
+            if (is_usable(v, block, fault)) {
                 s->age = 0;
                 return 0;
             }
-            if (!change_state(s, OPEN, FILLING))
-                break;
-            atomic_long_inc(&v->forced);
-            drop_handles(v, &block, 1);
-            rc = fill(v, block, count);
+            if (change_state(s, OPEN, FILLING))
+                rc = refill(v, block);
             break;
         case CLOSING:
             change_state(s, CLOSING, OPEN);
@@ -296,7 +327,7 @@ static long ubc_direct_access(struct dax_device *dax, pgoff_t block, long count,
         WRITE_ONCE(v->slots[block].fault_expected, 255);
         smp_mb(); /* before the state is looked at */
     }
-    rc = hold_open(v, block, count);
+    rc = hold_open(v, block, count, pfn != NULL);
     if (rc)
         return rc;
     for (n = 1; n < count; n++)
@@ -322,8 +353,6 @@ static const struct dax_operations ubc_dax_operations = {
     .zero_page_range = ubc_zero_page_range,
 };
 
-static const struct dax_operations no_operations;
-
 /* ---- closing ---- */
 
 /* The file that the page is part of, which stays until put_file(). NULL: none; -EAGAIN: not now. */
@@ -335,9 +364,9 @@ static struct inode *get_file_of(struct page *page)
 
     rcu_read_lock();
     mapping = READ_ONCE(page->mapping);
-    if (!mapping) {
+    if (!mapping || ((unsigned long)mapping & PAGE_MAPPING_FLAGS)) {
         rcu_read_unlock();
-        return NULL;
+        return mapping ? ERR_PTR(-EAGAIN) : NULL;
     }
     inode = mapping->host;
     sb = inode->i_sb;
@@ -814,9 +843,8 @@ static bool is_lagan(void)
 {
     struct lagan_ubc_unmap none = {};
 
-    return xen_pv_domain() &&
-           xen_single_call(LAGAN_HYPERVISOR_ubc_op, LAGAN_UBC_next_revoked, ~0UL,
-                           (unsigned long)&none, 0, 0) == -ENXIO;
+    return xen_pv_domain() && xen_single_call(LAGAN_HYPERVISOR_ubc_op, LAGAN_UBC_next_revoked, ~0UL,
+                                              (unsigned long)&none, 0, 0) == -ENXIO;
 }
 
 static int __init ubc_init(void)
@@ -828,7 +856,7 @@ static int __init ubc_init(void)
         pr_info("there is no buffer cache of Lagan's here\n");
         return -ENODEV;
     }
-    grace = alloc_dax(NULL, &no_operations);
+    grace = alloc_dax(NULL, NULL);
     if (IS_ERR_OR_NULL(grace))
         return grace ? PTR_ERR(grace) : -EOPNOTSUPP;
     irq = bind_virq_to_irqhandler(LAGAN_VIRQ_UBC, 0, ubc_event, 0, "lagan_ubc", &irq);
