@@ -33,7 +33,7 @@ GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin
 
 BALLOON_OBJS := balloon/policy.o balloon/policy_cache.o balloon/balloon.o balloon/balloon_audit.o
 
-UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o idle.o entry.o map.o press.o insert.o tree.o sha256.o revoke.o window.o audit.o)
+UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o idle.o slot.o sweep.o want.o entry.o map.o press.o insert.o tree.o sha256.o revoke.o window.o audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
@@ -212,7 +212,7 @@ TEST_replay := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) unittests/test_repla
 UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
 LIBS_ubc := :lib$(SHA_LIB).a
 TEST_ubc := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o \
-            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_lender.o ubc_press.o ubc_model.o ubc_threads.o)
+            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_lender.o ubc_press.o ubc_slots.o ubc_model.o ubc_threads.o)
 
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(HOST_ARCH) mm/pcache_curve.o $(addprefix unittests/test_,policy.o policy_cache.o balloon.o balloon_model.o)
@@ -244,8 +244,8 @@ TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stre
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
 
-LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o volume.o watch.o)
-TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o
+LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o publish.o volume.o watch.o) tools/publish/source.o
+TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o unittests/test_publish.o
 LIBS_laganctl := smartcols ncursesw tinfo
 
 # Of the modules for Linux, what needs no kernel
@@ -400,7 +400,7 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay cached pcachebench evil_pcache machine hostmem
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc publisher replay cached pcachebench evil_pcache machine hostmem
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -501,8 +501,13 @@ $(B)/tools/%.o: tools/%.c Makefile
 $(B)/tools/laganctl/laganctl: $(patsubst tools/%,$(B)/tools/%,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
 	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lsmartcols -lncursesw -ltinfo -lm -o $@
 
+PUBLISH_OBJS := tools/publish/main.o tools/publish/source.o tools/laganctl/host.o
+-include $(patsubst tools/%.o,$(B)/tools/%.d,$(PUBLISH_OBJS))
+$(B)/tools/publish/lagan-publish: $(patsubst tools/%,$(B)/tools/%,$(PUBLISH_OBJS))
+	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lxenevtchn -o $@
+
 .PHONY: tools
-tools: $(B)/tools/laganctl/laganctl ## build the administrator's tool
+tools: $(B)/tools/laganctl/laganctl $(B)/tools/publish/lagan-publish ## build the administrator's tools
 
 # What programs of Linux link to open a stream to another domain: build/linux/libvstream.a
 LIBRARY_OBJS := $(TRANSPORT_OBJS) $(addprefix tools/linux/,vstream.o xendev.o)

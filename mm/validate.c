@@ -24,7 +24,8 @@
  *
  * Windows of the buffer cache (window.h) are mapped as own frames are, but for reading only: what asks for more
  * gets that, in the usual memory type, since a kernel that believes to have a device of memory there must be
- * able to make its tables. Such an entry holds a general reference.
+ * able to make its tables. Such an entry holds a general reference. Where the frames of a window move one may have
+ * gone before its entry is looked at; what says that it is such an entry (WINDOW_ENTRY) is emptied then, and accepted.
  *
  * Frames of other accounts are mapped only one by one, by table_update() with the owner named: a
  * table that is validated as a whole holds its own account's frames.
@@ -106,10 +107,24 @@ static int get_table(const struct account *a, mfn_t m, enum frame_type type)
 static LAGAN_NOINLINE int get_window(const struct account *a, domid_t from, uint64_t e)
 {
     const struct account *granter = from == a->id ? a : account_find(from);
+    mfn_t m = pte_frame(e);
 
     if (granter != a && (e & PTE_RW))
         return -XEN_EINVAL;
-    return granter && window_get(granter, pte_frame(e)) ? 0 : -XEN_EINVAL;
+    if (!granter || !window_get(granter, m))
+        return -XEN_EINVAL;
+    /* Nobody can take such an entry of another's back; so only who has the devices gets it, for a transfer. */
+    if (granter != a && !a->maps_io && window_is_moving(m)) {
+        frame_put(m);
+        return -XEN_EINVAL;
+    }
+    return 0;
+}
+
+/* It was refused, but its maker could not know: then the entry is none (WINDOW_ENTRY). */
+static bool is_withdrawn(const struct account *a, domid_t from, uint64_t e, int rc)
+{
+    return rc == -XEN_EINVAL && (e & WINDOW_ENTRY) && from == a->id && window_is_near(a);
 }
 
 static int get_memory(const struct account *a, domid_t from, uint64_t e)
@@ -152,6 +167,10 @@ int entry_get(const struct account *a, domid_t from, unsigned level, uint64_t *e
         rc = get_memory(a, from, *e);
     else
         rc = get_io(a, m);
+    if (unlikely(rc) && level == 1 && arch_mfn_valid(m) && is_withdrawn(a, from, *e, rc)) {
+        *e = 0;
+        return 0;
+    }
     if (rc == 0)
         *e = as_stored(a, level, *e);
     return rc;
@@ -233,7 +252,7 @@ static inline int data_get(const struct l1_rules *r, uint64_t *e)
 }
 
 /* The entries of an L1 table from *cursor on; *rewrite: some are to be stored differently. */
-static int l1_get(const uint64_t *table, const struct account *a, unsigned *cursor, bool *rewrite)
+static int l1_get(uint64_t *table, const struct account *a, unsigned *cursor, bool *rewrite)
 {
     struct l1_rules r = {
         .a = a, .key = own_frames_key(a), .max_mfn = arch_max_mfn(), .leaky_span = leaky_span(a)};
@@ -250,6 +269,9 @@ static int l1_get(const uint64_t *table, const struct account *a, unsigned *curs
             rc = is_well_formed(1, e) ? data_get(&r, &stored) : -XEN_EINVAL;
         if (rc)
             break;
+        if (unlikely((e & PTE_P) &&
+                     !stored)) /* withdrawn: nothing else is ever left of such a table */
+            pte_store(&table[i], 0);
         differs |= stored ^ e;
     }
     *cursor = i;

@@ -15,6 +15,15 @@
 #define WINDOW_OWNER DOMID_COW
 #define WINDOWS_MAX  64
 
+/* What `prev` says of a frame: 0, or the number of its window + 1. Frames of a volume with slots move: they are of
+ * the window while somebody has them mapped by handle, and when they are to go, condemned: no new entry is made. */
+#define WINDOW_MOVES     UINT32_C(0x100)
+#define WINDOW_CONDEMNED (WINDOW_MOVES | UINT32_C(0xff))
+
+/* A present entry with this bit (in Linux: of a page of a device) for a frame that the account may not map any more
+ * becomes an empty one: its maker cannot know what has been taken a moment ago. */
+#define WINDOW_ENTRY (UINT64_C(1) << 58)
+
 /* The frame is the buffer cache's. */
 static inline bool window_has(mfn_t m)
 {
@@ -34,3 +43,10 @@ bool window_get(const struct account *a, mfn_t m) LAGAN_MUST_CHECK;
 /* The frame, which nobody can map yet, is of window n / of none any more. */
 void window_mark(mfn_t m, unsigned n);
 void window_unmark(mfn_t m);
+/* The same for frames that move, of which there may be entries from before; and no new entry any more. */
+void window_mark_moving(mfn_t m, unsigned n);
+void window_condemn(mfn_t m);
+/* The caller has a reference, or an entry in a table that is in use. */
+bool window_is_moving(mfn_t m);
+/* It is a frame of a moving window, for which the account may not have an entry (any more). */
+bool window_is_over(const struct account *a, mfn_t m);

@@ -53,6 +53,18 @@ struct tally {
     uint64_t pages, mapped, mappings, idle, hollow, busy, copies;
 };
 
+/* INV-UBC-9 */
+static bool is_marked(const struct ubc_volume *v, const struct ubc_page *p)
+{
+    mfn_t m = mfn(p->frame);
+    uint32_t mark = frame_of(m)->prev;
+
+    if (!v->has_slots || key_level(p->key) != 0)
+        return mark == 0;
+    return mark == WINDOW_CONDEMNED || (mark == ((v->window + 1) | WINDOW_MOVES) &&
+                                        arch_m2p_get(m) == v->slots + key_number(p->key));
+}
+
 /* INV-UBC-1, INV-UBC-2: the frame's references are ours, and at most one for each handle. */
 static void check_shared(const struct ubc_volume *v, const struct ubc_page *p, struct tally *t)
 {
@@ -70,13 +82,15 @@ static void check_shared(const struct ubc_volume *v, const struct ubc_page *p, s
     }
     t->mappings += count;
     t->mapped += count != 0;
-    if (frame_state(f) != FRAME_SHARED || frame_owner(f) != WINDOW_OWNER || f->prev)
+    if (frame_state(f) != FRAME_SHARED || frame_owner(f) != WINDOW_OWNER || !is_marked(v, p))
         fault(v, "INV-UBC-1: the frame is not the cache's", p->frame);
     if (type_of(mfn(p->frame)) != TYPE_UBC || type_count(mfn(p->frame)) != 1)
         fault(v, "INV-UBC-1: the frame has another type", p->frame);
-    if (frame_refs(f) < 1 + entries || frame_refs(f) > 1 + count)
+    if (frame_refs(f) < 1 + entries || (frame_refs(f) > 1 + count && !v->has_slots))
         fault(v, "INV-UBC-1: the frame's references are not its entries'", p->frame);
-    if (!count && page_state(p) != PAGE_STUCK)
+    if (p->is_loose && (count || page_state(p) != PAGE_BUSY))
+        fault(v, "INV-UBC-9: a page that is not loose", p->key);
+    if (!count && page_state(p) != PAGE_STUCK && !p->is_loose)
         fault(v, "a page that nobody maps is not idle", p->key);
 }
 
@@ -144,7 +158,7 @@ static void check_counts(const struct ubc_volume *v, const struct tally *t)
         fault(v, "wrong count of idle pages", t->idle);
     if (t->hollow != v->hollow_count || t->hollow != length(&v->hollow))
         fault(v, "wrong count of hollow pages", t->hollow);
-    if (t->busy != length(&v->busy))
+    if (t->busy != length(&v->busy) + length(&v->loose))
         fault(v, "wrong count of busy pages", t->busy);
 }
 

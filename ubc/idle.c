@@ -44,6 +44,8 @@
 #define FADED          256U /* windows, after which nothing is left */
 #define HOUSEKEEP_STEP 512U
 #define SOON_NS        UINT64_C(2000000)
+#define TEND_NS        UINT64_C(100000000)
+#define TEND_STEP      64U /* pages of a volume */
 
 /* ---- worth; locked (idle_lock) ---- */
 
@@ -155,6 +157,7 @@ static bool lend(struct ubc_page *p)
 {
     if (account_unshare_since(&ubc_engine.account, mfn(p->frame), 0))
         return false;
+    ubc_slot_close(p);
     spare_offer(SPARE_UBC, 0, mfn(p->frame));
     enter(p);
     return true;
@@ -232,7 +235,19 @@ static void enter_busy(struct ubc_volume *v, struct ubc_page *p)
 static void leave_busy(struct ubc_page *p)
 {
     list_del(&p->link);
+    ubc_tighten(p);
     atomic_fetch_sub(&ubc_engine.busy, 1);
+}
+
+/* It may have been loose, or condemned. */
+static void use_again(struct ubc_volume *v, struct ubc_page *p)
+{
+    if (p->is_loose) {
+        list_del(&p->link);
+        ubc_tighten(p);
+        list_add_tail(&v->busy, &p->link);
+    }
+    ubc_slot_open(p);
 }
 
 /* It was to be lent, and is in use again before it could be. Locked (idle_lock). */
@@ -247,8 +262,10 @@ int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
 {
     int rc = 0;
 
-    if (page_state(p) == PAGE_BUSY)
+    if (page_state(p) == PAGE_BUSY) {
+        use_again(v, p);
         return 0;
+    }
     spin_lock(&ubc_engine.idle_lock);
     switch (page_state(p)) {
     case PAGE_STUCK:
@@ -267,6 +284,7 @@ int ubc_page_busy(struct ubc_volume *v, struct ubc_page *p)
     enter_busy(v, p);
     rc = type_get(mfn(p->frame), TYPE_UBC); /* from here on nobody can write it: INV-UBC-1 */
     BUG_ON(rc);
+    ubc_slot_open(p);
     return 0;
 }
 
@@ -276,7 +294,10 @@ void ubc_page_rest(struct ubc_page *p)
         return;
     leave_busy(p);
     spin_lock(&ubc_engine.idle_lock);
-    if (!lend(p)) {
+    if (!lend(p) && ubc_loosen(p->volume, p)) { /* it stays busy */
+        atomic_fetch_add(&ubc_engine.busy, 1);
+        ubc_want_work();
+    } else if (page_state(p) == PAGE_BUSY) {
         set_state(p, PAGE_STUCK);
         list_add_tail(&ubc_engine.stuck, &p->link);
     }
@@ -414,6 +435,29 @@ static struct ubc_volume *find_untidy(void)
     return found;
 }
 
+/* Loose pages, and dead ones that somebody looked at, are tried again. True: there are such. */
+static bool tend(void)
+{
+    bool more = false;
+
+    for (unsigned i = 0; i < UBC_VOLUMES; i++) {
+        struct ubc_volume *v = ubc_volume_at(i);
+
+        if (!v)
+            continue;
+        if (v->slot_count) {
+            spin_lock(&v->lock);
+            ubc_loose_rest(v, TEND_STEP);
+            if (!v->sweep)
+                ubc_bury_dead(v);
+            more = more || !list_empty(&v->loose) || !list_empty(&v->dead);
+            spin_unlock(&v->lock);
+        }
+        ubc_volume_put(v);
+    }
+    return more;
+}
+
 uint64_t ubc_housekeep(void)
 {
     struct ubc_volume *v;
@@ -421,6 +465,8 @@ uint64_t ubc_housekeep(void)
 
     atomic_store(&ubc_engine.untidy, false);
     when = ubc_press_step();
+    if (tend() && !when)
+        when = arch_time_ns() + TEND_NS;
     v = find_untidy();
     if (!v)
         return when;

@@ -14,7 +14,7 @@
 #include "mm/window.h"
 #include "ubc/ubc_int.h"
 
-#define MAP_FLAGS (LAGAN_UBC_PTE | LAGAN_UBC_EXEC | LAGAN_UBC_LOOK)
+#define MAP_FLAGS (LAGAN_UBC_PTE | LAGAN_UBC_EXEC | LAGAN_UBC_LOOK | LAGAN_UBC_WANT)
 
 /* ---- entries and handles ---- */
 
@@ -112,7 +112,7 @@ static int look_and_map(struct ubc_volume *v, struct ubc_reader *r, mfn_t l4,
         return -XEN_EAGAIN;
     p = ubc_page_find(v, key_of(0, op->block));
     if (!p)
-        return -XEN_ENOENT;
+        return op->flags & LAGAN_UBC_WANT ? ubc_want(v, r, op->block) : -XEN_ENOENT;
     if (op->flags & LAGAN_UBC_LOOK)
         return 0;
     if (ubc_is_taken(v))

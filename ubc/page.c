@@ -71,10 +71,13 @@ void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame)
     ubc_index_set(index_of(v, p->key), key_number(p->key), p);
     v->stats.pages++;
     v->stats.inserts++;
+    ubc_want_met(v, p->key);
     ubc_idle_begin(v, p);
 }
 
 /* ---- death ---- */
+
+#define SWEEPS 2U /* passes for one drain: an entry may have been made while the first began */
 
 void ubc_page_leave_index(struct ubc_volume *v, struct ubc_page *p)
 {
@@ -91,6 +94,7 @@ bool ubc_page_kill(struct ubc_volume *v, struct ubc_page *p)
         return false;
     }
     ubc_page_leave_index(v, p);
+    ubc_slot_condemn(p);
     p->dead = true;
     if (!list_empty(&p->mappings) && p->frame)
         v->stats.mapped--;
@@ -112,8 +116,11 @@ static bool give_frame(struct ubc_page *p)
         spare_return(&m, 1);
         return true;
     }
+    if (p->volume->slot_count)
+        p->stamp = tlb_clock_now(); /* an entry may have ended at any time */
     if (account_unshare_since(&ubc_engine.account, m, p->stamp))
         return false;
+    ubc_slot_close(p);
     page_free(arch_map_frame(m), 0);
     return true;
 }
@@ -129,11 +136,53 @@ static void bury(struct ubc_page *p)
     slab_free(p);
 }
 
+/* Dead pages that only entries of readers' own keep. True: they are being looked for. After the second pass what is
+ * left are transfers under way, of devices' (mm/validate.c), and the page goes when they are over. */
+static bool sweep_dead(struct ubc_volume *v)
+{
+    const struct list *l;
+    bool used = false;
+
+    list_for_each (l, &v->dead)
+        used = used || ubc_slot_is_used(list_entry(l, struct ubc_page, link));
+    if (used && v->sweeps < SWEEPS) {
+        v->sweep = ubc_sweep_order();
+        v->sweeps++;
+        return true;
+    }
+    v->sweeps = 0;
+    if (used)
+        ubc_want_work();
+    return false;
+}
+
+static bool is_swept(struct ubc_volume *v)
+{
+    if (v->sweep && !ubc_sweep_is_over(v->sweep))
+        return false;
+    v->sweep = 0;
+    return true;
+}
+
+void ubc_bury_dead(struct ubc_volume *v)
+{
+    struct list *l, *next;
+
+    list_for_each_safe (l, next, &v->dead) {
+        struct ubc_page *p = list_entry(l, struct ubc_page, link);
+
+        if (list_empty(&p->mappings) && !p->holds)
+            bury(p);
+    }
+}
+
 int ubc_drain(struct ubc_volume *v)
 {
     struct list *l, *next;
     unsigned left = UBC_STEP;
 
+    if (!is_swept(v))
+        return -XEN_ERESTART;
     list_for_each_safe (l, next, &v->dead) {
         struct ubc_page *p = list_entry(l, struct ubc_page, link);
 
@@ -148,7 +197,7 @@ int ubc_drain(struct ubc_volume *v)
         }
         bury(p);
     }
-    return 0;
+    return v->slot_count && sweep_dead(v) ? -XEN_ERESTART : 0;
 }
 
 int ubc_kill_range(struct ubc_volume *v, unsigned level, uint64_t *first, uint64_t last,

@@ -6,9 +6,12 @@
  * time, so that nobody who holds a page can hold it up:
  *
  *   NONE -----> TELL -----------> WAIT --------------> TAKE ------> NONE
- *       a lack      all readers       the grace is          enough,
- *                   have the event    over, and it is       or nothing
- *                                     not enough            is mapped
+ *       a lack      all readers       the grace is       ^  |   enough,
+ *                   have the event    over, and it is    |  v   or nothing
+ *                                     not enough        SWEEP   is mapped
+ *
+ * SWEEP: so many pages have been taken that are kept by entries of readers' own (slot.c) that they are worth a pass
+ * through all page tables.
  *
  * While it goes on pages that are idle are not mapped, and while pages are taken no page of that volume is: nobody can
  * map faster than is taken. What a reader lets go by itself becomes idle, which is
@@ -34,8 +37,9 @@
 #define GRACE_NS  LAGAN_UBC_GRACE_NS
 #define LOOK_NS   UINT64_C(50000000) /* whether readers have let go of enough */
 #define SOON_NS   UINT64_C(1000000)
-#define TAKE_STEP 128U /* mappings */
-#define SHARE     256  /* at least such a part of the host is wanted: requests come in pieces */
+#define SWEEP_NS  UINT64_C(100000) /* between two steps of a sweep */
+#define TAKE_STEP 128U             /* mappings */
+#define SHARE     256 /* at least such a part of the host is wanted: requests come in pieces */
 
 /* ---- copies ---- */
 
@@ -243,7 +247,7 @@ bool ubc_is_taken(const struct ubc_volume *v)
 {
     return unlikely(
                atomic_load_explicit(&((struct ubc_volume *)v)->pressed, memory_order_relaxed)) &&
-           atomic_load(&ubc_engine.press.phase) == PRESS_TAKE;
+           atomic_load(&ubc_engine.press.phase) >= PRESS_TAKE;
 }
 
 static void take(struct ubc_volume *v, bool *more)
@@ -295,11 +299,57 @@ static uint64_t tell_step(struct ubc_press *n, uint64_t now)
     return now + SOON_NS;
 }
 
+/* Pages that are kept by entries of readers' own are swept, all at once. */
+static void for_all_loose(void (*f)(struct ubc_volume *v))
+{
+    for (unsigned i = 0; i < UBC_VOLUMES; i++) {
+        struct ubc_volume *v = ubc_volume_at(i);
+
+        if (!v)
+            continue;
+        spin_lock(&v->lock);
+        f(v);
+        spin_unlock(&v->lock);
+        ubc_volume_put(v);
+    }
+}
+
+static uint64_t begin_sweep(struct ubc_press *n, bool last, uint64_t now)
+{
+    for_all_loose(ubc_loose_condemn);
+    n->pass = ubc_sweep_order();
+    n->last = last;
+    atomic_store(&n->phase, PRESS_SWEEP);
+    return now;
+}
+
+static void rest_all(struct ubc_volume *v)
+{
+    ubc_loose_rest(v, UINT_MAX);
+}
+
+static uint64_t sweep_step(struct ubc_press *n, uint64_t now)
+{
+    if (!ubc_sweep_is_over(n->pass))
+        return now + SWEEP_NS;
+    for_all_loose(rest_all);
+    if (n->last)
+        return finish(n, now);
+    atomic_store(&n->phase, PRESS_TAKE);
+    return now;
+}
+
 static uint64_t take_round(struct ubc_press *n, uint64_t now)
 {
     struct ubc_volume *v = next_volume(n);
+    uint64_t loose = atomic_load(&ubc_engine.loose);
     bool more;
 
+    if (loose && (!v || loose >= atomic_load(&n->want) + heap_total_pages() / SHARE)) {
+        if (v)
+            ubc_volume_put(v);
+        return begin_sweep(n, !v, now);
+    }
     if (!v)
         return finish(n, now);
     take(v, &more);
@@ -334,6 +384,8 @@ uint64_t ubc_press_step(void)
         return now + SOON_NS;
     case PRESS_TAKE:
         return is_enough(n) ? finish(n, now) : take_round(n, now);
+    case PRESS_SWEEP:
+        return sweep_step(n, now);
     }
     return 0;
 }

@@ -155,9 +155,22 @@ static void remove_reader(struct ubc_volume *v, struct ubc_reader *r)
     v->reader_count--;
     if (v->revocation.by == r->client)
         v->revocation = (struct ubc_revocation){0};
-    if (v->is_window)
+    ubc_want_forget(v, r->client);
+    if (v->is_window || v->has_slots)
         ubc_window_allow(v, r->client->account, false);
     slab_free(r);
+}
+
+/* Entries that it has made itself go with its rights, if it goes on living and the pages do. */
+static bool is_swept(struct ubc_volume *v, struct ubc_reader *r)
+{
+    if (!v->has_slots || atomic_load(&v->dying) || atomic_load(&r->client->dying))
+        return true;
+    if (!r->sweep) {
+        ubc_window_allow(v, r->client->account, false);
+        r->sweep = ubc_sweep_order();
+    }
+    return ubc_sweep_is_over(r->sweep);
 }
 
 /* A step. */
@@ -176,6 +189,10 @@ static int end_reader(struct ubc_volume *v, struct ubc_reader *r)
             return rc;
         r->stamp = tlb_clock_now();
     }
+    if (!is_swept(v, r))
+        return -XEN_ERESTART;
+    if (r->sweep)
+        r->stamp = tlb_clock_now();
     ubc_reader_flush(r, r->stamp); /* with its rights its translations go, of copies too */
     remove_reader(v, r);
     return 0;
@@ -224,7 +241,7 @@ static int allow(struct ubc_volume *v, struct ubc_client *c, unsigned rights, un
     }
     r->rights = rights;
     r->limit = limit;
-    if (v->is_window)
+    if (v->is_window || v->has_slots)
         ubc_window_allow(v, c->account, rights & LAGAN_UBC_READ);
     return 0;
 }

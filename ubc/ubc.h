@@ -10,7 +10,7 @@
  *            TYPE_UBC: no entry that maps it can be writable. Its references are the cache's one, and one for each
  *            entry. That of any other page is lent by the heap: nobody can refer to it.
  * INV-UBC-2: an entry that maps a cached page was made through a handle in use, which names its place; a
- *            handle ends only when the entry is gone. (Windows: entries are as for own pages.)
+ *            handle ends only when the entry is gone. (Windows, slots: entries are as for own pages.)
  * INV-UBC-3: a page that has left the index is never found again; its frame is freed only when nothing
  *            refers to it, after every TLB that may hold it has flushed.
  * INV-UBC-4: an insert whose epoch is older than the last invalidate of its block is refused.
@@ -19,6 +19,8 @@
  * INV-UBC-6: a reader has at most `limit` handles in use.
  * INV-UBC-7: idle.c, about lent frames.
  * INV-UBC-8: press.c, about copies.
+ * INV-UBC-9: a page of a volume with slots (slot.c) is BUSY as long as anybody has an entry for it, made by handle or
+ *            not; its frame is of the volume's window, or condemned.
  */
 #pragma once
 
@@ -113,6 +115,10 @@ struct ubc_tell {
 int ubc_revoke(const struct ubc_ref *ref, const struct lagan_ubc_range *in,
                struct ubc_tell *tell) LAGAN_MUST_CHECK;
 int ubc_next_revoked(const struct ubc_ref *ref, struct lagan_ubc_unmap *io) LAGAN_MUST_CHECK;
+int ubc_wanted(const struct ubc_ref *ref, struct lagan_ubc_want *io) LAGAN_MUST_CHECK;
+int ubc_refuse(const struct ubc_ref *ref, const struct lagan_ubc_want *in) LAGAN_MUST_CHECK;
+/* After maps, inserts and refusals: who is to be told (LAGAN_VIRQ_UBC). */
+void ubc_news(const struct ubc_ref *ref, struct ubc_tell *tell);
 int ubc_stats(const struct ubc_ref *ref, struct lagan_ubc_stats *out) LAGAN_MUST_CHECK;
 
 /* ---- memory ---- */

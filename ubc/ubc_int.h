@@ -36,6 +36,7 @@ struct ubc_page {
     uint32_t stamp; /* TLB clock when an entry for it ended last; 0: none ever was */
     uint32_t holds; /* reads under way */
     bool dead;
+    bool is_loose;             /* nobody has it by handle, but there are entries (slot.c) */
     bool lent;                 /* dead, and its frame is still one that is lent to us */
     _Atomic uint8_t state;     /* enum page_state (INV-UBC-7) */
     struct ubc_volume *volume; /* [c] */
@@ -75,7 +76,9 @@ struct ubc_reader {
     struct list free;          /* those that are free */
     struct ubc_mapping **leaf; /* pages of handles */
     unsigned leaf_order;       /* of the array */
+    bool waits;                /* has asked for a block that has not been answered (want.c) */
     bool leaving;              /* has no rights any more, and goes when its handles are gone */
+    uint64_t sweep;            /* ... and this pass is over; 0: none is needed, so far */
     uint32_t cursor;           /* ... up to here */
 };
 
@@ -105,7 +108,7 @@ struct ubc_volume {
     uint32_t reader_count;
     struct list readers;
     struct ubc_index index[INDEXES]; /* data, the tree's levels from the lowest, copies */
-    struct list dead, busy;
+    struct list dead, busy, loose;
     struct list idle, hollow; /* [i] idle_lock */
     struct list lending;      /* [i] engine.lending, while there are idle pages */
     uint64_t hits, aged;      /* [i] on idle pages, faded until then */
@@ -113,24 +116,46 @@ struct ubc_volume {
     struct ubc_revocation revocation;
     uint64_t epoch, invalidated[UBC_BUCKETS]; /* INV-UBC-4 */
     unsigned levels;                          /* of the tree */
-    bool has_tree;
+    bool has_tree, has_slots;
     uint8_t root[DIGEST_BYTES];
     uint8_t *salt; /* or NULL */
     unsigned salt_bytes;
     bool is_window;
-    unsigned window; /* its number */
+    unsigned window;            /* its number; with slots as well */
+    uint64_t slots, slot_count; /* [c] guest frames; 0: it has none */
+    uint64_t sweep;             /* a pass that dead pages wait for, or 0 */
+    unsigned sweeps;            /* ... that is so much more than the first */
+    struct ubc_want *wants;     /* a page of them, or NULL */
+    uint64_t asked;             /* so many were written down */
+    _Atomic unsigned news;      /* UBC_NEWS_...: somebody is to be told */
     mfn_t base;
     uint64_t window_left;   /* frames that are still the cache's; and, when it ends, ... */
     uint64_t window_cursor; /* ...the next to be looked at */
     struct lagan_ubc_stats stats;
 };
 
-struct ubc_press {                                                         /* press.c */
-    _Atomic uint64_t want;                                                 /* pages; 0: none */
-    _Atomic enum { PRESS_NONE, PRESS_TELL, PRESS_WAIT, PRESS_TAKE } phase; /* the housekeeper's */
-    unsigned slot;                                                         /* of this round */
+#define UBC_NEWS_ASKED    1U
+#define UBC_NEWS_ANSWERED 2U
+
+struct ubc_press {         /* press.c */
+    _Atomic uint64_t want; /* pages; 0: none */
+    _Atomic enum {
+        PRESS_NONE,
+        PRESS_TELL,
+        PRESS_WAIT,
+        PRESS_TAKE,
+        PRESS_SWEEP
+    } phase;               /* the housekeeper's */
+    uint64_t pass;         /* SWEEP: that it waits for */
+    bool last;             /* SWEEP: there is nothing more to be taken */
+    unsigned slot;         /* of this round */
     uint64_t busy, copies; /* pages that were busy when it began, copies that there were */
     uint64_t end;          /* of the grace, in system time */
+};
+
+struct ubc_sweep { /* sweep.c */
+    _Atomic bool busy;
+    _Atomic uint64_t passes, cursor; /* that are over; frame of the present one, 0: there is none */
 };
 
 struct ubc_engine {
@@ -144,8 +169,10 @@ struct ubc_engine {
     struct list stuck;         /* [i] pages */
     _Atomic uint64_t idle;     /* pages */
     _Atomic uint64_t busy;     /* pages that the host pays for */
+    _Atomic uint64_t loose;    /* of these, that nobody has by handle */
     _Atomic uint64_t copies;   /* frames of readers' that mappings have */
     struct ubc_press press;
+    struct ubc_sweep sweep;
     _Atomic bool untidy;      /* `work` was called, and nobody has come yet */
     void (*work)(void);       /* [c] or NULL: wants ubc_housekeep() to be called soon */
     void (*tell)(domid_t id); /* [c] or NULL: the event */
@@ -225,6 +252,8 @@ void ubc_page_leave_index(struct ubc_volume *v, struct ubc_page *p);
 /* Takes a step's entries that map dead pages, flushes, and frees the pages that nothing refers to. -XEN_ERESTART
  * while there are entries. */
 int ubc_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;
+/* Frees such dead pages as nothing refers to any more. */
+void ubc_bury_dead(struct ubc_volume *v);
 /* Kills the pages of a level from *first to last, a step of them; *first: where to go on. -XEN_ERESTART: not
  * all. */
 int ubc_kill_range(struct ubc_volume *v, unsigned level, uint64_t *first, uint64_t last,
@@ -254,6 +283,38 @@ bool ubc_page_peek(const struct ubc_page *p, uint64_t offset, void *to,
 void ubc_page_reap(struct ubc_volume *v, struct ubc_page *p);
 bool ubc_tidy(struct ubc_volume *v, unsigned most);
 bool ubc_idle_names(const struct ubc_page *p, bool name);
+
+/* ---- slot.c; locked ---- */
+/* A number for a window, or WINDOWS_MAX. */
+unsigned ubc_window_number(void);
+void ubc_window_number_back(unsigned n);
+/* A place for its slots; with the table locked. -XEN_ENOSPC. */
+int ubc_slots_place(struct ubc_volume *v) LAGAN_MUST_CHECK;
+/* All do nothing for a page without a slot. It is mapped by a handle / no new entries / it is not BUSY any more. */
+void ubc_slot_open(const struct ubc_page *p);
+void ubc_slot_condemn(const struct ubc_page *p);
+void ubc_slot_close(struct ubc_page *p);
+/* Somebody has an entry for it, or looks at it just now. */
+bool ubc_slot_is_used(const struct ubc_page *p);
+/* A BUSY page, on no list: onto that of loose ones (false: it has no slot). And it is on none any more. */
+bool ubc_loosen(struct ubc_volume *v, struct ubc_page *p);
+void ubc_tighten(struct ubc_page *p);
+/* Those of the volume that nobody has an entry for any more become idle; so many are looked at. */
+void ubc_loose_rest(struct ubc_volume *v, unsigned most);
+void ubc_loose_condemn(struct ubc_volume *v);
+
+/* ---- sweep.c ---- */
+/* The pass that finds what is condemned now; and whether it is over: otherwise it is a step further. */
+uint64_t ubc_sweep_order(void);
+bool ubc_sweep_is_over(uint64_t pass);
+
+/* ---- want.c; locked ---- */
+/* The reader wants the block, which is not there: what LAGAN_UBC_map says. */
+int ubc_want(struct ubc_volume *v, struct ubc_reader *r, uint64_t block) LAGAN_MUST_CHECK;
+/* A page with this key has come in. */
+void ubc_want_met(struct ubc_volume *v, uint64_t key);
+/* All that the client has asked for; NULL: whoever. */
+void ubc_want_forget(struct ubc_volume *v, const struct ubc_client *c);
 
 /* ---- entry.c ---- */
 /* Makes the entry that maps the page. As table_update(). */

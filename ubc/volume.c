@@ -52,6 +52,7 @@ void ubc_volume_put(struct ubc_volume *v)
     if (!last)
         return;
     slab_free(v->salt);
+    page_free(v->wants, 0);
     slab_free(v);
 }
 
@@ -124,8 +125,8 @@ static int check_new(const struct lagan_ubc_create *in)
 {
     bool tree = in->flags & LAGAN_UBC_TREE;
 
-    if ((in->flags & ~LAGAN_UBC_TREE) || in->reserved[0] || in->reserved[1] || in->blocks == 0 ||
-        in->blocks > LAGAN_UBC_BLOCKS_MAX || in->salt_bytes > sizeof(in->salt) ||
+    if ((in->flags & ~(LAGAN_UBC_TREE | LAGAN_UBC_SLOTS)) || in->reserved[0] || in->reserved[1] ||
+        in->blocks == 0 || in->blocks > LAGAN_UBC_BLOCKS_MAX || in->salt_bytes > sizeof(in->salt) ||
         !is_zero(in->salt + in->salt_bytes, sizeof(in->salt) - in->salt_bytes))
         return -XEN_EINVAL;
     return tree || (in->salt_bytes == 0 && is_zero(in->root, sizeof(in->root))) ? 0 : -XEN_EINVAL;
@@ -174,6 +175,8 @@ static int enter_table(struct ubc_volume *v, uint64_t *handle)
     }
     if (!rc && free == UBC_VOLUMES)
         rc = -XEN_ENOSPC;
+    if (!rc && v->has_slots)
+        rc = ubc_slots_place(v);
     if (!rc) {
         v->slot = free;
         *handle = v->handle = new_handle(free);
@@ -199,6 +202,7 @@ int ubc_volume_new(const struct lagan_ubc_create *in, struct ubc_volume **out)
     list_init(&v->idle);
     list_init(&v->hollow);
     list_init(&v->busy);
+    list_init(&v->loose);
     list_init(&v->lending);
     v->aged = arch_time_ns();
     list_init(&v->dead);
@@ -222,15 +226,35 @@ int ubc_volume_publish(struct ubc_volume *v, uint64_t *handle)
 int ubc_create(struct lagan_ubc_create *in)
 {
     struct ubc_volume *v;
+    unsigned number;
     int rc = check_new(in);
 
     (void)ubc_help();
     if (!rc)
         rc = ubc_volume_new(in, &v);
-    return rc ? rc : ubc_volume_publish(v, &in->volume);
+    if (rc)
+        return rc;
+    if (!(in->flags & LAGAN_UBC_SLOTS))
+        return ubc_volume_publish(v, &in->volume);
+    v->window = number = ubc_window_number();
+    v->has_slots = number < WINDOWS_MAX;
+    if (!v->has_slots) {
+        ubc_volume_put(v);
+        return -XEN_ENOSPC;
+    }
+    rc = ubc_volume_publish(v, &in->volume);
+    if (rc)
+        ubc_window_number_back(number);
+    return rc;
 }
 
 /* ---- looking ---- */
+
+static uint32_t flags_of(const struct ubc_volume *v)
+{
+    return (v->has_tree ? LAGAN_UBC_TREE : 0) | (v->is_window ? LAGAN_UBC_WINDOW : 0) |
+           (v->has_slots ? LAGAN_UBC_SLOTS : 0);
+}
 
 int ubc_list(unsigned slot, struct lagan_ubc_create *out)
 {
@@ -247,7 +271,7 @@ int ubc_list(unsigned slot, struct lagan_ubc_create *out)
     out->volume = v->handle;
     out->generation = v->generation;
     out->blocks = v->blocks;
-    out->flags = (v->has_tree ? LAGAN_UBC_TREE : 0) | (v->is_window ? LAGAN_UBC_WINDOW : 0);
+    out->flags = flags_of(v);
     out->salt_bytes = v->salt_bytes;
     memcpy(out->root, v->root, sizeof(out->root));
     if (v->salt_bytes)
@@ -282,7 +306,8 @@ static void tell(const struct ubc_volume *v, const struct ubc_reader *r, struct 
     io->epoch = v->epoch;
     io->window = v->is_window ? v->base.n << PAGE_SHIFT : 0;
     io->rights = r ? r->rights : 0;
-    io->flags = (v->has_tree ? LAGAN_UBC_TREE : 0) | (v->is_window ? LAGAN_UBC_WINDOW : 0);
+    io->flags = flags_of(v);
+    io->slots = v->slots;
     io->limit = r ? r->limit : 0;
     io->mapped = r ? r->used : 0;
 }
@@ -318,6 +343,7 @@ static void change_generation(struct ubc_volume *v, const struct lagan_ubc_creat
     v->handle = new_handle(v->slot);
     v->epoch++;
     v->revocation = (struct ubc_revocation){0};
+    ubc_want_forget(v, NULL);
     v->purging = true;
 }
 
@@ -335,7 +361,8 @@ static int renew(struct ubc_ref *ref, const struct lagan_ubc_create *in, uint8_t
         return rc;
     if (v->is_window)
         return -XEN_EBUSY;
-    if (in->generation < v->generation)
+    if (in->generation < v->generation || !(in->flags & LAGAN_UBC_SLOTS) != !v->has_slots ||
+        (v->has_slots && in->blocks > v->slot_count))
         return -XEN_EINVAL;
     if (in->generation > v->generation) {
         change_generation(v, in, *salt);
@@ -390,7 +417,7 @@ static void leave_table(struct ubc_volume *v)
     ours = ubc_engine.slot[v->slot] == v;
     if (ours) {
         ubc_engine.slot[v->slot] = NULL;
-        if (v->is_window)
+        if (v->is_window || v->has_slots)
             ubc_engine.windows &= ~(UINT64_C(1) << v->window);
     }
     spin_unlock(&ubc_engine.lock);

@@ -25,31 +25,10 @@ static void lend(mfn_t m, unsigned window)
     BUG_ON(rc);
 }
 
-/* A number for a new window, or WINDOWS_MAX. */
-static unsigned take_number(void)
-{
-    unsigned n = 0;
-
-    spin_lock(&ubc_engine.lock);
-    while (n < WINDOWS_MAX && (ubc_engine.windows >> n & 1))
-        n++;
-    if (n < WINDOWS_MAX)
-        ubc_engine.windows |= UINT64_C(1) << n;
-    spin_unlock(&ubc_engine.lock);
-    return n;
-}
-
-static void give_number_back(unsigned n)
-{
-    spin_lock(&ubc_engine.lock);
-    ubc_engine.windows &= ~(UINT64_C(1) << n);
-    spin_unlock(&ubc_engine.lock);
-}
-
 int ubc_window_create(const uint8_t id[16], mfn_t base, uint64_t blocks, uint64_t *handle)
 {
     struct lagan_ubc_create in = {.generation = 1, .blocks = blocks};
-    unsigned number = take_number();
+    unsigned number = ubc_window_number();
     struct ubc_volume *v;
     int rc;
 
@@ -65,7 +44,7 @@ int ubc_window_create(const uint8_t id[16], mfn_t base, uint64_t blocks, uint64_
         rc = ubc_volume_publish(v, handle);
     }
     if (rc) {
-        give_number_back(number);
+        ubc_window_number_back(number);
         return rc;
     }
     page_split_run(arch_map_frame(base), blocks);

@@ -157,6 +157,8 @@ int host_ubc_call(struct host *h, unsigned cmd, uint64_t volume, void *arg, size
         return in(&f->made, sizeof(f->made), arg, bytes);
     case LAGAN_UBC_allow:
         return in(&f->allowed, sizeof(f->allowed), arg, bytes);
+    case LAGAN_UBC_revoke:
+        return in(&f->revoked, sizeof(f->revoked), arg, bytes);
     case LAGAN_UBC_destroy:
         f->destroyed = volume;
         return 0;

@@ -37,6 +37,7 @@ struct fake_host {
     uint64_t destroyed;
     bool attached, dm_fails; /* of mapped devices: there is one; no more can be made or removed */
     char ran[1024];          /* programs, a line each */
+    struct lagan_ubc_range revoked;
 };
 
 extern struct fake_host fake_host;

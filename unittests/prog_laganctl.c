@@ -4,6 +4,6 @@
  */
 #include "suite.h"
 
-extern const struct suite suite_laganctl;
+extern const struct suite suite_laganctl, suite_publish;
 
-const struct suite *const suites[] = {&suite_laganctl, NULL};
+const struct suite *const suites[] = {&suite_laganctl, &suite_publish, NULL};

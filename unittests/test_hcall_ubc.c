@@ -212,9 +212,76 @@ static void new_domain(void)
     end();
 }
 
+/* ---- what readers ask for ---- */
+
+static bool is_told(struct domain *d, evtchn_port_t port)
+{
+    uint64_t *word = (uint64_t *)&d->shared_info->evtchn_pending[port / 64];
+    uint64_t bit = UINT64_C(1) << port % 64;
+    bool told = *word & bit;
+
+    *word &= ~bit;
+    return told;
+}
+
+static evtchn_port_t bind(struct domain *d)
+{
+    struct evtchn_bind_virq *in = core_at(0);
+
+    *in = (struct evtchn_bind_virq){.virq = LAGAN_VIRQ_UBC};
+    CU_ASSERT_EQUAL_FATAL(
+        CORE_CALL(d->vcpu[0], __HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, core_va(0)), 0);
+    return in->port;
+}
+
+static struct lagan_ubc_want *want_at(unsigned i)
+{
+    return (struct lagan_ubc_want *)core_at(0) + i;
+}
+
+static int32_t ask(struct domain *d, uint64_t block)
+{
+    struct lagan_ubc_map *in = core_at(0);
+
+    *in = (struct lagan_ubc_map){.block = block, .flags = LAGAN_UBC_LOOK | LAGAN_UBC_WANT};
+    CU_ASSERT_EQUAL(op(d, LAGAN_UBC_map, core_va(0), 1, 0), 0);
+    return in->status;
+}
+
+static void wants(void)
+{
+    evtchn_port_t pa, pb;
+
+    start();
+    pa = bind(a);
+    pb = bind(b);
+    CU_ASSERT_EQUAL(ask(b, 7), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(ask(b, 9), -XEN_EBUSY);
+    CU_ASSERT(is_told(a, pa) && !is_told(b, pb));
+    memset(core_at(0), 0, 3 * sizeof(struct lagan_ubc_want));
+    CU_ASSERT_EQUAL(op(b, LAGAN_UBC_wanted, core_va(0), 3, 0), 0);
+    CU_ASSERT_EQUAL(want_at(0)->status, -XEN_EPERM);
+    memset(core_at(0), 0, 3 * sizeof(struct lagan_ubc_want));
+    CU_ASSERT_EQUAL(op(a, LAGAN_UBC_wanted, core_va(0), 3, 0), 0);
+    CU_ASSERT(want_at(0)->status == 0 && want_at(0)->block == 7);
+    CU_ASSERT(want_at(1)->status == 0 && want_at(1)->block == 9);
+    CU_ASSERT_EQUAL(want_at(2)->status, -XEN_ENOENT);
+    CU_ASSERT_EQUAL(op(a, LAGAN_UBC_wanted, CORE_BAD, 1, 0), -XEN_EFAULT);
+    CU_ASSERT_EQUAL(insert(a, 7, core_va(DATA), 1), 0);
+    CU_ASSERT(is_told(b, pb) && !is_told(a, pa));
+    *want_at(0) = (struct lagan_ubc_want){.block = 9};
+    CU_ASSERT_EQUAL(ask(b, 9), -XEN_EBUSY);
+    *want_at(0) = (struct lagan_ubc_want){.block = 9};
+    CU_ASSERT_EQUAL(op(a, LAGAN_UBC_refuse, core_va(0), 1, 0), 0);
+    CU_ASSERT(want_at(0)->status == 0 && is_told(b, pb));
+    CU_ASSERT_EQUAL(ask(b, 9), -XEN_EIO);
+    end();
+}
+
 static const struct test_case cases[] = {{"copies in and out", copies},
                                          {"lists that are interrupted", lists},
                                          {"ranges", ranges},
+                                         {"wants", wants},
                                          {"a new domain on a host full of pages", new_domain},
                                          {NULL, NULL}};
 const struct suite suite_hcall_ubc = {"hcall_ubc", cases, NULL, NULL};

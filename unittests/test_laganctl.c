@@ -281,7 +281,7 @@ static void volumes(void)
     CU_ASSERT(complains("there is no such volume"));
     CU_ASSERT_EQUAL(run("ubc destroy 0011"), 1);
     CU_ASSERT_EQUAL(run("ubc create " UUID "0 size=1M"), 1);
-    CU_ASSERT(complains("32 hexadecimal digits"));
+    CU_ASSERT(complains("not the name of a volume"));
     CU_ASSERT_EQUAL(run("ubc create " UUID " size=64M generation=9"), 0);
     CU_ASSERT(fake_host.made.blocks == 64 * MIB && fake_host.made.generation == 9);
     CU_ASSERT_EQUAL(memcmp(fake_host.made.id, id, sizeof(id)), 0);
@@ -364,7 +364,7 @@ static void wrong_words(void)
                  {"cache quota anna floor=-1", 1, "not an amount"},
                  {"cache freeze", 2, "usage"},
                  {"curve", 2, "usage"},
-                 {"ubc create x size=1", 1, "32 hexadecimal digits"},
+                 {"ubc create x/ size=1", 1, "not the name of a volume"},
                  {"top", 1, "needs a terminal"},
                  {"--jason mem", 2, "jason"}};
 

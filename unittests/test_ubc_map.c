@@ -50,7 +50,7 @@ static void refusals(void)
 
     start(10);
     CU_ASSERT_EQUAL(ubc_give(volume, UREAD, LAGAN_UBC_READ, 2), 0);
-    op.flags = 8;
+    op.flags = 16;
     CU_ASSERT_EQUAL(do_map_op(UREAD, volume, &op), -XEN_EINVAL);
     op.flags = 0, op.address = ubc_va(0) + 8;
     CU_ASSERT_EQUAL(do_map_op(UREAD, volume, &op), -XEN_EINVAL);

@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/window.h"
 #include "unittests/ubc_kit.h"
 
-enum { VOLUMES = 2, BLOCKS = 48, ENTRIES = 12, STEPS = 100000 };
+enum { VOLUMES = 2, SLOTTED = 1, BLOCKS = 48, ENTRIES = 12, STEPS = 100000 };
 
 static struct {
     uint64_t handle;
@@ -41,7 +42,7 @@ static uint32_t tag_of(unsigned v, unsigned block)
 
 static void begin_volume(unsigned v)
 {
-    vol[v].handle = ubc_make_shared(v + 1, BLOCKS);
+    vol[v].handle = v == SLOTTED ? ubc_make_slotted(v + 1, BLOCKS) : ubc_make_shared(v + 1, BLOCKS);
     vol[v].generation++;
 }
 
@@ -131,11 +132,16 @@ static void unmap(unsigned d)
     CU_ASSERT_EQUAL(do_unmap_handle(d, vol[e->v].handle, e->handle), 0);
 }
 
+static int set_entry(unsigned d, unsigned n, uint64_t e)
+{
+    struct table_change c = {.entry = e, .from = ud[d].account->id};
+
+    return table_update(ud[d].account, ud[d].space.l1[0], KIT_DATA + n, &c);
+}
+
 static void overwrite(unsigned d)
 {
-    struct table_change c = {.entry = 0, .from = ud[d].account->id};
-
-    (void)!table_update(ud[d].account, ud[d].space.l1[0], KIT_DATA + pick(ENTRIES), &c);
+    (void)!set_entry(d, pick(ENTRIES), 0);
 }
 
 /* Through an entry, or what is left of one in the TLB while it is still mapped. */
@@ -150,8 +156,50 @@ static void look_at(unsigned d, unsigned n)
     reads++;
 }
 
+/* An entry of the reader's own making, for a page that it has by handle, or had once. Those lie behind the others. */
+static void make_own(unsigned d)
+{
+    static uint64_t seen[4];
+    uint64_t e = ubc_pte(d, pick(ENTRIES));
+    unsigned i = pick(4), n = ENTRIES + pick(ENTRIES);
+
+    if ((e & PTE_P) && window_has(pte_frame(e)))
+        seen[i] = e;
+    if (!seen[i])
+        return;
+    (void)!set_entry(d, n, kit_pte(pte_frame(seen[i]), (pick(2) ? KIT_RW : KIT_RO) | WINDOW_ENTRY));
+    arch_tlb_flush_page((cpumask_t){UINT64_MAX},
+                        ubc_va(n)); /* what was there is its maker's care */
+}
+
+static void empty_own(unsigned d)
+{
+    (void)!set_entry(d, ENTRIES + pick(ENTRIES), 0);
+}
+
+/* Whatever block it is, it says what that has to say. */
+static void look_at_own(unsigned d, unsigned n)
+{
+    uint64_t e = ubc_pte(d, n), word;
+    unsigned block;
+    uint32_t tag;
+
+    if (!(e & PTE_P) || !window_has(pte_frame(e)))
+        return; /* such a frame may be the reader's memory by now */
+    CU_ASSERT_EQUAL(e & PTE_RW, 0);
+    word = *(const uint64_t *)arch_map_frame(pte_frame(e));
+    block = (uint32_t)word;
+    CU_ASSERT_FATAL(block < BLOCKS);
+    if (!ubc_sees(d, n, block, &tag))
+        return;
+    CU_ASSERT_EQUAL(tag, tag_of(SLOTTED, block));
+    reads++;
+}
+
 static void look(unsigned d)
 {
+    for (unsigned n = ENTRIES; n < 2 * ENTRIES; n++)
+        look_at_own(d, n);
     for (unsigned n = 0; n < ENTRIES; n++)
         look_at(d, n);
 }
@@ -228,7 +276,7 @@ static void step(unsigned n)
     unsigned d = UREAD + pick(2);
 
     host_preempt_every(pick(3));
-    switch (pick(25)) {
+    switch (pick(29)) {
     case 0 ... 3:
         read_storage(pick(4));
         break;
@@ -262,6 +310,12 @@ static void step(unsigned n)
         break;
     case 23:
         press();
+        break;
+    case 24 ... 26:
+        make_own(d);
+        break;
+    case 27:
+        empty_own(d);
         break;
     default:
         if (n % 32 == 0)

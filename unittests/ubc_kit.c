@@ -121,14 +121,26 @@ int ubc_give(uint64_t volume, unsigned d, unsigned rights, unsigned limit)
     return CALL(UCONTROL, volume, ubc_allow(&ref, &ud[d].client, rights, limit));
 }
 
-uint64_t ubc_make_shared(unsigned name, uint64_t blocks)
+static uint64_t share(uint64_t v)
 {
-    uint64_t v = ubc_make(name, blocks);
-
     CU_ASSERT_EQUAL_FATAL(ubc_give(v, UPUB, LAGAN_UBC_PUBLISH, 0), 0);
     CU_ASSERT_EQUAL_FATAL(ubc_give(v, UREAD, LAGAN_UBC_READ, 200), 0);
     CU_ASSERT_EQUAL_FATAL(ubc_give(v, UREAD2, LAGAN_UBC_READ, 200), 0);
     return v;
+}
+
+uint64_t ubc_make_shared(unsigned name, uint64_t blocks)
+{
+    return share(ubc_make(name, blocks));
+}
+
+uint64_t ubc_make_slotted(unsigned name, uint64_t blocks)
+{
+    struct lagan_ubc_create in = {
+        .id = {(uint8_t)name}, .generation = 1, .blocks = blocks, .flags = LAGAN_UBC_SLOTS};
+
+    CU_ASSERT_EQUAL_FATAL(ubc_create(&in), 0);
+    return share(in.volume);
 }
 
 int do_open(unsigned d, unsigned name, struct lagan_ubc_open *io)
@@ -157,7 +169,10 @@ int do_destroy(uint64_t volume)
 
 int do_renew(unsigned d, uint64_t *volume, uint64_t generation, uint64_t blocks)
 {
-    struct lagan_ubc_create io = {.generation = generation, .blocks = blocks};
+    const struct ubc_volume *v = ubc_engine.slot[*volume % UBC_VOLUMES];
+    struct lagan_ubc_create io = {.generation = generation,
+                                  .blocks = blocks,
+                                  .flags = v && v->has_slots ? LAGAN_UBC_SLOTS : 0};
     int rc = CALL(d, *volume, ubc_renew(&ref, &io));
 
     if (rc == 0)
@@ -264,6 +279,16 @@ int do_revoke(unsigned d, uint64_t volume, uint64_t first, uint64_t count, uint6
 
     ubc_told = 0;
     return CALL(d, volume, revoke(&ref, &in));
+}
+
+int do_wanted(unsigned d, uint64_t volume, struct lagan_ubc_want *io)
+{
+    return CALL(d, volume, ubc_wanted(&ref, io));
+}
+
+int do_refuse(unsigned d, uint64_t volume, const struct lagan_ubc_want *in)
+{
+    return CALL(d, volume, ubc_refuse(&ref, in));
 }
 
 int do_next(unsigned d, uint64_t volume, struct lagan_ubc_unmap *io)

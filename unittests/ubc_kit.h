@@ -30,6 +30,8 @@ void ubc_end(void);
 /* A volume called `name`, without rights for anybody; of the publisher's and both readers'. */
 uint64_t ubc_make(unsigned name, uint64_t blocks);
 uint64_t ubc_make_shared(unsigned name, uint64_t blocks);
+/* The same; blocks have slots. */
+uint64_t ubc_make_slotted(unsigned name, uint64_t blocks);
 int ubc_give(uint64_t volume, unsigned d, unsigned rights, unsigned limit);
 
 /* The operations, repeated until they are not preempted. */
@@ -47,6 +49,8 @@ int do_map_op(unsigned d, uint64_t volume, struct lagan_ubc_map *op);
 int do_unmap_handle(unsigned d, uint64_t volume, uint32_t handle);
 int do_invalidate(unsigned d, uint64_t volume, uint64_t first, uint64_t count, uint64_t *epoch);
 int do_revoke(unsigned d, uint64_t volume, uint64_t first, uint64_t count, uint64_t timeout);
+int do_wanted(unsigned d, uint64_t volume, struct lagan_ubc_want *io);
+int do_refuse(unsigned d, uint64_t volume, const struct lagan_ubc_want *in);
 int do_next(unsigned d, uint64_t volume, struct lagan_ubc_unmap *io);
 /* The tag of the block, as a reader gets it by copy. */
 int do_read_tag(unsigned d, uint64_t volume, uint64_t block, uint32_t *tag);

@@ -26,12 +26,19 @@ STATIC_ASSERT(sizeof(struct lagan_ubc_insert) == 24);
 STATIC_ASSERT(sizeof(struct lagan_ubc_map) == 32);
 STATIC_ASSERT(sizeof(struct lagan_ubc_unmap) == 16);
 STATIC_ASSERT(sizeof(struct lagan_ubc_read) == 24);
+STATIC_ASSERT(sizeof(struct lagan_ubc_want) == 16);
 STATIC_ASSERT(sizeof(struct lagan_ubc_stats) == 128);
 
 /* What a step is repeated for: it has come further, and nobody else waits for the processor. */
 static bool goes_on(int rc)
 {
     return rc == -XEN_ERESTART && !arch_preempt_pending();
+}
+
+static void tell(const struct ubc_tell *list)
+{
+    for (unsigned i = 0; i < list->count; i++)
+        ubc_host_tell(list->id[i]);
 }
 
 /* ---- entries of lists: the status, or -XEN_ERESTART ---- */
@@ -118,6 +125,18 @@ static int read_one(const struct ubc_ref *ref, guest_ptr_t where)
     return op.status == -XEN_ERESTART ? op.status : copy_to_guest(where, &op, sizeof(op));
 }
 
+static int want_one(unsigned cmd, const struct ubc_ref *ref, guest_ptr_t where)
+{
+    struct lagan_ubc_want op;
+
+    if (copy_from_guest(&op, where, sizeof(op)))
+        return -XEN_EFAULT;
+    do
+        op.status = cmd == LAGAN_UBC_wanted ? ubc_wanted(ref, &op) : ubc_refuse(ref, &op);
+    while (goes_on(op.status));
+    return op.status == -XEN_ERESTART ? op.status : copy_to_guest(where, &op, sizeof(op));
+}
+
 /* ---- lists ---- */
 
 static size_t bytes_of(unsigned cmd)
@@ -131,6 +150,9 @@ static size_t bytes_of(unsigned cmd)
         return sizeof(struct lagan_ubc_unmap);
     case LAGAN_UBC_read:
         return sizeof(struct lagan_ubc_read);
+    case LAGAN_UBC_wanted:
+    case LAGAN_UBC_refuse:
+        return sizeof(struct lagan_ubc_want);
     default:
         return 0;
     }
@@ -145,6 +167,9 @@ static int do_one(unsigned cmd, const struct ubc_ref *ref, guest_ptr_t where, ui
         return map_one(ref, where);
     case LAGAN_UBC_unmap:
         return unmap_one(ref, where);
+    case LAGAN_UBC_wanted:
+    case LAGAN_UBC_refuse:
+        return want_one(cmd, ref, where);
     default:
         return read_one(ref, where);
     }
@@ -155,6 +180,7 @@ static int64_t list_op(const struct hypercall_args *args, const struct ubc_ref *
     guest_ptr_t list = guest_ptr(args->a[2]);
     uint32_t count = (uint32_t)args->a[3], done = 0;
     unsigned cmd = (unsigned)args->a[0];
+    struct ubc_tell told;
     int rc = 0;
 
     if (count > LAGAN_UBC_LIST_MAX)
@@ -170,6 +196,8 @@ static int64_t list_op(const struct hypercall_args *args, const struct ubc_ref *
     }
     if (cmd == LAGAN_UBC_unmap)
         ubc_unmap_finish(ref);
+    ubc_news(ref, &told);
+    tell(&told);
     if (rc == -XEN_ERESTART) {
         struct hypercall_args rest = *args;
 
@@ -208,7 +236,7 @@ static int64_t open(struct domain *self, guest_ptr_t arg)
 
     if (copy_from_guest(&io, arg, sizeof(io)))
         return -XEN_EFAULT;
-    io.reserved[0] = io.reserved[1] = 0;
+    io.reserved = 0;
     do
         rc = ubc_open(&self->ubc, self->privileged, &io);
     while (goes_on(rc));
@@ -282,12 +310,6 @@ static int64_t invalidate(const struct hypercall_args *args, const struct ubc_re
     if (copy_to_guest(arg, &io, sizeof(io)))
         return -XEN_EFAULT;
     return rc ? hypercall_continue(args) : 0;
-}
-
-static void tell(const struct ubc_tell *list)
-{
-    for (unsigned i = 0; i < list->count; i++)
-        ubc_host_tell(list->id[i]);
 }
 
 static int64_t revoke(const struct ubc_ref *ref, guest_ptr_t arg)

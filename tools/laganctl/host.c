@@ -71,6 +71,20 @@ int host_ubc_call(struct host *h, unsigned cmd, uint64_t volume, void *arg, size
     return rc;
 }
 
+void *host_buffer(struct host *h, size_t bytes)
+{
+    return xencall_alloc_buffer(h->calls, bytes);
+}
+
+int host_ubc_list(struct host *h, unsigned cmd, uint64_t volume, void *list, unsigned count,
+                  uint64_t epoch)
+{
+    int rc =
+        xencall5(h->calls, LAGAN_HYPERVISOR_ubc_op, cmd, volume, (uintptr_t)list, count, epoch);
+
+    return rc < 0 ? -errno : rc;
+}
+
 static void ask_name(struct host *h, struct host_domain *d)
 {
     char path[64], *name;

@@ -27,6 +27,12 @@ int host_call(struct host *h, unsigned nr, unsigned cmd, void *arg, size_t bytes
 /* The unified buffer cache's: (cmd, volume, arg). */
 int host_ubc_call(struct host *h, unsigned cmd, uint64_t volume, void *arg, size_t bytes);
 
+/* Memory that stays where it is, for lists and what their entries name; as long as the host is open. NULL. */
+void *host_buffer(struct host *h, size_t bytes);
+/* A list of the buffer cache's, in such memory. */
+int host_ubc_list(struct host *h, unsigned cmd, uint64_t volume, void *list, unsigned count,
+                  uint64_t epoch);
+
 struct host_domain {
     uint16_t domid;
     bool dying;

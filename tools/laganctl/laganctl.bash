@@ -10,7 +10,7 @@ _laganctl() {
     '') choices='--json --bytes --noheadings --help host mem audit types cache ledger curve ubc top metrics' ;;
     mem) choices='limits target reserve policy watermarks' ;;
     cache) choices='quota freeze thaw attach detach' ;;
-    ubc) choices='create allow destroy' ;;
+    ubc) choices='create allow publish withdraw revoke destroy' ;;
     'mem policy') choices='on off' ;;
     'mem watermarks'*) choices='low= min=' ;;
     'mem limits '*) choices='floor= ceiling= weight=' ;;
@@ -18,10 +18,11 @@ _laganctl() {
     'mem limits' | 'mem target' | 'mem reserve' | 'cache quota' | ledger | curve) choices=$(_laganctl_domains) ;;
     'cache freeze' | 'cache thaw') choices="all $(_laganctl_domains)" ;;
     'cache attach'* | 'cache detach'*) choices=$(lsblk -nrpo NAME 2>/dev/null) ;;
-    'ubc allow' | 'ubc destroy') choices=$(laganctl --noheadings ubc 2>/dev/null | awk '{ print $1 }') ;;
+    'ubc allow' | 'ubc destroy' | 'ubc withdraw' | 'ubc revoke') choices=$(laganctl --noheadings ubc 2>/dev/null | awk '{ print $1 }') ;;
     'ubc allow '*' '*) choices='read publish both none limit=' ;;
     'ubc allow '*) choices=$(_laganctl_domains) ;;
     'ubc create '*) choices='size= generation=' ;;
+    'ubc publish '*) choices='name= root= tree=' ;;
     top*) choices='delay= count=' ;;
     *) choices= ;;
   esac

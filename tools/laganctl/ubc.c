@@ -7,16 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lagan/ubc.h"
 
 #include "command.h"
+#include "publish.h"
+#include "tools/publish/source.h"
 
 enum { ID_BYTES = 16 };
 
-/* ---- names: 32 hexadecimal digits, dashes wherever (so a UUID) ---- */
+/* ---- names: 32 hexadecimal digits, dashes wherever (so a UUID); or a word of at most 16 characters ---- */
 
-static int parse_id(const char *text, uint8_t id[ID_BYTES])
+static int parse_digits(const char *text, uint8_t id[ID_BYTES])
 {
     unsigned digits = 0;
 
@@ -35,8 +38,18 @@ static int parse_id(const char *text, uint8_t id[ID_BYTES])
     return digits == 2 * ID_BYTES ? 0 : -EINVAL;
 }
 
+static int parse_id(const char *text, uint8_t id[ID_BYTES])
+{
+    return parse_digits(text, id) ? source_id(text, id) : 0;
+}
+
 static void print_id(const uint8_t id[ID_BYTES], char text[2 * ID_BYTES + 5])
 {
+    uint8_t same[ID_BYTES];
+
+    snprintf(text, ID_BYTES + 1, "%.*s", ID_BYTES, (const char *)id);
+    if (source_id(text, same) == 0 && memcmp(same, id, ID_BYTES) == 0)
+        return;
     for (unsigned i = 0; i < ID_BYTES; i++)
         text += sprintf(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
 }
@@ -75,7 +88,7 @@ static int command_volume(struct host *h, const char *word, struct lagan_ubc_cre
     int rc;
 
     if (parse_id(word, v->id))
-        return command_bad(word, "not the name of a volume, which has 32 hexadecimal digits");
+        return command_bad(word, "not the name of a volume");
     rc = for_each_volume(h, find_one, v);
     return rc == 1 ? 0 : rc == 0 ? command_bad(word, "there is no such volume") : rc;
 }
@@ -136,7 +149,7 @@ static int create(struct host *h, unsigned count, char **words)
     if (count < 2)
         return COMMAND_USAGE;
     if (parse_id(words[0], v.id))
-        return command_bad(words[0], "not the name of a volume, which has 32 hexadecimal digits");
+        return command_bad(words[0], "not the name of a volume");
     for (unsigned i = 1; i < count && rc == 0; i++)
         if (!command_pages(words[i], "size", &v.blocks, &rc) &&
             !command_number(words[i], "generation", UINT64_MAX, &generation, &rc))
@@ -159,6 +172,32 @@ static int destroy(struct host *h, unsigned count, char **words)
         return COMMAND_USAGE;
     rc = command_volume(h, words[0], &v);
     return rc ? rc : host_ubc_call(h, LAGAN_UBC_destroy, v.volume, NULL, 0);
+}
+
+/* No more misses are served, and the volume ends. */
+static int withdraw_volume(struct host *h, unsigned count, char **words)
+{
+    int rc = count == 1 ? withdraw(words[0]) : COMMAND_USAGE;
+
+    return rc ? rc : destroy(h, count, words);
+}
+
+/* Everything that is cached is wanted back from its readers, who have some time for it. */
+static int revoke_all(struct host *h, unsigned count, char **words)
+{
+    struct lagan_ubc_create v = {0};
+    struct lagan_ubc_range all = {.timeout_ns = 10 * UINT64_C(1000000000)};
+    int rc;
+
+    if (count != 1)
+        return COMMAND_USAGE;
+    rc = command_volume(h, words[0], &v);
+    if (rc)
+        return rc;
+    all.count = v.blocks;
+    while ((rc = host_ubc_call(h, LAGAN_UBC_revoke, v.volume, &all, sizeof(all))) == -EAGAIN)
+        usleep(2000);
+    return rc;
 }
 
 static int parse_rights(const char *word, uint32_t *rights)
@@ -211,6 +250,10 @@ const struct command ubc_commands[] = {
      create},
     {"ubc allow", "VOLUME DOMAIN read|publish|both|none [limit=AMOUNT]",
      "rights of a domain, and how much it may map", allow},
+    {"ubc publish", "FILE [name=VOLUME] [root=HASH tree=FILE]",
+     "a volume of an image or block device, which lagan-publish serves", publish},
+    {"ubc withdraw", "VOLUME", "the end of a volume that is published", withdraw_volume},
+    {"ubc revoke", "VOLUME", "takes all of a volume out of memory", revoke_all},
     {"ubc destroy", "VOLUME", "the end of a volume, and of what is mapped", destroy},
     {0},
 };

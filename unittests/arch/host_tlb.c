@@ -18,6 +18,7 @@
 #include "mm/pcache_state.h"
 #include "mm/spare.h"
 #include "mm/type.h"
+#include "ubc/ubc_int.h"
 #include "unittests/arch/host.h"
 #include "unittests/arch/host_tlb.h"
 
@@ -300,6 +301,12 @@ static bool gone(const struct translation *t)
         const struct pcache *pc = seat < PCACHE_CLIENTS ? pcache.seat[seat].pc : NULL;
 
         return !pc || pc->account->id != t->owner;
+    }
+    /* An idle page of the buffer cache says since when nobody maps it: whoever is given the frame flushes. */
+    if (frame_state(f) == FRAME_LENT && frame_order(f) == SPARE_UBC) {
+        const struct ubc_page *p = (const struct ubc_page *)((uintptr_t)f->prev << 32 | f->next);
+
+        return !p || !p->stamp || t->owner != DOMID_COW;
     }
     return (frame_state(f) != FRAME_OWNED && frame_state(f) != FRAME_SHARED &&
             frame_state(f) != FRAME_WAITING) ||

@@ -126,10 +126,11 @@ static uint64_t volume; /* that there was last */
 
 static void fill_volume(struct input *in)
 {
-    *(struct lagan_ubc_create *)core_at(0) = (struct lagan_ubc_create){.id = {byte(in) % 4},
-                                                                       .generation = byte(in) % 8,
-                                                                       .blocks = byte(in) % 200,
-                                                                       .flags = byte(in) % 8 == 0};
+    *(struct lagan_ubc_create *)core_at(0) = (struct lagan_ubc_create){
+        .id = {byte(in) % 4},
+        .generation = byte(in) % 8,
+        .blocks = byte(in) % 200,
+        .flags = byte(in) % 8 == 0 ? LAGAN_UBC_TREE : byte(in) & LAGAN_UBC_SLOTS};
 }
 
 static void fill_pages(struct input *in, unsigned cmd)
@@ -142,10 +143,15 @@ static void fill_pages(struct input *in, unsigned cmd)
                 (struct lagan_ubc_insert){.block = block, .address = where};
         else if (cmd == LAGAN_UBC_map)
             ((struct lagan_ubc_map *)core_at(0))[i] = (struct lagan_ubc_map){
-                .block = block, .address = where, .flags = byte(in) % 3 * LAGAN_UBC_EXEC};
+                .block = block,
+                .address = where,
+                .flags = byte(in) & (LAGAN_UBC_EXEC | LAGAN_UBC_LOOK | LAGAN_UBC_WANT)};
         else if (cmd == LAGAN_UBC_read)
             ((struct lagan_ubc_read *)core_at(0))[i] = (struct lagan_ubc_read){
                 .block = block, .address = where, .length = (uint16_t)(byte(in) * 17)};
+        else if (cmd == LAGAN_UBC_wanted || cmd == LAGAN_UBC_refuse)
+            ((struct lagan_ubc_want *)core_at(0))[i] =
+                (struct lagan_ubc_want){.block = block, .flags = byte(in) % 3};
         else
             ((struct lagan_ubc_unmap *)core_at(0))[i].handle = byte(in) % 4;
     }
@@ -157,7 +163,7 @@ static void fill_pages(struct input *in, unsigned cmd)
 
 static void fill_cache(struct input *in, struct hypercall_args *args)
 {
-    unsigned cmd = byte(in) % 16;
+    unsigned cmd = byte(in) % 18;
 
     *args = (struct hypercall_args){{cmd, volume, core_va(0), byte(in) % 5, byte(in) % 4}};
     switch (cmd) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <lagan/assert.h>
+#include "mm/window.h"
 #include "unittests/ubc_kit.h"
 
 enum { OP = 6, VOLUMES = 2, BLOCKS = 40, SLOTS = 12 };
@@ -21,7 +22,7 @@ static void map(unsigned d, uint64_t v, const uint8_t *in)
 {
     struct lagan_ubc_map op = {.block = in[3] == 255 ? UINT64_MAX : in[3] % BLOCKS,
                                .address = ubc_va(in[4] % SLOTS),
-                               .flags = in[5] & 15};
+                               .flags = in[5] & 31};
 
     if (op.flags & LAGAN_UBC_PTE)
         op.address = (in[4] & 16 ? ud[d].space.l1[0].n : in[4] * 8ul) << PAGE_SHIFT |
@@ -48,7 +49,18 @@ static void restart(unsigned d)
 static void remake(unsigned n)
 {
     BUG_ON(do_destroy(volume[n]) != 0);
-    volume[n] = ubc_make_shared(n + 1, BLOCKS);
+    volume[n] = n ? ubc_make_slotted(n + 1, BLOCKS) : ubc_make_shared(n + 1, BLOCKS);
+}
+
+/* What readers ask for, and what the publisher says. */
+static void want(unsigned d, uint64_t v, const uint8_t *in)
+{
+    struct lagan_ubc_want io = {.block = in[3] % BLOCKS, .flags = in[4] & 3};
+
+    if (in[5] & 1)
+        (void)!do_wanted(d, v, &io);
+    else
+        (void)!do_refuse(d, v, &io);
 }
 
 static void write_entry(unsigned d, const uint8_t *in)
@@ -57,7 +69,7 @@ static void write_entry(unsigned d, const uint8_t *in)
     uint64_t old = ubc_pte(d, in[4] % SLOTS);
 
     if (in[5] & 1) /* what is there for another entry, perhaps to be written */
-        c.entry = old ^ (in[5] & 2 ? PTE_RW : 0);
+        c.entry = old ^ (in[5] & 2 ? PTE_RW : 0) ^ (in[5] & 8 && old ? WINDOW_ENTRY : 0);
     (void)!table_update(ud[d].account, ud[d].space.l1[in[5] & 4 ? 1 : 0], KIT_DATA + in[3] % SLOTS,
                         &c);
 }
@@ -98,7 +110,7 @@ static void do_op(const uint8_t *in)
     uint64_t v = volume[n];
     uint32_t tag;
 
-    switch (in[0] % 16) {
+    switch (in[0] % 17) {
     case 0:
         insert(d, v, in);
         break;
@@ -147,6 +159,9 @@ static void do_op(const uint8_t *in)
     case 14:
         take_memory(in);
         break;
+    case 15:
+        want(d, v, in);
+        break;
     default:
         write_entry(d, in);
     }
@@ -157,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     host_set_time(now = 0);
     ubc_start();
     for (unsigned n = 0; n < VOLUMES; n++)
-        volume[n] = ubc_make_shared(n + 1, BLOCKS);
+        volume[n] = n ? ubc_make_slotted(n + 1, BLOCKS) : ubc_make_shared(n + 1, BLOCKS);
     for (; size >= OP; data += OP, size -= OP) {
         host_preempt_every(data[0] >> 6);
         do_op(data);

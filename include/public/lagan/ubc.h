@@ -92,10 +92,14 @@
 #define LAGAN_UBC_insert 10 /* list of struct lagan_ubc_insert */
 /* Looks blocks up and maps them, for reading only.
  *   -ENOENT    it is not in the cache
+ *   -EBUSY     LAGAN_UBC_WANT: it is not, and the publisher has been asked for it: there is an event when it has
+ *              answered; then the same call again
+ *   -EIO       LAGAN_UBC_WANT: the publisher cannot read it (said once; who asks again asks the publisher again)
  *   -ENOBUFS   the domain has mapped as many as it may
  *   -ENOMEM
  *   -EINVAL    there is no page-table entry at that address
- *   -EAGAIN    it is being taken back, or the host takes back what is mapped       */
+ *   -EAGAIN    it is being taken back, or the host takes back what is mapped; LAGAN_UBC_WANT: too much has been
+ *              asked for and not been answered yet */
 #define LAGAN_UBC_map 11 /* list of struct lagan_ubc_map */
 /* Lets go of handles; if the entry still maps the page it becomes empty.
  *   -ENOENT    no such handle                                                       */
@@ -107,6 +111,12 @@
  * (LAGAN_UBC_GONE: revoked or invalidated, and its entry empty), or whose entry maps a copy (LAGAN_UBC_COPIED).
  * -ENOENT: there is none. */
 #define LAGAN_UBC_next_revoked 14 /* IN/OUT struct lagan_ubc_unmap */
+/* What readers have asked for (LAGAN_UBC_WANT), the longest waiting first: each entry is one block that is wanted, which
+ * is the publisher's to bring or to refuse from then on. LAGAN_VIRQ_UBC tells it when there is something new.
+ *   -ENOENT    there is nothing more. */
+#define LAGAN_UBC_wanted 15 /* list of struct lagan_ubc_want; publisher */
+/* These blocks cannot be read: who has asked gets -EIO. -ENOENT: nobody has. */
+#define LAGAN_UBC_refuse 16 /* list of struct lagan_ubc_want; publisher */
 
 /* rights */
 #define LAGAN_UBC_READ    (1U << 0) /* look up, map, read; in volumes with a tree also insert */
@@ -115,6 +125,11 @@
 /* flags of a volume */
 #define LAGAN_UBC_TREE   (1U << 0) /* it has a hash tree */
 #define LAGAN_UBC_WINDOW (1U << 1) /* OUT: all of it is in memory at one place, for good */
+/* Each block has a guest frame number, its slot, the same for all readers, which the machine-to-physical table says of
+ * the frame while some handle maps it. A reader may make entries of its own for such frames, as for its own
+ * memory; they become read-only. Before it lets go of the handle it empties them. When the host, or an invalidate, takes
+ * the page it takes these entries as well, wherever they are: they become empty. */
+#define LAGAN_UBC_SLOTS (1U << 2)
 
 /* flags of an insert */
 #define LAGAN_UBC_DONATE \
@@ -125,6 +140,11 @@
 #define LAGAN_UBC_PTE  (1U << 0) /* `address` is the machine address of the page-table entry */
 #define LAGAN_UBC_EXEC (1U << 1) /* the page may be executed */
 #define LAGAN_UBC_LOOK (1U << 2) /* only tells whether it is there; no entry and no handle */
+#define LAGAN_UBC_WANT (1U << 3) /* if it is not there the publisher is asked */
+
+/* flags of a want */
+#define LAGAN_UBC_AGAIN \
+    (1U << 0) /* first, all that was given out and not answered is wanted again: for a publisher that begins */
 
 /* status of LAGAN_UBC_next_revoked */
 #define LAGAN_UBC_WANTED 1
@@ -144,7 +164,7 @@ struct lagan_ubc_create {
     uint64_t volume;      /* OUT */
     uint64_t generation;  /* IN */
     uint64_t blocks;      /* IN: 1..LAGAN_UBC_BLOCKS_MAX */
-    uint32_t flags;       /* IN: LAGAN_UBC_TREE or 0 */
+    uint32_t flags;       /* IN: LAGAN_UBC_TREE, LAGAN_UBC_SLOTS */
     uint32_t salt_bytes;  /* IN: 0..256; without a tree 0 */
     uint8_t root[32];     /* IN: without a tree 0 */
     uint8_t salt[256];    /* IN: bytes behind salt_bytes 0 */
@@ -171,7 +191,8 @@ struct lagan_ubc_open {
     uint32_t flags;  /* OUT */
     uint32_t limit;  /* OUT */
     uint32_t mapped; /* OUT */
-    uint64_t reserved[2]; /* OUT: 0 */
+    uint64_t slots;  /* OUT: LAGAN_UBC_SLOTS: guest frame number of block 0 */
+    uint64_t reserved; /* OUT: 0 */
 };
 
 struct lagan_ubc_range {
@@ -205,6 +226,12 @@ struct lagan_ubc_unmap {
     uint32_t handle; /* IN; next_revoked: OUT too */
     int32_t status;  /* OUT */
     uint64_t block;  /* OUT of next_revoked */
+};
+
+struct lagan_ubc_want {
+    uint64_t block; /* OUT of wanted, IN of refuse */
+    uint32_t flags; /* IN: LAGAN_UBC_AGAIN; of refuse 0 */
+    int32_t status; /* OUT */
 };
 
 struct lagan_ubc_read {

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What lagan-publish serves: descriptions, images and hash trees, and the commands that write the descriptions.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fake_host.h"
+#include "suite.h"
+#include "tools/laganctl/command.h"
+#include "tools/publish/source.h"
+
+enum { BLOCK = 4096 };
+
+static char dir[] = "/tmp/publish-XXXXXX";
+static char image[64], tree[64], text[4096];
+
+/* A file of so many bytes; each block says its number. */
+static void make_file(const char *path, size_t bytes)
+{
+    uint64_t block[BLOCK / 8];
+    FILE *f = fopen(path, "w");
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    for (uint64_t n = 0; bytes > 0; n++) {
+        size_t part = bytes < BLOCK ? bytes : BLOCK;
+
+        for (unsigned i = 0; i < BLOCK / 8; i++)
+            block[i] = n + 1;
+        CU_ASSERT_EQUAL(fwrite(block, 1, part, f), part);
+        bytes -= part;
+    }
+    fclose(f);
+}
+
+/* A head as of veritysetup's, for so many blocks, before blocks that say their number. */
+static void make_tree(uint64_t blocks, uint8_t algorithm, size_t hashes)
+{
+    uint8_t head[512] = "verity";
+    int fd;
+
+    make_file(tree, (1 + hashes) * BLOCK);
+    head[8] = head[12] = 1;
+    memcpy(head + 32, "sha256", 6);
+    head[32] = algorithm;
+    head[65] = head[69] = BLOCK >> 8;
+    memcpy(head + 72, &blocks, 8);
+    head[80] = 3;
+    memcpy(head + 88, "\x01\x02\x03", 3);
+    fd = open(tree, O_WRONLY);
+    CU_ASSERT_EQUAL(pwrite(fd, head, sizeof(head), 0), sizeof(head));
+    close(fd);
+}
+
+static void start(void)
+{
+    strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    snprintf(image, sizeof(image), "%s/image.erofs", dir);
+    snprintf(tree, sizeof(tree), "%s/image.tree", dir);
+    setenv("LAGAN_VOLUMES", dir, 1);
+    memset(&fake_host, 0, sizeof(fake_host));
+}
+
+static void end(void)
+{
+    char path[128];
+
+    unlink(image);
+    unlink(tree);
+    snprintf(path, sizeof(path), "%s/vol", dir);
+    unlink(path);
+    CU_ASSERT_EQUAL(rmdir(dir), 0);
+    unsetenv("LAGAN_VOLUMES");
+}
+
+static void names(void)
+{
+    uint8_t id[16];
+
+    CU_ASSERT_EQUAL(source_id("image", id), 0);
+    CU_ASSERT_EQUAL(memcmp(id, "image\0\0\0\0\0\0\0\0\0\0", 16), 0);
+    CU_ASSERT_EQUAL(source_id("a.b-c_D9xxxxxxxx", id), 0);
+    CU_ASSERT_EQUAL(source_id("a.b-c_D9xxxxxxxxx", id), -EINVAL);
+    CU_ASSERT_EQUAL(source_id("", id), -EINVAL);
+    CU_ASSERT_EQUAL(source_id("..", id), -EINVAL);
+    CU_ASSERT_EQUAL(source_id("a/b", id), -EINVAL);
+    CU_ASSERT_EQUAL(source_id("a\xc3", id), -EINVAL);
+}
+
+static void descriptions(void)
+{
+    static const char *const bad[] = {"",
+                                      "image=/x\n",
+                                      "blocks=3\n",
+                                      "image=/x\nblocks=0\n",
+                                      "image=/x\nblocks=-1\n",
+                                      "image=/x\nblocks=3x\n",
+                                      "image=x\nblocks=3\n",
+                                      "image=/x\nblocks=3\nwhat\n",
+                                      "image=/x\nblocks=3\nroot=00\n",
+                                      "image=/x\nblocks=3\nsalt=0g\n",
+                                      "image=/x\nblocks=3\nother=1\n"};
+    struct source s, again;
+
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CU_ASSERT_EQUAL(source_parse(bad[i], &s), -EINVAL);
+    CU_ASSERT_EQUAL(source_parse("image=/a=b\nblocks=3", &s), 0);
+    CU_ASSERT_STRING_EQUAL(s.image, "/a=b");
+    strcpy(s.tree, "/tree");
+    s.root[31] = 0xab;
+    s.salt_bytes = 2;
+    s.salt[1] = 7;
+    CU_ASSERT_EQUAL(source_print(&s, text, sizeof(text)), 0);
+    CU_ASSERT_EQUAL(source_parse(text, &again), 0);
+    CU_ASSERT_EQUAL(memcmp(&s, &again, sizeof(s)), 0);
+    CU_ASSERT_EQUAL(source_print(&s, text, 50), -ENOSPC);
+}
+
+static void images(void)
+{
+    static uint64_t page[3][BLOCK / 8] __attribute__((aligned(4096)));
+    struct source s = {.image_fd = -1, .tree_fd = -1};
+
+    start();
+    strcpy(s.image, image);
+    CU_ASSERT_EQUAL(source_describe(&s), -ENOENT);
+    make_file(image, 0);
+    CU_ASSERT_EQUAL(source_describe(&s), -EINVAL);
+    make_file(image, 4 * BLOCK + 100);
+    CU_ASSERT_EQUAL(source_describe(&s), 0);
+    CU_ASSERT_EQUAL(s.blocks, 5);
+    CU_ASSERT_EQUAL(source_open(&s), 0);
+    CU_ASSERT_EQUAL(source_read(&s, 1, 3, page), 0);
+    CU_ASSERT(page[0][0] == 2 && page[2][511] == 4);
+    memset(page, 0xee, sizeof(page));
+    CU_ASSERT_EQUAL(source_read(&s, 3, 2, page), 0); /* with the end, behind which there is 0 */
+    CU_ASSERT(page[0][0] == 4 && page[1][11] == 5 && page[1][13] == 0 && page[1][511] == 0);
+    CU_ASSERT_EQUAL(source_read(&s, 4, 2, page), -EINVAL);
+    CU_ASSERT_EQUAL(truncate(image, 2 * BLOCK), 0);
+    CU_ASSERT_EQUAL(source_read(&s, 1, 3, page), -EIO);
+    CU_ASSERT_EQUAL(source_read(&s, 4, 1, page), -EIO);
+    source_close(&s);
+    end();
+}
+
+static void trees(void)
+{
+    struct source s = {.image_fd = -1, .tree_fd = -1};
+    struct lagan_ubc_create create;
+    uint64_t page[BLOCK / 8];
+    uint8_t id[16];
+
+    CU_ASSERT(source_levels(1) == 0 && source_levels(2) == 1 && source_levels(128) == 1 &&
+              source_levels(129) == 2 && source_levels(16385) == 3);
+    start();
+    strcpy(s.image, image);
+    strcpy(s.tree, tree);
+    make_file(image, 300 * BLOCK);
+    make_tree(299, 's', 4);
+    CU_ASSERT_EQUAL(source_describe(&s), -EINVAL);
+    make_tree(300, 'x', 4);
+    CU_ASSERT_EQUAL(source_describe(&s), -EINVAL);
+    make_tree(300, 's', 4);
+    CU_ASSERT_EQUAL(source_describe(&s), 0);
+    CU_ASSERT(s.salt_bytes == 3 && s.salt[2] == 3);
+    CU_ASSERT_EQUAL(source_open(&s), 0);
+    CU_ASSERT_EQUAL(source_read_tree(&s, 1, 0, page), 0); /* the top comes first */
+    CU_ASSERT_EQUAL(page[0], 2);
+    CU_ASSERT_EQUAL(source_read_tree(&s, 0, 2, page), 0);
+    CU_ASSERT_EQUAL(page[0], 5);
+    CU_ASSERT_EQUAL(source_read_tree(&s, 0, 3, page), -EINVAL);
+    CU_ASSERT_EQUAL(source_read_tree(&s, 1, 1, page), -EINVAL);
+    source_close(&s);
+    (void)source_id("vol", id);
+    source_create(&s, id, &create);
+    CU_ASSERT_EQUAL(create.flags, LAGAN_UBC_SLOTS | LAGAN_UBC_TREE);
+    CU_ASSERT(create.blocks == 300 && create.salt_bytes == 3 && create.salt[0] == 1);
+    end();
+}
+
+static int run(const char *command, const char *a, const char *b, const char *c)
+{
+    char *words[] = {(char *)"laganctl", (char *)"ubc", (char *)command, (char *)a, (char *)b,
+                     (char *)c,          NULL};
+    int count = 3, old = dup(STDERR_FILENO), status;
+
+    while (words[count])
+        count++;
+    fflush(stderr);
+    dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+    status = laganctl(count, words);
+    fflush(stderr);
+    dup2(old, STDERR_FILENO);
+    close(old);
+    return status;
+}
+
+static bool is_published(void)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/vol", dir);
+    return access(path, F_OK) == 0;
+}
+
+static void commands(void)
+{
+    char hash_tree[80], root[80] = "root=";
+    struct source s;
+    FILE *f;
+
+    start();
+    make_file(image, 10 * BLOCK);
+    CU_ASSERT_EQUAL(run("publish", image, "name=vol", NULL), 0);
+    CU_ASSERT(fake_host.made.blocks == 10 && fake_host.made.flags == LAGAN_UBC_SLOTS);
+    CU_ASSERT_EQUAL(memcmp(fake_host.made.id, "vol\0", 4), 0);
+    CU_ASSERT_TRUE(is_published());
+    snprintf(text, sizeof(text), "%s/vol", dir);
+    f = fopen(text, "r");
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    CU_ASSERT_EQUAL(source_parse(text, &s), 0);
+    CU_ASSERT_STRING_EQUAL(s.image, image);
+    fake_host.volume[1] = fake_host.made;
+    fake_host.volume[1].volume = 42;
+    CU_ASSERT_EQUAL(run("withdraw", "vol", NULL, NULL), 0);
+    CU_ASSERT_EQUAL(fake_host.destroyed, 42);
+    CU_ASSERT_FALSE(is_published());
+    /* What cannot be */
+    CU_ASSERT_EQUAL(run("publish", image, "name=a/b", NULL), 1);
+    CU_ASSERT_EQUAL(run("publish", "/nothing/there", NULL, NULL), 1);
+    CU_ASSERT_EQUAL(run("publish", dir, "name=vol", NULL), 1);
+    CU_ASSERT_EQUAL(run("publish", image, "name=vol", "what=1"), 2);
+    make_tree(10, 's', 1);
+    snprintf(hash_tree, sizeof(hash_tree), "tree=%s", tree);
+    memset(root + 5, 'a', 64);
+    CU_ASSERT_EQUAL(run("publish", image, hash_tree, NULL), 2); /* a root belongs to it */
+    CU_ASSERT_EQUAL(run("publish", image, hash_tree, "root=12"), 1);
+    CU_ASSERT_EQUAL(run("publish", image, root, NULL), 2);
+    fake_host.error = -EEXIST;
+    CU_ASSERT_EQUAL(run("publish", image, "name=vol", NULL), 1);
+    CU_ASSERT_FALSE(is_published());
+    CU_ASSERT_EQUAL(run("revoke", "vol", NULL, NULL), 0);
+    CU_ASSERT_EQUAL(fake_host.revoked.count, 10);
+    end();
+}
+
+static const struct test_case cases[] = {{"names", names},       {"descriptions", descriptions},
+                                         {"images", images},     {"trees", trees},
+                                         {"commands", commands}, {NULL, NULL}};
+const struct suite suite_publish = {"publish", cases, NULL, NULL};
