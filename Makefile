@@ -251,7 +251,7 @@ LIBS_laganctl := smartcols ncursesw tinfo
 # The control daemon and the guests' agent, without their descriptors
 LAGAND_OBJS := $(addprefix tools/lagand/,config.o control.o keeper.o keeper_room.o keeper_target.o metrics.o report.o why.o) \
             $(addprefix tools/laganctl/,amount.o domain.o metrics.o)
-AGENT_OBJS := tools/lagan-agent/figures.o tools/lagand/report.o
+AGENT_OBJS := $(addprefix tools/lagan-agent/,figures.o xenbus.o) tools/lagand/report.o
 TEST_lagand := $(LAGAND_OBJS) tools/lagan-agent/figures.o unittests/fake_host.o unittests/fake_store.o unittests/lagand_world.o \
             $(addprefix unittests/test_,lagand.o lagand_room.o lagand_text.o lagan_agent.o)
 
@@ -507,14 +507,14 @@ $(B)/tools/laganctl/laganctl: $(patsubst tools/%,$(B)/tools/%,$(LAGANCTL_OBJS) $
 $(B)/tools/lagand/lagand: $(patsubst tools/%,$(B)/tools/%,$(LAGAND_OBJS) tools/laganctl/host.o $(addprefix tools/lagand/,store.o main.o))
 	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lxenevtchn -lm -o $@
 
-AGENT_O = $(patsubst tools/%,$(B)/tools/%,$(AGENT_OBJS) tools/lagand/store.o tools/lagan-agent/main.o)
+AGENT_O = $(patsubst tools/%,$(B)/tools/%,$(AGENT_OBJS) tools/lagan-agent/main.o)
 $(B)/tools/lagan-agent/lagan-agent: $(AGENT_O)
-	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxenstore -lxenevtchn -o $@
+	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxenevtchn -o $@
 
 # For guests that have no libraries
 $(B)/linux/bin/lagan-agent: $(AGENT_O)
 	mkdir -p $(@D)
-	$(CC) -static -s $^ -lxenstore -lxenevtchn -lxentoolcore -lxentoollog -pthread -o $@
+	$(CC) -static -s $^ -lxenevtchn -lxentoolcore -lxentoollog -pthread -o $@
 
 .PHONY: tools
 tools: $(B)/tools/laganctl/laganctl $(B)/tools/lagand/lagand $(B)/tools/lagan-agent/lagan-agent ## build the administrator's tool, the control daemon and the guests' agent

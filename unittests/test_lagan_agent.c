@@ -68,12 +68,19 @@ static void needs(void)
     now.stall_us += 100000;
     figures_need(&before, &now, 2000, &need);
     /* anonymous, read twice, unevictable, tables, stacks, slab, and what the kernel began with */
-    CU_ASSERT_EQUAL(need.working_set, 7500 + 7500 + 1000 + 600 + 400 + 2000 + 1000);
+    CU_ASSERT_EQUAL(need.working_set, 20000 + 20000 / 16);
     CU_ASSERT(need.free == 10000 && need.reclaimable == 15000);
     CU_ASSERT(need.refault_rate == 25 && need.stall_ppm == 50000);
     CU_ASSERT(need.flags == 0 && need.reserved[0] == 0);
     figures_need(&before, &now, 0, &need);
     CU_ASSERT(need.refault_rate == 0 && need.stall_ppm == 0);
+    /* It grows, and will go on growing; it shrinks, and that is that. */
+    now.anonymous += 1000;
+    figures_need(&before, &now, 1000, &need);
+    CU_ASSERT_EQUAL(need.working_set, 21000 + 21000 / 16 + 2000);
+    figures_need(&now, &before, 1000, &need);
+    CU_ASSERT_EQUAL(need.working_set, 20000 + 20000 / 16);
+    now.anonymous -= 1000;
     /* Counters that go back, and more waiting than there is time. */
     figures_need(&now, &before, 1000, &need);
     CU_ASSERT(need.refault_rate == 0 && need.stall_ppm == 0);
@@ -85,9 +92,11 @@ static void needs(void)
     figures_need(&before, &now, 1000, &need);
     CU_ASSERT(need.free == 300 && need.reclaimable == 0);
     /* Never more than it has. */
+    before = (struct figures){0};
     now = (struct figures){.have = 100, .free = 500, .available = 900, .anonymous = 1000};
     figures_need(&before, &now, 1000, &need);
-    CU_ASSERT(need.working_set == 100 && need.free == 100 && need.reclaimable == 0);
+    CU_ASSERT(need.working_set == 100 + 100 / 16 + 200 && need.free == 100 &&
+              need.reclaimable == 0);
 }
 
 static void news(void)

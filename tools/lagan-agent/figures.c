@@ -3,7 +3,8 @@
  * The working set is what would be missed at once: anonymous memory, all of it, as there may be no swap; the part of the
  * page cache that was read more than once (the kernel's active list); what cannot be reclaimed at all; and what the
  * kernel took for itself before its allocator had anything to count (have - total). The rest of the page cache is what
- * the host may have for better uses.
+ * the host may have for better uses. A guest that grows needs memory before it is short of it, as others have to give it
+ * first: so a sixteenth is added, and twice what has come since the last report.
  *
  * What can be had of it the kernel knows best: MemAvailable leaves out its own reserves and a part of the page cache
  * without which everything would be slow.
@@ -16,13 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KIB_A_PAGE   4
-#define MILLION      UINT64_C(1000000)
-#define NEWS_PART    32
-#define NEWS_LEAST   256   /* pages */
-#define NEWS_STALL   10000 /* ppm */
-#define NEWS_REFAULT 16    /* pages a second */
-#define SPARE        256   /* so many pages more are freed than are missing: others allocate too */
+#define KIB_A_PAGE    4
+#define MILLION       UINT64_C(1000000)
+#define HEADROOM_PART 16
+#define NEWS_PART     32
+#define NEWS_LEAST    256   /* pages */
+#define NEWS_STALL    10000 /* ppm */
+#define NEWS_REFAULT  16    /* pages a second */
+#define SPARE         256   /* so many pages more are freed than are missing: others allocate too */
 
 /* The number behind a name at the beginning of a line. */
 static bool find(const char *text, const char *name, uint64_t *number)
@@ -95,14 +97,21 @@ static uint64_t at_most(uint64_t n, uint64_t most)
     return n < most ? n : most;
 }
 
+static uint64_t used(const struct figures *f)
+{
+    uint64_t sum = f->anonymous + f->active_file + f->unevictable + f->tables + f->stacks +
+                   f->slab + difference(f->have, f->total);
+
+    return at_most(sum, f->have);
+}
+
 void figures_need(const struct figures *before, const struct figures *now, uint64_t elapsed_ms,
                   struct lagan_pressure_need *need)
 {
-    uint64_t used = now->anonymous + now->active_file + now->unevictable + now->tables +
-                    now->stacks + now->slab + difference(now->have, now->total);
+    uint64_t growth = difference(used(now), used(before));
 
     memset(need, 0, sizeof(*need));
-    need->working_set = at_most(used, now->have);
+    need->working_set = used(now) + used(now) / HEADROOM_PART + 2 * growth;
     need->free = at_most(at_most(now->free, now->available), now->have);
     need->reclaimable = at_most(difference(now->available, need->free), now->have - need->free);
     if (!elapsed_ms)

@@ -247,8 +247,7 @@ static void run(xenevtchn_handle *events, int trigger, int signals)
             fds[PRESSURE].fd = -1;
         if (fds[EVENTS].revents)
             at_once |= take_ring(events);
-        if (fds[STORE].revents)
-            take_store_events();
+        take_store_events();
         if (look() == 0)
             report(at_once);
         if (now.have > target)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The xenstore, as few functions of it as the daemon and the guests' agent want. store.c asks libxenstore; the unit
- * tests link another file in its place. Paths that do not begin with a slash are below the domain's own home.
+ * The xenstore, as few functions of it as the daemon and the guests' agent want. store.c asks libxenstore, for the
+ * daemon; the agent has one of its own (tools/lagan-agent/xenbus.c), and so have the unit tests. Paths that do not begin with a slash are below the domain's own home.
  *
  * All return a negative errno, and 0 or more otherwise. One thread.
  */
