@@ -153,10 +153,10 @@ static void get_and_report(void)
 
 static void bad_calls(void)
 {
-    static const unsigned commands[] = {LAGAN_PRESSURE_get,        LAGAN_PRESSURE_report,
-                                        LAGAN_PRESSURE_get_domain, LAGAN_PRESSURE_set_limits,
-                                        LAGAN_PRESSURE_set_target, LAGAN_PRESSURE_reserve,
-                                        LAGAN_PRESSURE_get_host,   LAGAN_PRESSURE_set_host};
+    static const unsigned commands[] = {
+        LAGAN_PRESSURE_get,        LAGAN_PRESSURE_report,     LAGAN_PRESSURE_get_domain,
+        LAGAN_PRESSURE_set_limits, LAGAN_PRESSURE_set_target, LAGAN_PRESSURE_reserve,
+        LAGAN_PRESSURE_get_host,   LAGAN_PRESSURE_set_host,   LAGAN_PRESSURE_report_for};
 
     start(true);
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -166,7 +166,8 @@ static void bad_calls(void)
         memset(core_at(0), 0, 256);
         if (commands[i] >= LAGAN_PRESSURE_get_domain)
             CU_ASSERT_EQUAL(op(a, commands[i]), -XEN_EPERM);
-        if (commands[i] >= LAGAN_PRESSURE_get_domain && commands[i] <= LAGAN_PRESSURE_reserve) {
+        if ((commands[i] >= LAGAN_PRESSURE_get_domain && commands[i] <= LAGAN_PRESSURE_reserve) ||
+            commands[i] == LAGAN_PRESSURE_report_for) {
             order(77, 0);
             memset(core_at(16), 0, 64);
             CU_ASSERT_EQUAL(op(dom0, commands[i]), -XEN_ESRCH);
@@ -175,7 +176,7 @@ static void bad_calls(void)
         }
     }
     CU_ASSERT_EQUAL(op(dom0, 0), -XEN_ENOSYS);
-    CU_ASSERT_EQUAL(op(a, 9), -XEN_ENOSYS);
+    CU_ASSERT_EQUAL(op(a, 10), -XEN_ENOSYS);
     /* Out of memory that can only be read: the events stay. */
     a->pressure.member.lapses++;
     core_pass(11 * UINT64_C(100000000));
@@ -277,6 +278,80 @@ static void orders(void)
     order(1, 0);
     CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_set_target), 0);
     CU_ASSERT_EQUAL(state(a)->flags, 0);
+    end();
+}
+
+static struct lagan_pressure_report_for *need_of(struct domain *d, uint64_t working_set)
+{
+    struct lagan_pressure_report_for *r = core_at(0);
+
+    *r = (struct lagan_pressure_report_for){.domid = d->id, .need.working_set = working_set};
+    return r;
+}
+
+/* The control domain speaks for a, and hears of its targets; b speaks for itself, and its targets are its own affair. */
+static void spoken_for(void)
+{
+    struct lagan_pressure_host *h = core_at(0);
+    struct lagan_pressure_domain *d = core_at(0);
+
+    start(true);
+    need_of(a, 1500)->need.flags = 1;
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), -XEN_EINVAL);
+    need_of(a, 1500)->need.reserved[0] = 1;
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), -XEN_EINVAL);
+    need_of(a, 1500)->need.stall_ppm = 1000001;
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), -XEN_EINVAL);
+    CU_ASSERT_FALSE(a->pressure.spoken_for);
+    need(1500);
+    CU_ASSERT_EQUAL(op(b, LAGAN_PRESSURE_report), 0);
+    switch_on();
+    core_pass(2 * STEP);
+    need(2500);
+    CU_ASSERT_EQUAL(op(b, LAGAN_PRESSURE_report), 0);
+    core_pass(3 * STEP);
+    CU_ASSERT_FALSE(told(dom0, port_0));
+    need_of(a, 2200);
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), 0);
+    core_pass(2 * STEP);
+    CU_ASSERT_TRUE(told(dom0, port_0));
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_host), 0);
+    CU_ASSERT_EQUAL(h->events, LAGAN_PRESSURE_EVENT_TARGET);
+    memset(d, 0, sizeof(*d));
+    d->domid = a->id;
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_domain), 0);
+    CU_ASSERT_EQUAL(d->need.working_set, 2200);
+    CU_ASSERT_EQUAL(d->state.flags, LAGAN_PRESSURE_MANAGED);
+    CU_ASSERT_EQUAL(d->state.target, 2200 + 2200 / 16 + BALLOON_PORTION / 2);
+    CU_ASSERT_EQUAL(d->goal, d->state.target);
+    core_pass(2 * STEP);
+    CU_ASSERT_FALSE(told(dom0, port_0)); /* it stays as it is */
+    domain_get(a);
+    domain_shutdown(a, SHUTDOWN_poweroff);
+    need_of(a, 1000);
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), -XEN_EPERM);
+    domain_put(a);
+    end();
+}
+
+/* Where a target goes is known before others have made room. */
+static void goal(void)
+{
+    struct lagan_pressure_domain *d = core_at(0);
+
+    start(true);
+    fill(b, 4000);
+    switch_on();
+    need_of(b, 1000)->need.free = 3000;
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), 0);
+    need_of(a, 3000);
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), 0);
+    core_pass(3 * STEP);
+    memset(d, 0, sizeof(*d));
+    d->domid = a->id;
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_domain), 0);
+    CU_ASSERT_EQUAL(d->goal, 3000 + 3000 / 16 + BALLOON_PORTION / 2);
+    CU_ASSERT(d->state.target < d->goal);
     end();
 }
 
@@ -474,7 +549,6 @@ static uint64_t cache_need_of(domid_t id)
     memset(d, 0, sizeof(*d));
     d->domid = id;
     CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_domain), 0);
-    CU_ASSERT_EQUAL(d->reserved[0], 0);
     return d->cache_need;
 }
 
@@ -549,6 +623,8 @@ static const struct test_case cases[] = {
     {"what a domain may take", allowance},
     {"limits", limits},
     {"orders", orders},
+    {"spoken for", spoken_for},
+    {"where a target goes", goal},
     {"watermarks and deaths", watermarks},
     {"a reservation", reservation},
     {"no reservation", no_reservation},

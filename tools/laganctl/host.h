@@ -55,3 +55,5 @@ int host_volume(struct host *h, const char *path, char *real, size_t size, uint6
  * What it writes is shown unless `quiet`; standard output goes where errors go.
  */
 int host_run(struct host *h, char *const *words, bool quiet);
+/* What a domain may own, as `xl mem-max' sets it. -ESRCH. */
+int host_set_max(struct host *h, uint16_t domid, uint64_t pages);
