@@ -78,7 +78,7 @@ static int prepare_list(struct volume *v)
         return -ENOSPC;
     }
     for (i = 0; i < v->pages; i++) {
-        if (i % PTRS_PER_PTE == 0 && !xen_alloc_p2m_entry(v->pfn + i))
+        if (i % PTRS_PER_PTE == 0 && xen_alloc_p2m_entry(v->pfn + i) < 0)
             return -ENOMEM;
         WRITE_ONCE(xen_p2m_addr[v->pfn + i], INVALID_P2M_ENTRY);
     }
@@ -159,6 +159,7 @@ static struct volume *make_volume(const char *name, unsigned int number)
             unmap_window(v);
     }
     if (rc) {
+        pr_err("volume %s cannot be had (%d)\n", v->name, rc);
         free_volume(v);
         return ERR_PTR(rc);
     }
