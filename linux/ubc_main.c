@@ -44,6 +44,7 @@ static irqreturn_t ubc_event(int number, void *unused)
     }
     return IRQ_HANDLED;
 }
+
 static int open_volume(struct volume *v)
 {
     struct lagan_ubc_open io = {};
@@ -128,6 +129,7 @@ static void unmap_window(struct volume *v)
     memunmap_pages(&v->map);
     release_mem_region(PFN_PHYS(v->pfn), PFN_PHYS(v->pages));
 }
+
 static void free_volume(struct volume *v)
 {
     kvfree(v->slots);
