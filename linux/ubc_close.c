@@ -51,6 +51,7 @@ static bool remove_entries(struct volume *v, unsigned long block)
     struct page *page = slot_page(v, block);
     struct slot *s = &v->slots[block];
     struct inode *inode = get_file_of(page);
+    bool same;
     loff_t at;
 
     if (IS_ERR(inode))
@@ -60,14 +61,15 @@ static bool remove_entries(struct volume *v, unsigned long block)
             s->fault_expected--;
         return !s->fault_expected;
     }
-    if (READ_ONCE(page->mapping) == inode->i_mapping) {
+    same = READ_ONCE(page->mapping) == inode->i_mapping;
+    if (same) {
         at = (loff_t)page->index << PAGE_SHIFT;
         s->fault_expected = 0;
         dax_layout_busy_page_range(inode->i_mapping, at, at + PAGE_SIZE - 1);
         dax_layout_busy_page_range(inode->i_mapping, at, at + PAGE_SIZE - 1);
     }
     put_file(inode);
-    return page_ref_count(page) == 1;
+    return same && page_ref_count(page) == 1;
 }
 
 /* Slots that are CLOSING, those that are still so afterwards; the others are left open. How many are closed. */

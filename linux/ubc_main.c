@@ -44,6 +44,7 @@ static irqreturn_t ubc_event(int number, void *unused)
     }
     return IRQ_HANDLED;
 }
+
 static int open_volume(struct volume *v)
 {
     struct lagan_ubc_open io = {};
@@ -78,7 +79,7 @@ static int prepare_list(struct volume *v)
         return -ENOSPC;
     }
     for (i = 0; i < v->pages; i++) {
-        if (i % PTRS_PER_PTE == 0 && !xen_alloc_p2m_entry(v->pfn + i))
+        if (i % PTRS_PER_PTE == 0 && xen_alloc_p2m_entry(v->pfn + i) < 0)
             return -ENOMEM;
         WRITE_ONCE(xen_p2m_addr[v->pfn + i], INVALID_P2M_ENTRY);
     }
@@ -128,6 +129,7 @@ static void unmap_window(struct volume *v)
     memunmap_pages(&v->map);
     release_mem_region(PFN_PHYS(v->pfn), PFN_PHYS(v->pages));
 }
+
 static void free_volume(struct volume *v)
 {
     kvfree(v->slots);
@@ -159,6 +161,7 @@ static struct volume *make_volume(const char *name, unsigned int number)
             unmap_window(v);
     }
     if (rc) {
+        pr_err("volume %s cannot be had (%d)\n", v->name, rc);
         free_volume(v);
         return ERR_PTR(rc);
     }

@@ -215,7 +215,8 @@ static void press(void)
         host_set_time(when);
     CU_ASSERT(heap_free_pages() > 0);
     CU_ASSERT(ubc_engine.busy + heap_free_pages() >= MAPPED);
-    CU_ASSERT(ubc_engine.busy <= MAPPED - 4096 / 256); /* such a part of the host is taken at least */
+    CU_ASSERT(ubc_engine.busy <=
+              MAPPED - 4096 / 256); /* such a part of the host is taken at least */
     for (unsigned b = 0, left = 0; b < MAPPED; b++) {
         left += alias_is_there(UREAD, b);
         CU_ASSERT(left <= ubc_engine.busy);

@@ -144,7 +144,8 @@
 
 /* flags of a want */
 #define LAGAN_UBC_AGAIN \
-    (1U << 0) /* first, all that was given out and not answered is wanted again: for a publisher that begins */
+    (1U                 \
+     << 0) /* first, all that was given out and not answered is wanted again: for a publisher that begins */
 
 /* status of LAGAN_UBC_next_revoked */
 #define LAGAN_UBC_WANTED 1
@@ -185,13 +186,13 @@ struct lagan_ubc_open {
     uint64_t generation; /* OUT */
     uint64_t blocks;     /* OUT */
     uint64_t epoch;      /* OUT: for inserts of data that is read from now on */
-    uint64_t window; /* OUT: LAGAN_UBC_WINDOW: machine address of block 0. Entries that map it for
+    uint64_t window;   /* OUT: LAGAN_UBC_WINDOW: machine address of block 0. Entries that map it for
                              reading may be made as for own pages; those for writing become read-only. */
-    uint32_t rights; /* OUT */
-    uint32_t flags;  /* OUT */
-    uint32_t limit;  /* OUT */
-    uint32_t mapped; /* OUT */
-    uint64_t slots;  /* OUT: LAGAN_UBC_SLOTS: guest frame number of block 0 */
+    uint32_t rights;   /* OUT */
+    uint32_t flags;    /* OUT */
+    uint32_t limit;    /* OUT */
+    uint32_t mapped;   /* OUT */
+    uint64_t slots;    /* OUT: LAGAN_UBC_SLOTS: guest frame number of block 0 */
     uint64_t reserved; /* OUT: 0 */
 };
 
