@@ -113,7 +113,7 @@ static int get_memory(struct cache *c, u64 blocks)
     c->counts = alloc_percpu(struct cache_counts);
     if (!c->track || !c->counts)
         return -ENOMEM;
-    return bioset_init(&c->parts, 16, 0, BIOSET_NEED_RESCUER);
+    return cache_parts_init(&c->parts);
 }
 
 static void put_memory(struct cache *c)
