@@ -249,8 +249,8 @@ TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.
 LIBS_laganctl := smartcols ncursesw tinfo
 
 # Of the modules for Linux, what needs no kernel
-TEST_modules := $(addprefix linux/,cache_track.o cache_side.o) $(addprefix unittests/test_,cache_track.o cache_side.o)
-$(foreach v,plain asan tsan,$(B)/host-$(v)/linux/%.o $(B)/host-$(v)/unittests/test_cache_%.o): HOST_CFLAGS += -Iunittests/kernel
+TEST_modules := $(addprefix linux/,cache_track.o cache_side.o zpool_lagan.o) $(addprefix unittests/test_,cache_track.o cache_side.o zpool.o)
+$(foreach v,plain asan tsan,$(B)/host-$(v)/linux/%.o $(B)/host-$(v)/unittests/test_cache_%.o $(B)/host-$(v)/unittests/test_zpool.o): HOST_CFLAGS += -Iunittests/kernel -Wno-unused-parameter
 
 # What is timed on the host: optimized, without assertions, with the machine's own locks
 BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2

@@ -157,7 +157,6 @@ static unsigned long take_slot(struct zpool_lagan *z, struct zpage *p)
     unsigned int slot = (unsigned int)__ffs(p->free);
 
     p->free &= ~BIT(slot);
-    p->written &= ~BIT(slot);
     if (!p->free)
         z->open[p->class] = NULL;
     return (unsigned long)p | slot;
