@@ -251,6 +251,18 @@ static void test_unwritten(void)
         kernel_zpool->unmap(zpool, handle[i]);
         kernel_zpool->free(zpool, handle[i]);
     }
+    /* A slot that is had again is not written yet. */
+    for (unsigned i = 0; i < 2; i++)
+        CU_ASSERT_FATAL(kernel_zpool->malloc(zpool, 2000, 0, &handle[i]) == 0);
+    kernel_zpool->map(zpool, handle[0], ZPOOL_MM_WO);
+    kernel_zpool->unmap(zpool, handle[0]);
+    kernel_zpool->free(zpool, handle[0]);
+    CU_ASSERT_FATAL(kernel_zpool->malloc(zpool, 2000, 0, &handle[0]) == 0);
+    kernel_zpool->map(zpool, handle[1], ZPOOL_MM_WO);
+    kernel_zpool->unmap(zpool, handle[1]);
+    CU_ASSERT_EQUAL(fake.used, 0);
+    kernel_zpool->free(zpool, handle[0]);
+    kernel_zpool->free(zpool, handle[1]);
     end();
 }
 
