@@ -251,7 +251,8 @@ static unsigned long frames_end(void)
     unsigned long end = 0;
     int node;
 
-    for_each_online_node(node) end = max(end, node_end_pfn(node));
+    for_each_online_node (node)
+        end = max(end, node_end_pfn(node));
     return end;
 }
 

@@ -89,7 +89,9 @@ static bool whole_blocks(struct bio *bio, struct cache_io *io, sector_t sector)
     if (sector % BLOCK_SECTORS || end % BLOCK_SECTORS || !bio_has_data(bio) ||
         (io->first ^ (io->first + io->count - 1)) >> TRACK_EXTENT_SHIFT)
         return false;
-    bio_for_each_segment(bv, bio, it) if (bv.bv_offset || bv.bv_len != PAGE_SIZE) return false;
+    bio_for_each_segment (bv, bio, it)
+        if (bv.bv_offset || bv.bv_len != PAGE_SIZE)
+            return false;
     return true;
 }
 
@@ -103,8 +105,7 @@ static void look_up(struct cache *c, struct bio *bio, struct cache_io *io)
     struct bvec_iter it;
     struct bio_vec bv;
 
-    for_each_io_page(bv, bio, it, io, n)
-    {
+    for_each_io_page (bv, bio, it, io, n) {
         page[batch++] = (struct pool_page){
             .block = io->first + n,
             .page = page_address(bv.bv_page),
@@ -151,8 +152,7 @@ static void fill(struct cache *c, struct bio *bio, const struct cache_io *io)
     struct bvec_iter it;
     struct bio_vec bv;
 
-    for_each_io_page(bv, bio, it, io, n)
-    {
+    for_each_io_page (bv, bio, it, io, n) {
         if (test_bit((int)n, io->hit))
             continue;
         page[batch++] =
@@ -177,8 +177,9 @@ static void note_pages(struct cache *c, struct bio *bio, const struct cache_io *
 
     if (!track_lock_read(c->track, io->first, (u32)io->count, io->token, &flags))
         return;
-    for_each_io_page(bv, bio, it, io, n) if (evict_is_filling(c, bv.bv_page))
-        evict_note(c, bv.bv_page, io->first + n, track_stamp(c->track, io->first + n));
+    for_each_io_page (bv, bio, it, io, n)
+        if (evict_is_filling(c, bv.bv_page))
+            evict_note(c, bv.bv_page, io->first + n, track_stamp(c->track, io->first + n));
     track_unlock(c->track, io->first, flags);
 }
 
@@ -241,9 +242,10 @@ static void deliver(struct cache_part *part)
             break;
         }
     }
-    for_each_io_page(bv, bio, it, io, n) if (n - part->from < part->count)
-        memcpy(page_address(bv.bv_page), page_address(part->bio.bi_io_vec[n - part->from].bv_page),
-               PAGE_SIZE);
+    for_each_io_page (bv, bio, it, io, n)
+        if (n - part->from < part->count)
+            memcpy(page_address(bv.bv_page),
+                   page_address(part->bio.bi_io_vec[n - part->from].bv_page), PAGE_SIZE);
 }
 
 static void deliver_later(struct work_struct *work)
@@ -346,8 +348,7 @@ static bool kernel_only(struct bio *bio, struct cache_io *io)
     struct bio_vec bv;
     unsigned int n;
 
-    for_each_io_page(bv, bio, it, io, n)
-    {
+    for_each_io_page (bv, bio, it, io, n) {
         struct folio *folio = page_folio(bv.bv_page);
         unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
 
@@ -424,12 +425,13 @@ static int map_write(struct cache *c, struct bio *bio, struct cache_io *io, sect
     }
     io->kind = IO_WRITE;
     if (whole && c->volume) {
-        for_each_io_page(bv, bio, it, io, n) filled |=
-            evict_write_page(c, bv.bv_page, io->first + n);
+        for_each_io_page (bv, bio, it, io, n)
+            filled |= evict_write_page(c, bv.bv_page, io->first + n);
     } else {
         filled = track_write_begin(c->track, io->first, io->count);
         if (c->volume && bio_has_data(bio))
-            bio_for_each_segment(bv, bio, it) evict_forget(bv.bv_page);
+            bio_for_each_segment (bv, bio, it)
+                evict_forget(bv.bv_page);
     }
     if (!filled)
         return DM_MAPIO_REMAPPED;
@@ -450,7 +452,8 @@ static void end_write(struct cache *c, struct bio *bio, struct cache_io *io, boo
     track_write_end(c->track, io->first, io->count);
     /* The page is clean now, and the disk has something else. */
     if (failed && c->volume && bio_has_data(bio))
-        for_each_io_page(bv, bio, it, io, n) evict_forget(bv.bv_page);
+        for_each_io_page (bv, bio, it, io, n)
+            evict_forget(bv.bv_page);
 }
 
 /* ---- both ---- */

@@ -102,8 +102,7 @@ static bool seal_rest(struct zpool_lagan *z)
 {
     struct zpage *p, *next;
 
-    list_for_each_entry_safe(p, next, &z->unsealed, list)
-    {
+    list_for_each_entry_safe (p, next, &z->unsealed, list) {
         try_seal(z, p);
         if (p->memory)
             return false;
@@ -133,12 +132,12 @@ static bool open_page(struct zpool_lagan *z, unsigned int class, struct zpage **
 
     if (z->open[class])
         return true;
-    list_for_each_entry(p, &z->sparse[class], list) if (unseal(z, p, memory))
-    {
-        list_del_init(&p->list);
-        z->open[class] = p;
-        return true;
-    }
+    list_for_each_entry (p, &z->sparse[class], list)
+        if (unseal(z, p, memory)) {
+            list_del_init(&p->list);
+            z->open[class] = p;
+            return true;
+        }
     if (!*fresh || !*memory)
         return false;
     p = *fresh;
@@ -312,7 +311,8 @@ static void free_bounces(void)
 {
     int cpu;
 
-    for_each_possible_cpu(cpu) free_page((unsigned long)per_cpu(bounce, cpu));
+    for_each_possible_cpu (cpu)
+        free_page((unsigned long)per_cpu(bounce, cpu));
 }
 
 static int __init zpool_lagan_init(void)
@@ -323,8 +323,7 @@ static int __init zpool_lagan_init(void)
         pr_info("the hypervisor has no page cache for this domain, there is no zpool\n");
         return -ENODEV;
     }
-    for_each_possible_cpu(cpu)
-    {
+    for_each_possible_cpu (cpu) {
         per_cpu(bounce, cpu) = (void *)__get_free_page(GFP_KERNEL);
         if (!per_cpu(bounce, cpu)) {
             free_bounces();
