@@ -256,8 +256,8 @@ TEST_lagand := $(LAGAND_OBJS) tools/lagan-agent/figures.o unittests/fake_host.o 
             $(addprefix unittests/test_,lagand.o lagand_room.o lagand_text.o lagan_agent.o)
 
 # Of the modules for Linux, what needs no kernel
-TEST_modules := $(addprefix linux/,cache_track.o cache_side.o) $(addprefix unittests/test_,cache_track.o cache_side.o)
-$(foreach v,plain asan tsan,$(B)/host-$(v)/linux/%.o $(B)/host-$(v)/unittests/test_cache_%.o): HOST_CFLAGS += -Iunittests/kernel
+TEST_modules := $(addprefix linux/,cache_track.o cache_side.o zpool_lagan.o) $(addprefix unittests/test_,cache_track.o cache_side.o zpool.o)
+$(foreach v,plain asan tsan,$(B)/host-$(v)/linux/%.o $(B)/host-$(v)/unittests/test_cache_%.o $(B)/host-$(v)/unittests/test_zpool.o): HOST_CFLAGS += -Iunittests/kernel -Wno-unused-parameter
 
 # What is timed on the host: optimized, without assertions, with the machine's own locks
 BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2
@@ -612,7 +612,7 @@ bench-docs: ## put the table that was last measured into docs/bench.md
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/xen/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
+SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/xen/* linux/initramfs/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY

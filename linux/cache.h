@@ -53,6 +53,8 @@ static inline bool cache_works(const struct cache *c)
 size_t cache_io_size(void);
 int cache_map(struct dm_target *ti, struct bio *bio);
 int cache_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
+/* The bios of which parts of a read are made. */
+int cache_parts_init(struct bio_set *parts);
 int cache_io_init(void);
 void cache_io_exit(void);
 

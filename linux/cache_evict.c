@@ -57,16 +57,25 @@ static bool plain_data(const struct inode *inode)
     }
 }
 
-/* A file's page of a file system on the volume. It must be locked or under writeback, so that it stays where it is. */
+/*
+ * A file's page of a file system on the volume, which is locked or under writeback, so that it stays where it is. A page of which only
+ * somebody else knows that may be going: its file's memory is not, until there is a grace period.
+ */
 static bool is_of_volume(const struct cache *c, struct folio *folio)
 {
-    struct address_space *mapping = folio->mapping;
+    struct address_space *mapping;
     struct super_block *sb;
+    bool is = false;
 
-    if (!mapping || ((unsigned long)mapping & PAGE_MAPPING_FLAGS) || folio_test_swapbacked(folio))
-        return false;
-    sb = mapping->host->i_sb;
-    return sb->s_bdev && sb->s_bdev->bd_disk == c->disk && plain_data(mapping->host);
+    rcu_read_lock();
+    mapping = READ_ONCE(folio->mapping);
+    if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS) &&
+        !folio_test_swapbacked(folio)) {
+        sb = mapping->host->i_sb;
+        is = sb->s_bdev && sb->s_bdev->bd_disk == c->disk && plain_data(mapping->host);
+    }
+    rcu_read_unlock();
+    return is;
 }
 
 bool evict_is_filling(const struct cache *c, struct page *page)
@@ -242,7 +251,8 @@ static unsigned long frames_end(void)
     unsigned long end = 0;
     int node;
 
-    for_each_online_node(node) end = max(end, node_end_pfn(node));
+    for_each_online_node (node)
+        end = max(end, node_end_pfn(node));
     return end;
 }
 

@@ -6,8 +6,7 @@
  * extent. A read of whole blocks into whole pages asks the pool for all of them first; what is not there is read from the disk, in as
  * many parts as there are gaps. Whatever else is read passes, and is counted.
  *
- *	inclusive	pages that came from the disk are put into the pool before the read is completed, while nobody else
- *			can change them; hits stay there
+ *	inclusive	pages that came from the disk are put into the pool before the read is completed; hits stay there
  *	last-chance	pages that will be in the page cache are noted (cache_evict.c), and leave the pool; hits of other
  *			reads stay
  *
@@ -15,6 +14,12 @@
  * until it has ended (cache_track.h).
  *
  * Pages are named by address, not by frame: under a block backend they are those of another domain.
+ *
+ * INV-IO-1  What is put was read into memory that nobody but the kernel can write.
+ *
+ * For a page of a guest's, or of a program that reads past the page cache, may be written by its owner while it is being
+ * read, and all others would find that in the pool. Only pages of the page cache that are not uptodate yet are safe; for others, the
+ * disk is read into pages of ours, and copied from there once the pool has had them.
  */
 #define pr_fmt(fmt) "lagan_cache: " fmt
 
@@ -84,7 +89,9 @@ static bool whole_blocks(struct bio *bio, struct cache_io *io, sector_t sector)
     if (sector % BLOCK_SECTORS || end % BLOCK_SECTORS || !bio_has_data(bio) ||
         (io->first ^ (io->first + io->count - 1)) >> TRACK_EXTENT_SHIFT)
         return false;
-    bio_for_each_segment(bv, bio, it) if (bv.bv_offset || bv.bv_len != PAGE_SIZE) return false;
+    bio_for_each_segment (bv, bio, it)
+        if (bv.bv_offset || bv.bv_len != PAGE_SIZE)
+            return false;
     return true;
 }
 
@@ -98,8 +105,7 @@ static void look_up(struct cache *c, struct bio *bio, struct cache_io *io)
     struct bvec_iter it;
     struct bio_vec bv;
 
-    for_each_io_page(bv, bio, it, io, n)
-    {
+    for_each_io_page (bv, bio, it, io, n) {
         page[batch++] = (struct pool_page){
             .block = io->first + n,
             .page = page_address(bv.bv_page),
@@ -146,8 +152,7 @@ static void fill(struct cache *c, struct bio *bio, const struct cache_io *io)
     struct bvec_iter it;
     struct bio_vec bv;
 
-    for_each_io_page(bv, bio, it, io, n)
-    {
+    for_each_io_page (bv, bio, it, io, n) {
         if (test_bit((int)n, io->hit))
             continue;
         page[batch++] =
@@ -172,10 +177,29 @@ static void note_pages(struct cache *c, struct bio *bio, const struct cache_io *
 
     if (!track_lock_read(c->track, io->first, (u32)io->count, io->token, &flags))
         return;
-    for_each_io_page(bv, bio, it, io, n) if (evict_is_filling(c, bv.bv_page))
-        evict_note(c, bv.bv_page, io->first + n, track_stamp(c->track, io->first + n));
+    for_each_io_page (bv, bio, it, io, n)
+        if (evict_is_filling(c, bv.bv_page))
+            evict_note(c, bv.bv_page, io->first + n, track_stamp(c->track, io->first + n));
     track_unlock(c->track, io->first, flags);
 }
+
+/* ---- parts of a read ---- */
+
+struct cache_part {
+    struct cache_io *io;
+    unsigned int from, count; /* blocks of it */
+    bool own;                 /* they come into pages of our own */
+    struct work_struct work;
+    struct bio bio; /* what the set of bios gives; the rest lies before it */
+};
+
+int cache_parts_init(struct bio_set *parts)
+{
+    return bioset_init(parts, 16, offsetof(struct cache_part, bio),
+                       BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
+}
+
+static void end_part(struct bio *bio);
 
 static void part_done(struct cache_io *io)
 {
@@ -187,39 +211,152 @@ static void part_done(struct cache_io *io)
     bio_endio(bio);
 }
 
-static void end_part(struct bio *part)
+static void free_part(struct cache_part *part)
 {
-    struct cache_io *io = part->bi_private;
+    if (part->own)
+        for (unsigned int i = 0; i < part->bio.bi_vcnt; i++)
+            __free_page(part->bio.bi_io_vec[i].bv_page);
+    bio_put(&part->bio);
+}
 
-    if (part->bi_status)
-        WRITE_ONCE(io->status, part->bi_status);
-    bio_put(part);
+/* To the pool, and then to whoever reads. */
+static void deliver(struct cache_part *part)
+{
+    struct cache_io *io = part->io;
+    struct pool_page page[POOL_BATCH];
+    struct bio *bio = bio_of(io);
+    struct bvec_iter it;
+    struct bio_vec bv;
+    unsigned int n;
+
+    for (unsigned int at = 0; at < part->count; at += POOL_BATCH) {
+        unsigned int batch = min(part->count - at, (unsigned int)POOL_BATCH);
+
+        for (unsigned int i = 0; i < batch; i++)
+            page[i] = (struct pool_page){
+                .block = io->first + part->from + at + i,
+                .page = page_address(part->bio.bi_io_vec[at + i].bv_page),
+            };
+        if (!put_batch(io->cache, io, page, batch)) {
+            cache_count(io->cache, stale, part->count - at);
+            break;
+        }
+    }
+    for_each_io_page (bv, bio, it, io, n)
+        if (n - part->from < part->count)
+            memcpy(page_address(bv.bv_page),
+                   page_address(part->bio.bi_io_vec[n - part->from].bv_page), PAGE_SIZE);
+}
+
+static void deliver_later(struct work_struct *work)
+{
+    struct cache_part *part = container_of(work, struct cache_part, work);
+    struct cache_io *io = part->io;
+
+    deliver(part);
+    free_part(part);
     part_done(io);
 }
 
+static void end_part(struct bio *bio)
+{
+    struct cache_part *part = container_of(bio, struct cache_part, bio);
+    struct cache_io *io = part->io;
+
+    if (bio->bi_status)
+        WRITE_ONCE(io->status, bio->bi_status);
+    else if (part->own && part->count > FILL_AT_ONCE && in_interrupt()) {
+        INIT_WORK(&part->work, deliver_later);
+        queue_work(queue, &part->work);
+        return;
+    } else if (part->own)
+        deliver(part);
+    free_part(part);
+    part_done(io);
+}
+
+/* Into pages of our own; NULL: there are none. */
+static struct bio *own_part(struct cache *c, struct bio *bio, struct cache_io *io,
+                            unsigned int from, unsigned int count)
+{
+    struct bio *part =
+        bio_alloc_bioset(c->dev->bdev, (unsigned short)count, bio->bi_opf, GFP_NOIO, &c->parts);
+
+    part->bi_iter.bi_sector = (io->first + from) * BLOCK_SECTORS;
+    part->bi_ioprio = bio->bi_ioprio;
+    container_of(part, struct cache_part, bio)->own = true;
+    for (unsigned int i = 0; i < count; i++) {
+        struct page *page = alloc_page(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+
+        if (!page) {
+            free_part(container_of(part, struct cache_part, bio));
+            return NULL;
+        }
+        __bio_add_page(part, page, PAGE_SIZE, 0);
+    }
+    return part;
+}
+
+/* Into the reader's pages. */
+static struct bio *shared_part(struct cache *c, struct bio *bio, unsigned int from,
+                               unsigned int count)
+{
+    struct bio *part = bio_alloc_clone(c->dev->bdev, bio, GFP_NOIO, &c->parts);
+
+    bio_trim(part, (sector_t)from * BLOCK_SECTORS, (sector_t)count * BLOCK_SECTORS);
+    container_of(part, struct cache_part, bio)->own = false;
+    return part;
+}
+
 /* Reads what was not in the pool, each row of blocks by itself. */
-static void read_rest(struct cache *c, struct bio *bio, struct cache_io *io)
+static void read_rest(struct cache *c, struct bio *bio, struct cache_io *io, bool own)
 {
     unsigned int from, to, count = (unsigned int)io->count;
 
-    atomic_set(&io->parts, 1);
+    io->cache = c;
     io->status = BLK_STS_OK;
+    atomic_set(&io->parts, 1);
     for (from = 0; from < count; from = to) {
-        struct bio *part;
+        struct bio *bio_part = NULL;
+        struct cache_part *part;
 
         from = (unsigned int)find_next_zero_bit(io->hit, count, from);
         if (from >= count)
             break;
         to = (unsigned int)find_next_bit(io->hit, count, from);
-        part = bio_alloc_clone(c->dev->bdev, bio, GFP_NOIO, &c->parts);
-        bio_trim(part, (sector_t)from * BLOCK_SECTORS, (sector_t)(to - from) * BLOCK_SECTORS);
-        part->bi_opf &= ~REQ_POLLED;
-        part->bi_private = io;
-        part->bi_end_io = end_part;
+        to = min(to, from + BIO_MAX_VECS);
+        if (own)
+            bio_part = own_part(c, bio, io, from, to - from);
+        if (!bio_part)
+            bio_part = shared_part(c, bio, from, to - from);
+        part = container_of(bio_part, struct cache_part, bio);
+        part->io = io;
+        part->from = from;
+        part->count = to - from;
+        bio_part->bi_opf &= ~REQ_POLLED;
+        bio_part->bi_end_io = end_part;
         atomic_inc(&io->parts);
-        submit_bio_noacct(part);
+        submit_bio_noacct(bio_part);
     }
     part_done(io);
+}
+
+/* Are all pages of the page cache, and not uptodate yet? Then nobody has them mapped, and nobody writes them. */
+static bool kernel_only(struct bio *bio, struct cache_io *io)
+{
+    struct bvec_iter it;
+    struct bio_vec bv;
+    unsigned int n;
+
+    for_each_io_page (bv, bio, it, io, n) {
+        struct folio *folio = page_folio(bv.bv_page);
+        unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
+
+        if (!mapping || (mapping & PAGE_MAPPING_FLAGS) || !folio_test_locked(folio) ||
+            folio_test_uptodate(folio))
+            return false;
+    }
+    return true;
 }
 
 static int map_read(struct cache *c, struct bio *bio, struct cache_io *io, sector_t sector)
@@ -233,12 +370,16 @@ static int map_read(struct cache *c, struct bio *bio, struct cache_io *io, secto
     bitmap_zero(io->hit, TRACK_EXTENT);
     io->fresh = track_read_begin(c->track, io->first, (u32)io->count, &io->token);
     look_up(c, bio, io);
-    if (io->found == 0)
-        return DM_MAPIO_REMAPPED;
-    if (io->found == io->count)
+    if (io->found == io->count) {
         bio_endio(bio);
-    else
-        read_rest(c, bio, io);
+    } else if (!c->volume && !kernel_only(bio, io)) {
+        io->kind = IO_PASSED;
+        read_rest(c, bio, io, io->fresh);
+    } else if (io->found == 0) {
+        return DM_MAPIO_REMAPPED;
+    } else {
+        read_rest(c, bio, io, false);
+    }
     return DM_MAPIO_SUBMITTED;
 }
 
@@ -284,12 +425,13 @@ static int map_write(struct cache *c, struct bio *bio, struct cache_io *io, sect
     }
     io->kind = IO_WRITE;
     if (whole && c->volume) {
-        for_each_io_page(bv, bio, it, io, n) filled |=
-            evict_write_page(c, bv.bv_page, io->first + n);
+        for_each_io_page (bv, bio, it, io, n)
+            filled |= evict_write_page(c, bv.bv_page, io->first + n);
     } else {
         filled = track_write_begin(c->track, io->first, io->count);
         if (c->volume && bio_has_data(bio))
-            bio_for_each_segment(bv, bio, it) evict_forget(bv.bv_page);
+            bio_for_each_segment (bv, bio, it)
+                evict_forget(bv.bv_page);
     }
     if (!filled)
         return DM_MAPIO_REMAPPED;
@@ -310,7 +452,8 @@ static void end_write(struct cache *c, struct bio *bio, struct cache_io *io, boo
     track_write_end(c->track, io->first, io->count);
     /* The page is clean now, and the disk has something else. */
     if (failed && c->volume && bio_has_data(bio))
-        for_each_io_page(bv, bio, it, io, n) evict_forget(bv.bv_page);
+        for_each_io_page (bv, bio, it, io, n)
+            evict_forget(bv.bv_page);
 }
 
 /* ---- both ---- */

@@ -27,6 +27,13 @@ int pool_new(void)
     return (int)call(LAGAN_PCACHE_pool_new, &p, 1);
 }
 
+int pool_new_persistent(void)
+{
+    struct lagan_pcache_pool p = {.kind = LAGAN_PCACHE_PERSISTENT};
+
+    return (int)call(LAGAN_PCACHE_pool_new, &p, 1);
+}
+
 void pool_destroy(int pool)
 {
     struct lagan_pcache_pool p = {.pool = (u16)pool};

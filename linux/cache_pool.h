@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A pool of the hypervisor's page cache, named by block numbers. All but the first two may be called with interrupts off.
+ * A pool of the hypervisor's page cache, named by block numbers. All but the first four may be called with interrupts off.
  */
 #ifndef LAGAN_CACHE_POOL_H
 #define LAGAN_CACHE_POOL_H
@@ -19,8 +19,9 @@ struct pool_page {
 
 /* Is there a page cache at all? */
 bool pool_service(void);
-/* A new pool, empty; negative: an errno. */
+/* A new pool, empty; negative: an errno. The other kind keeps what it has, and is charged to the domain. */
 int pool_new(void);
+int pool_new_persistent(void);
 void pool_destroy(int pool);
 
 /*

@@ -35,8 +35,7 @@ static struct cache_counts sum_counts(const struct cache *c)
     struct cache_counts sum = {};
     int cpu;
 
-    for_each_possible_cpu(cpu)
-    {
+    for_each_possible_cpu (cpu) {
         const struct cache_counts *n = per_cpu_ptr(c->counts, cpu);
 
         sum.hits += n->hits;
@@ -61,8 +60,7 @@ static bool is_taken(const struct cache *c)
     const struct block_device *mine = c->dev->bdev, *its;
     const struct cache *other;
 
-    list_for_each_entry(other, &caches, all)
-    {
+    list_for_each_entry (other, &caches, all) {
         its = other->dev->bdev;
         if (its->bd_disk != mine->bd_disk ||
             (other->disk == c->disk && other->ti->table != c->ti->table))
@@ -113,7 +111,7 @@ static int get_memory(struct cache *c, u64 blocks)
     c->counts = alloc_percpu(struct cache_counts);
     if (!c->track || !c->counts)
         return -ENOMEM;
-    return bioset_init(&c->parts, 16, 0, BIOSET_NEED_RESCUER);
+    return cache_parts_init(&c->parts);
 }
 
 static void put_memory(struct cache *c)

@@ -6,5 +6,6 @@
 
 extern const struct suite suite_cache_track;
 extern const struct suite suite_cache_side;
+extern const struct suite suite_zpool;
 
-const struct suite *const suites[] = {&suite_cache_track, &suite_cache_side, NULL};
+const struct suite *const suites[] = {&suite_cache_track, &suite_cache_side, &suite_zpool, NULL};

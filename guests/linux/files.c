@@ -9,6 +9,7 @@
  * follow, so there is one number to be remembered for it, and what is found instead tells when that was written.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,4 +206,60 @@ static void work(unsigned index)
 void probe_files(void)
 {
     in_children(PROCESSES, work);
+}
+
+/* ---- a reader who writes into the memory that is being read into ---- */
+
+#define DIRECT_BYTES (64U * PAGE)
+
+static volatile bool stop_scribbling;
+
+static void *scribble(void *memory)
+{
+    while (!stop_scribbling)
+        for (size_t at = 0; at < DIRECT_BYTES; at += PAGE)
+            *(volatile uint64_t *)(void *)((uint8_t *)memory + at) = 0xbad;
+    return NULL;
+}
+
+static bool file_is_right(int fd, uint64_t *into)
+{
+    if (!expect(pread(fd, into, DIRECT_BYTES, 0) == DIRECT_BYTES, "pread: %m"))
+        return false;
+    for (size_t i = 0; i < DIRECT_BYTES / sizeof(*into); i++)
+        if (!expect(into[i] == i * 0x9e3779b97f4a7c15, "word %zu of the file is %llx", i,
+                    (unsigned long long)into[i]))
+            return false;
+    return true;
+}
+
+/*
+ * What a program does to its own memory while the disk writes it is its own affair: nobody else may find that in the file. Needs two
+ * processors to find anything.
+ */
+void probe_direct(void)
+{
+    uint64_t *direct = aligned_alloc(PAGE, DIRECT_BYTES),
+             *plain = aligned_alloc(PAGE, DIRECT_BYTES);
+    int fd = open("direct", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int past = open("direct", O_RDONLY | O_DIRECT);
+    pthread_t thread;
+    bool right;
+
+    for (size_t i = 0; i < DIRECT_BYTES / sizeof(*plain); i++)
+        plain[i] = i * 0x9e3779b97f4a7c15;
+    right = expect(fd >= 0 && past >= 0, "open: %m") &&
+            expect(write(fd, plain, DIRECT_BYTES) == DIRECT_BYTES && fsync(fd) == 0, "write: %m") &&
+            expect(pthread_create(&thread, NULL, scribble, direct) == 0, "pthread_create");
+    for (unsigned i = 0; i < probe_rounds && right; i++) {
+        /* Written anew, so that the next read is from the disk. */
+        right = expect(pwrite(fd, plain, DIRECT_BYTES, 0) == DIRECT_BYTES && fsync(fd) == 0,
+                       "pwrite: %m") &&
+                expect(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0, "fadvise") &&
+                expect(pread(past, direct, DIRECT_BYTES, 0) == DIRECT_BYTES, "pread: %m") &&
+                file_is_right(fd, plain);
+    }
+    stop_scribbling = true;
+    if (right)
+        pthread_join(thread, NULL);
 }

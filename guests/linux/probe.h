@@ -43,3 +43,4 @@ void probe_window(void);
 void probe_disk(void);
 void probe_now(void);
 void probe_files(void);
+void probe_direct(void);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <stdlib.h>
+#include <linux/atomic.h>
+#include <linux/gfp.h>
 
-#define GFP_KERNEL 0
-
-static inline void *kvzalloc(size_t bytes, int flags)
+static inline void *kvzalloc(size_t bytes, gfp_t flags)
 {
     (void)flags;
     return calloc(1, bytes);
