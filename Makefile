@@ -226,7 +226,7 @@ CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) $(UBC_HOST) unittests/arch/host_pirq.o un
 
 LIBS_core := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 TEST_core := $(CORE_WORLD) unittests/mm_kit.o unittests/elf_kit.o unittests/boot_world.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o hcall_pcache.o hcall_ubc.o domctl.o domctl_vcpu.o sysctl.o)
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o pressure_for.o lives.o hcall_pcache.o hcall_ubc.o domctl.o domctl_vcpu.o sysctl.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \

@@ -382,6 +382,8 @@ static void release(void)
     adopted();
     web()->state.target = 640 * MIB;
     world_tick();
+    keeper_release(&keeper);
+    CU_ASSERT_EQUAL(fake_host.domain[WEB].max_pages, 641 * MIB);
     xl_mem_set();
     world_pass(0);
     keeper_release(&keeper);

@@ -130,8 +130,11 @@ static void room(void)
     world_tick();
     CU_ASSERT_EQUAL(host()->low, 264 * MIB);
     CU_ASSERT_EQUAL(keeper_room(&keeper), ROOM_YES);
-    fake_host.pressure[3].state.have = 256 * MIB;
-    host()->free = 64 * MIB;
+    fake_host.pressure[3].state.have = 251 * MIB;
+    world_tick();
+    CU_ASSERT_EQUAL(host()->low, 69 * MIB);
+    fake_host.pressure[3].state.have = 252 * MIB; /* the rest xl wanted for itself */
+    host()->free = 68 * MIB;
     world_tick();
     CU_ASSERT_EQUAL(host()->low, 64 * MIB);
     CU_ASSERT_TRUE(world_said("room for 256 MiB: a new domain has it"));

@@ -6,121 +6,9 @@
 #include <string.h>
 
 #include "include/public/lagan/pcache.h"
-#include "include/public/lagan/pressure.h"
 #include "mm/claim.h"
 #include "mm/pcache.h"
-#include "unittests/core_world.h"
-#include "xen/pressure.h"
-
-enum { PAGES = 6400, STEP = 100000000 };
-
-static struct domain *dom0, *a, *b;
-static uint32_t port_a, port_0;
-
-static int64_t op(struct domain *d, unsigned command)
-{
-    return CORE_CALL(d->vcpu[0], LAGAN_HYPERVISOR_pressure_op, command, core_va(0));
-}
-
-static void fill(struct domain *d, uint64_t pages)
-{
-    while (d->account.pages < pages)
-        (void)core_frame(d);
-}
-
-static void release(struct domain *d, uint64_t pages)
-{
-    while (d->account.pages > pages)
-        CU_ASSERT_EQUAL_FATAL(account_release(&d->account, mfn(d->account.first)), 0);
-}
-
-static struct domain *new_domain(uint64_t min, uint64_t max)
-{
-    struct domain *d = core_domain(1, max);
-
-    pressure_remove(d);
-    pressure_add(d, min, max / 2, max);
-    return d;
-}
-
-static uint32_t bind(struct domain *d, uint32_t virq)
-{
-    int port = event_bind_virq(d, virq, 0);
-
-    CU_ASSERT_FATAL(port > 0);
-    return (uint32_t)port;
-}
-
-/* True if the event came since the last question. */
-static bool told(struct domain *d, uint32_t port)
-{
-    uint64_t *word = (uint64_t *)&d->shared_info->evtchn_pending[port / 64];
-    bool was = *word >> (port % 64) & 1;
-
-    *word &= ~(UINT64_C(1) << (port % 64));
-    return was;
-}
-
-/* a and b own 2000 pages each, may have 1000..4000; a control domain if `control`. */
-static void start(bool control)
-{
-    core_start(PAGES);
-    dom0 = NULL;
-    if (control) {
-        struct domain_config config = {.id = 0, .vcpus = 1, .max_pages = 500, .privileged = true};
-
-        CU_ASSERT_EQUAL_FATAL(domain_create(&config, &dom0), 0);
-        domain_unpause(dom0);
-        core_vcpu_up(dom0->vcpu[0]);
-        port_0 = bind(dom0, LAGAN_VIRQ_PRESSURE);
-    }
-    a = new_domain(1000, 4000);
-    b = new_domain(1000, 4000);
-    port_a = bind(a, LAGAN_VIRQ_PRESSURE);
-    fill(a, 2000);
-    fill(b, 2000);
-}
-
-static void end(void)
-{
-    core_kill(a);
-    core_kill(b);
-    if (dom0)
-        core_kill(dom0);
-    core_end();
-}
-
-static struct lagan_pressure_state *state(struct domain *d)
-{
-    CU_ASSERT_EQUAL(op(d, LAGAN_PRESSURE_get), 0);
-    return core_at(0);
-}
-
-static struct lagan_pressure_need *need(uint64_t working_set)
-{
-    struct lagan_pressure_need *n = core_at(0);
-
-    memset(n, 0, sizeof(*n));
-    n->working_set = working_set;
-    return n;
-}
-
-static struct lagan_pressure_order *order(domid_t id, uint64_t pages)
-{
-    struct lagan_pressure_order *o = core_at(0);
-
-    *o = (struct lagan_pressure_order){.domid = id, .pages = pages};
-    return o;
-}
-
-static void switch_on(void)
-{
-    struct lagan_pressure_host *h = core_at(0);
-
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_host), 0);
-    h->flags = LAGAN_PRESSURE_POLICY;
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_set_host), 0);
-}
+#include "unittests/pressure_world.h"
 
 static void get_and_report(void)
 {
@@ -278,80 +166,6 @@ static void orders(void)
     order(1, 0);
     CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_set_target), 0);
     CU_ASSERT_EQUAL(state(a)->flags, 0);
-    end();
-}
-
-static struct lagan_pressure_report_for *need_of(struct domain *d, uint64_t working_set)
-{
-    struct lagan_pressure_report_for *r = core_at(0);
-
-    *r = (struct lagan_pressure_report_for){.domid = d->id, .need.working_set = working_set};
-    return r;
-}
-
-/* The control domain speaks for a, and hears of its targets; b speaks for itself, and its targets are its own affair. */
-static void spoken_for(void)
-{
-    struct lagan_pressure_host *h = core_at(0);
-    struct lagan_pressure_domain *d = core_at(0);
-
-    start(true);
-    need_of(a, 1500)->need.flags = 1;
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), -XEN_EINVAL);
-    need_of(a, 1500)->need.reserved[0] = 1;
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), -XEN_EINVAL);
-    need_of(a, 1500)->need.stall_ppm = 1000001;
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), -XEN_EINVAL);
-    CU_ASSERT_FALSE(a->pressure.spoken_for);
-    need(1500);
-    CU_ASSERT_EQUAL(op(b, LAGAN_PRESSURE_report), 0);
-    switch_on();
-    core_pass(2 * STEP);
-    need(2500);
-    CU_ASSERT_EQUAL(op(b, LAGAN_PRESSURE_report), 0);
-    core_pass(3 * STEP);
-    CU_ASSERT_FALSE(told(dom0, port_0));
-    need_of(a, 2200);
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), 0);
-    core_pass(2 * STEP);
-    CU_ASSERT_TRUE(told(dom0, port_0));
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_host), 0);
-    CU_ASSERT_EQUAL(h->events, LAGAN_PRESSURE_EVENT_TARGET);
-    memset(d, 0, sizeof(*d));
-    d->domid = a->id;
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_domain), 0);
-    CU_ASSERT_EQUAL(d->need.working_set, 2200);
-    CU_ASSERT_EQUAL(d->state.flags, LAGAN_PRESSURE_MANAGED);
-    CU_ASSERT_EQUAL(d->state.target, 2200 + 2200 / 16 + BALLOON_PORTION / 2);
-    CU_ASSERT_EQUAL(d->goal, d->state.target);
-    core_pass(2 * STEP);
-    CU_ASSERT_FALSE(told(dom0, port_0)); /* it stays as it is */
-    domain_get(a);
-    domain_shutdown(a, SHUTDOWN_poweroff);
-    need_of(a, 1000);
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), -XEN_EPERM);
-    domain_put(a);
-    end();
-}
-
-/* Where a target goes is known before others have made room. */
-static void goal(void)
-{
-    struct lagan_pressure_domain *d = core_at(0);
-
-    start(true);
-    fill(b, 4000);
-    switch_on();
-    need_of(b, 1000)->need.free = 3000;
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), 0);
-    need_of(a, 3000);
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_report_for), 0);
-    core_pass(3 * STEP);
-    memset(d, 0, sizeof(*d));
-    d->domid = a->id;
-    CU_ASSERT_EQUAL(op(dom0, LAGAN_PRESSURE_get_domain), 0);
-    CU_ASSERT_EQUAL(d->goal, 3000 + 3000 / 16 + BALLOON_PORTION / 2);
-    CU_ASSERT(d->state.target < d->goal);
     end();
 }
 
@@ -623,8 +437,6 @@ static const struct test_case cases[] = {
     {"what a domain may take", allowance},
     {"limits", limits},
     {"orders", orders},
-    {"spoken for", spoken_for},
-    {"where a target goes", goal},
     {"watermarks and deaths", watermarks},
     {"a reservation", reservation},
     {"no reservation", no_reservation},

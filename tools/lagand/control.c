@@ -131,6 +131,7 @@ static void take_request(struct control *c, struct control_client *client, struc
         answer(c, client, "no: the daemon does not know that request\n");
 }
 
+/* Whose line does not end has no room left, and is not heard any more. */
 static void hear(struct control *c, struct control_client *client, struct keeper *k)
 {
     size_t room = sizeof(client->line) - 1 - client->used;
@@ -149,8 +150,6 @@ static void hear(struct control *c, struct control_client *client, struct keeper
     if (end) {
         *end = '\0';
         take_request(c, client, k);
-    } else if (client->used == sizeof(client->line) - 1) {
-        hang_up(c, client);
     }
 }
 

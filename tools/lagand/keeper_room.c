@@ -13,7 +13,8 @@
 #include "parts.h"
 #include "why.h"
 
-#define LOOKS_SHORT 5 /* so many in a row find that it cannot be, and that is the answer */
+#define XL_MORE     1024 /* pages that xl wants to be free besides those of a domain that it makes */
+#define LOOKS_SHORT 5    /* so many in a row find that it cannot be, and that is the answer */
 
 void keeper_look_at_host(struct keeper *k)
 {
@@ -118,7 +119,7 @@ static uint64_t room_left(struct keeper *k)
             (void)keeper_look(k, g);
         taken += g->now.state.have;
     }
-    return taken < k->room.pages ? k->room.pages - taken : 0;
+    return taken + XL_MORE < k->room.pages || !taken ? k->room.pages - taken : 0;
 }
 
 static void end_room(struct keeper *k, const char *why)
