@@ -238,9 +238,10 @@ TEST_store := $(STORE_OBJS:%=guests/%) unittests/store_kit.o \
 # What domains use to talk to one another: compiled into guests and into programs of Linux. The file server is a
 # guest, but its engine knows no guest's machine.
 TRANSPORT_OBJS := $(addprefix transport/,stream.o message.o pfs.o)
-FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
+P9_OBJS := $(addprefix transport/,p9_server.o p9_fid.o p9_change.o)
+FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_archive.o)
 
-TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
+TEST_transport := $(TRANSPORT_OBJS) $(P9_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
 
@@ -354,7 +355,7 @@ FUZZ_FLAGS_pcache := -len_control=0
 FUZZ_LIBS_pressure := cunit
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
 FUZZ_stream    := $(TRANSPORT_OBJS)
-FUZZ_p9        := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o
+FUZZ_p9        := $(TRANSPORT_OBJS) $(P9_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # Seconds a target; what was found is kept, to start from there the next time. A seed makes a run repeat;
@@ -418,7 +419,7 @@ GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
 GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
 GUEST_streambench := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
-GUEST_fileserver := $(FILESERVER_OBJS) $(TRANSPORT_OBJS) kit/link.o
+GUEST_fileserver := $(FILESERVER_OBJS) $(TRANSPORT_OBJS) $(P9_OBJS) kit/link.o
 GUEST_fileclient := fileclient/p9_client.o $(TRANSPORT_OBJS) kit/link.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o grant.o lib.o page.o \

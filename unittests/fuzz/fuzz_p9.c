@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fileserver/p9_server.h"
+#include "fileserver/p9_archive.h"
 #include "transport/pfs.h"
 #include "unittests/cpio_kit.h"
 #include "unittests/fuzz/fuzz_input.h"
@@ -23,15 +23,18 @@ static struct archive archive;
 static struct node node[32], odd[32];
 static struct tree tree;
 static struct p9_session session;
+static struct p9_fid fids[512];
 
 static void serve(void)
 {
     static uint8_t request[16384], head[16384];
-    struct p9_reply reply;
+    struct p9_request what = {.bytes = request};
+    struct p9_reply reply = {.head = head, .head_max = sizeof(head)};
     int64_t length;
 
     while ((length = pfs_receive(&back, request, session.msize)) > 0) {
-        if (!p9_answer(&session, request, (uint32_t)length, head, &reply))
+        what.private_length = what.length = (uint32_t)length;
+        if (!p9_answer(&session, &what, &reply))
             abort(); /* the ring has checked the length */
         if (!p9_session_audit(&session) || reply.head_length + reply.data_length > session.msize)
             abort();
@@ -97,7 +100,7 @@ static void begin(void)
     archive_end(&archive);
     if (tree_read(&tree, node, 32, archive.bytes, archive.size))
         abort();
-    p9_session_begin(&session, &tree, pfs_message_max(ORDER));
+    p9_archive_session(&session, &tree, fids, 512, pfs_message_max(ORDER));
     memset(pages, 0, 4096 << ORDER);
     pfs_offer(&front, page, ORDER, refs, pages);
     pfs_accept(&back, page, ORDER, pages);
