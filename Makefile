@@ -151,7 +151,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
 # The longest first
-TEST_PROGRAMS := replay sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache pcpolicy transport laganctl
+TEST_PROGRAMS := replay sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache pcpolicy transport laganctl lagan9pd
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -245,6 +245,12 @@ TEST_transport := $(TRANSPORT_OBJS) $(P9_OBJS) $(FILESERVER_OBJS:%=guests/%) uni
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
 
+# The file server for Linux guests, with made-up devices
+LAGAN9PD_TREE := $(addprefix tools/lagan-9pd/,tree.o tree_attr.o tree_io.o tree_name.o connection.o lane.o options.o)
+TEST_lagan9pd := $(LAGAN9PD_TREE) $(P9_OBJS) transport/pfs.o unittests/fake_xendev.o unittests/host_tree_kit.o \
+            $(addprefix unittests/test_,host_tree.o host_tree_hostile.o connection.o)
+$(foreach v,plain asan tsan fuzz,$(B)/host-$(v)/tools/lagan-9pd/%.o): HOST_CFLAGS += -D_GNU_SOURCE
+
 LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o watch.o)
 TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o
 LIBS_laganctl := smartcols ncursesw tinfo
@@ -312,7 +318,7 @@ check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 check-valgrind: $(patsubst %,run-valgrind-%,$(filter-out replay,$(TEST_PROGRAMS))) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport lagan9pd) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -355,7 +361,7 @@ FUZZ_FLAGS_pcache := -len_control=0
 FUZZ_LIBS_pressure := cunit
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
 FUZZ_stream    := $(TRANSPORT_OBJS)
-FUZZ_p9        := $(TRANSPORT_OBJS) $(P9_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o
+FUZZ_p9        := $(TRANSPORT_OBJS) $(P9_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o $(filter tools/lagan-9pd/tree%,$(LAGAN9PD_TREE))
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # Seconds a target; what was found is kept, to start from there the next time. A seed makes a run repeat;
@@ -498,8 +504,21 @@ $(B)/tools/%.o: tools/%.c Makefile
 $(B)/tools/laganctl/laganctl: $(patsubst tools/%,$(B)/tools/%,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
 	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lsmartcols -lncursesw -ltinfo -lm -o $@
 
+# What serves directories to guests, there or in a domain of its own.
+LAGAN9PD_OBJS := $(LAGAN9PD_TREE) $(addprefix tools/lagan-9pd/,share.o main.o) tools/linux/xendev.o
+LAGAN9PD_PARTS := $(P9_OBJS) transport/pfs.o
+
+$(B)/tools/linux/%.o $(B)/tools/lagan-9pd/%.o: TOOL_CFLAGS += -pthread -iquote tools/linux
+$(B)/tools/transport/%.o: transport/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(TOOL_CFLAGS) -MMD -MP -c $< -o $@
+-include $(patsubst tools/%.o,$(B)/tools/%.d,$(LAGAN9PD_OBJS)) $(LAGAN9PD_PARTS:%.o=$(B)/tools/%.d)
+
+$(B)/tools/lagan-9pd/lagan-9pd: $(patsubst tools/%,$(B)/tools/%,$(LAGAN9PD_OBJS)) $(LAGAN9PD_PARTS:%=$(B)/tools/%)
+	$(CC) -pie -pthread -Wl,-z,relro,-z,now $^ -lxenstore -o $@
+
 .PHONY: tools
-tools: $(B)/tools/laganctl/laganctl ## build the administrator's tool
+tools: $(B)/tools/laganctl/laganctl $(B)/tools/lagan-9pd/lagan-9pd ## build the administrator's tool
 
 # What programs of Linux link to open a stream to another domain: build/linux/libvstream.a
 LIBRARY_OBJS := $(TRANSPORT_OBJS) $(addprefix tools/linux/,vstream.o xendev.o)
