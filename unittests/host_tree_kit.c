@@ -291,7 +291,7 @@ static int remove_one(const char *name, const struct stat *st, int type, struct 
     return remove(name);
 }
 
-void kit_session_ion(bool read_only)
+void kit_begin_session(bool read_only)
 {
     kit_served.fs = &host_tree_fs;
     kit_served.tree = &kit_tree;
@@ -323,9 +323,10 @@ void kit_start(void)
     CU_ASSERT_EQUAL(symlink(top, kit_path("export/topdir")), 0);
     CU_ASSERT_EQUAL(symlink("dir", kit_path("export/near")), 0);
     kit_has_xattrs = setxattr(kit_path("export/file"), "user.a", "value", 5, 0) == 0;
+    (void)!setxattr(kit_path("export/file"), "trusted.host", "value", 5, 0);
     kit_tree = (struct host_tree){.nodes_max = 1000};
     CU_ASSERT_EQUAL_FATAL(host_tree_begin(&kit_tree, export), 0);
-    kit_session_ion(false);
+    kit_begin_session(false);
 }
 
 unsigned kit_open_files(void)

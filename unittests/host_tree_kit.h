@@ -40,7 +40,7 @@ unsigned ask_xattr_walk(uint32_t fid, uint32_t new_fid, const char *name);
 unsigned ask_xattr_create(uint32_t fid, const char *name, uint64_t size);
 const char *kit_path(const char *name);
 void kit_put_file(const char *name, const char *content);
-void kit_session_ion(bool read_only);
+void kit_begin_session(bool read_only);
 void kit_start(void);
 unsigned kit_open_files(void);
 void kit_finish(void);

@@ -28,6 +28,12 @@ static void test_read_write(void)
     CU_ASSERT_EQUAL(memcmp(ask_room, bytes, sizeof(bytes)), 0);
     CU_ASSERT_EQUAL(ask_read(2, 3 + sizeof(bytes), 10), 0);
     CU_ASSERT_EQUAL(ask_read(2, ~0ULL, 10), -EINVAL);
+    ask_begin(P9_TWRITE);
+    p9_put(&ask_out, 4, 2);
+    p9_put(&ask_out, 8, 0);
+    p9_put(&ask_out, 4, 1000);
+    p9_put_bytes(&ask_out, "more to come", 12);
+    CU_ASSERT_EQUAL(ask(), EINVAL);
     CU_ASSERT_EQUAL(ask_write(2, ~0ULL - 5, bytes, 10), -EFBIG);
     CU_ASSERT_EQUAL(ask_one(P9_TFSYNC, 2), 0);
     CU_ASSERT_EQUAL(ask_walk(1, 3, NULL), 0);
@@ -83,7 +89,9 @@ static void test_names(void)
     ask_text("moved");
     CU_ASSERT_EQUAL(ask(), 0);
     CU_ASSERT_EQUAL(access(kit_path("export/moved"), F_OK), 0);
-    CU_ASSERT_EQUAL(ask_one(P9_TREMOVE, 3), ENOENT); /* it is not there any more */
+    kit_put_file("export/file", "another"); /* where it was */
+    CU_ASSERT_EQUAL(ask_one(P9_TREMOVE, 3), ENOENT);
+    CU_ASSERT_EQUAL(access(kit_path("export/file"), F_OK), 0);
     CU_ASSERT_EQUAL(ask_walk(1, 3, "moved"), 0);
     CU_ASSERT_EQUAL(ask_one(P9_TREMOVE, 3), 0);
     CU_ASSERT_EQUAL(access(kit_path("export/moved"), F_OK), -1);

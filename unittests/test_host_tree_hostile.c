@@ -113,7 +113,7 @@ static void test_read_only(void)
 {
     kit_start();
     p9_session_end(&kit_served);
-    kit_session_ion(true);
+    kit_begin_session(true);
     CU_ASSERT_EQUAL(ask_walk(1, 2, "file"), 0);
     CU_ASSERT_EQUAL(ask_open(2, 1), EROFS);
     CU_ASSERT_EQUAL(ask_open(2, P9_OPEN_TRUNC), EROFS);
