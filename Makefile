@@ -247,8 +247,8 @@ TEST_transport := $(TRANSPORT_OBJS) $(P9_OBJS) $(FILESERVER_OBJS:%=guests/%) uni
 
 # The file server for Linux guests, with made-up devices
 LAGAN9PD_TREE := $(addprefix tools/lagan-9pd/,tree.o tree_attr.o tree_io.o tree_name.o connection.o lane.o options.o)
-TEST_lagan9pd := $(LAGAN9PD_TREE) $(P9_OBJS) transport/pfs.o unittests/fake_xendev.o unittests/host_tree_kit.o \
-            $(addprefix unittests/test_,host_tree.o host_tree_hostile.o connection.o)
+TEST_lagan9pd := $(LAGAN9PD_TREE) $(P9_OBJS) transport/pfs.o unittests/fake_xendev.o unittests/host_tree_kit.o unittests/fake_xs.o tools/lagan-9pd/share.o \
+            $(addprefix unittests/test_,host_tree.o host_tree_hostile.o connection.o share_options.o share.o)
 $(foreach v,plain asan tsan fuzz,$(B)/host-$(v)/tools/lagan-9pd/%.o): HOST_CFLAGS += -D_GNU_SOURCE
 
 LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o watch.o)

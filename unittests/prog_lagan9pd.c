@@ -4,7 +4,9 @@
  */
 #include "suite.h"
 
-extern const struct suite suite_host_tree, suite_host_tree_hostile, suite_connection;
+extern const struct suite suite_host_tree, suite_host_tree_hostile, suite_connection,
+    suite_share_options, suite_share;
 
-const struct suite *const suites[] = {&suite_host_tree, &suite_host_tree_hostile, &suite_connection,
-                                      NULL};
+const struct suite *const suites[] = {&suite_host_tree,  &suite_host_tree_hostile,
+                                      &suite_connection, &suite_share_options,
+                                      &suite_share,      NULL};
