@@ -151,7 +151,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
 # The longest first
-TEST_PROGRAMS := replay sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache pcpolicy transport laganctl lagand modules
+TEST_PROGRAMS := replay sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache pcpolicy transport laganctl lagand lagan9pd modules
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -238,11 +238,18 @@ TEST_store := $(STORE_OBJS:%=guests/%) unittests/store_kit.o \
 # What domains use to talk to one another: compiled into guests and into programs of Linux. The file server is a
 # guest, but its engine knows no guest's machine.
 TRANSPORT_OBJS := $(addprefix transport/,stream.o message.o pfs.o)
-FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_server.o)
+P9_OBJS := $(addprefix transport/,p9_server.o p9_fid.o p9_change.o)
+FILESERVER_OBJS := $(addprefix fileserver/,cpio.o p9_archive.o)
 
-TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
+TEST_transport := $(TRANSPORT_OBJS) $(P9_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stream_kit.o unittests/cpio_kit.o \
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
+
+# The file server for Linux guests, with made-up devices
+LAGAN9PD_TREE := $(addprefix tools/lagan-9pd/,tree.o tree_attr.o tree_io.o tree_name.o connection.o lane.o options.o)
+TEST_lagan9pd := $(LAGAN9PD_TREE) $(P9_OBJS) transport/pfs.o unittests/fake_xendev.o unittests/host_tree_kit.o unittests/fake_xs.o tools/lagan-9pd/share.o \
+            $(addprefix unittests/test_,host_tree.o host_tree_hostile.o connection.o share_options.o share.o)
+$(foreach v,plain asan tsan fuzz,$(B)/host-$(v)/tools/lagan-9pd/%.o): HOST_CFLAGS += -D_GNU_SOURCE
 
 LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o metrics.o table.o ubc.o publish.o volume.o watch.o) tools/publish/source.o
 TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o unittests/test_publish.o
@@ -319,10 +326,11 @@ $(foreach v,plain valgrind asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call 
 .PHONY: check check-valgrind check-asan check-tsan mutants
 check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
 # Not the replays: millions of calls for the sake of their figures, which take minutes under it.
-check-valgrind: $(patsubst %,run-valgrind-%,$(filter-out replay,$(TEST_PROGRAMS))) ## unit tests under Valgrind
+# Nor the file server: Debian's Valgrind does not know openat2(), which it cannot do without.
+check-valgrind: $(patsubst %,run-valgrind-%,$(filter-out replay lagan9pd,$(TEST_PROGRAMS))) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
-check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport modules) ## unit tests under ThreadSanitizer
+check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport lagan9pd modules) ## unit tests under ThreadSanitizer
 
 mutants: ## break the hypervisor on purpose, one line at a time: some unit test must notice each
 	nice unittests/mutate
@@ -365,7 +373,7 @@ FUZZ_FLAGS_pcache := -len_control=0
 FUZZ_LIBS_pressure := cunit
 FUZZ_store     := $(STORE_OBJS:%=guests/%)
 FUZZ_stream    := $(TRANSPORT_OBJS)
-FUZZ_p9        := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o
+FUZZ_p9        := $(TRANSPORT_OBJS) $(P9_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/cpio_kit.o $(filter tools/lagan-9pd/tree%,$(LAGAN9PD_TREE))
 FUZZ_multiboot := $(addprefix xen/arch/x86/,multiboot.o bootinfo.o bootmem.o)
 
 # Seconds a target; what was found is kept, to start from there the next time. A seed makes a run repeat;
@@ -429,7 +437,7 @@ GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 
 GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
 GUEST_streambench := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
-GUEST_fileserver := $(FILESERVER_OBJS) $(TRANSPORT_OBJS) kit/link.o
+GUEST_fileserver := $(FILESERVER_OBJS) $(TRANSPORT_OBJS) $(P9_OBJS) kit/link.o
 GUEST_fileclient := fileclient/p9_client.o $(TRANSPORT_OBJS) kit/link.o kit/cksum.o
 GUEST_disk := storetest/client.o kit/cksum.o
 
@@ -527,8 +535,21 @@ PUBLISH_OBJS := tools/publish/main.o tools/publish/source.o tools/laganctl/host.
 $(B)/tools/publish/lagan-publish: $(patsubst tools/%,$(B)/tools/%,$(PUBLISH_OBJS))
 	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lxenevtchn -o $@
 
+# What serves directories to guests, there or in a domain of its own.
+LAGAN9PD_OBJS := $(LAGAN9PD_TREE) $(addprefix tools/lagan-9pd/,share.o main.o) tools/linux/xendev.o
+LAGAN9PD_PARTS := $(P9_OBJS) transport/pfs.o
+
+$(B)/tools/linux/%.o $(B)/tools/lagan-9pd/%.o: TOOL_CFLAGS += -pthread -iquote tools/linux
+$(B)/tools/transport/%.o: transport/%.c Makefile
+	mkdir -p $(@D)
+	$(CC) $(TOOL_CFLAGS) -MMD -MP -c $< -o $@
+-include $(patsubst tools/%.o,$(B)/tools/%.d,$(LAGAN9PD_OBJS)) $(LAGAN9PD_PARTS:%.o=$(B)/tools/%.d)
+
+$(B)/tools/lagan-9pd/lagan-9pd: $(patsubst tools/%,$(B)/tools/%,$(LAGAN9PD_OBJS)) $(LAGAN9PD_PARTS:%=$(B)/tools/%)
+	$(CC) -pie -pthread -Wl,-z,relro,-z,now $^ -lxenstore -o $@
+
 .PHONY: tools
-tools: $(B)/tools/laganctl/laganctl $(B)/tools/lagand/lagand $(B)/tools/publish/lagan-publish $(B)/tools/lagan-agent/lagan-agent ## build the administrator's tools, the daemons, the guests' agent
+tools: $(B)/tools/laganctl/laganctl $(B)/tools/lagand/lagand $(B)/tools/publish/lagan-publish $(B)/tools/lagan-9pd/lagan-9pd $(B)/tools/lagan-agent/lagan-agent ## build the administrator's tools, the daemons, the guests' agent
 
 # What programs of Linux link to open a stream to another domain: build/linux/libvstream.a
 LIBRARY_OBJS := $(TRANSPORT_OBJS) $(addprefix tools/linux/,vstream.o xendev.o)

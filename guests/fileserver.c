@@ -7,7 +7,7 @@
  * client=ID: the first client's domain. clients=N: so many, with numbers that follow. expect=crash:
  * they are to end without a word. die-us=US: this domain crashes so long after the first came.
  */
-#include "fileserver/p9_server.h"
+#include "fileserver/p9_archive.h"
 #include "kit/grant.h"
 #include "kit/kit.h"
 #include "kit/lib.h"
@@ -22,6 +22,7 @@ const char guest_name[] = "fileserver";
 #define PAGES     (1U << ORDER_MAX)
 #define MSIZE     32768U
 #define NODES     8192U
+#define FIDS      512U
 #define TURN      16U /* requests of one ring before the others have theirs */
 #define PATIENCE  (60000 * MS)
 #define LOOK      (20 * MS) /* so often: is it still there? */
@@ -49,6 +50,7 @@ static struct client {
 
 static struct node nodes[NODES];
 static struct tree tree;
+static struct p9_fid fids[CLIENTS][FIDS];
 static uint8_t heads[CLIENTS][RINGS][MSIZE];
 static uint8_t index_window[CLIENTS][RINGS][PAGE_SIZE] PAGE_ALIGNED;
 static uint8_t data_window[CLIENTS][RINGS][PAGES][PAGE_SIZE] PAGE_ALIGNED;
@@ -116,7 +118,7 @@ static void look_for(unsigned n)
             msize = pfs_message_max(c->lane[r].order);
         }
     }
-    p9_session_begin(&c->session, &tree, msize);
+    p9_archive_session(&c->session, &tree, fids[n], FIDS, msize);
     c->phase = SERVED;
 }
 
@@ -125,6 +127,7 @@ static void look_for(unsigned n)
 static int answer(struct client *c, unsigned n, unsigned r)
 {
     static uint8_t request[MSIZE];
+    struct p9_request what = {.bytes = request};
     struct lane *lane = &c->lane[r];
     uint8_t *head = heads[n][r];
     int64_t length;
@@ -135,7 +138,9 @@ static int answer(struct client *c, unsigned n, unsigned r)
         if (length <= 0) {
             return (int)length;
         }
-        if (!p9_answer(&c->session, request, (uint32_t)length, head, &lane->reply)) {
+        what.private_length = what.length = (uint32_t)length;
+        lane->reply = (struct p9_reply){.head = head, .head_max = MSIZE};
+        if (!p9_answer(&c->session, &what, &lane->reply)) {
             return -XEN_EBADMSG;
         }
     }

@@ -44,6 +44,8 @@ enum p9_type {
 #define P9_NOFID       0xffffffffU
 #define P9_HEAD        7U  /* size[4] type[1] tag[2] */
 #define P9_READ_HEAD   11U /* and count[4], of Rread and Rreaddir */
+#define P9_WRITE_HEAD  23U /* fid[4] offset[8] count[4], of Twrite */
+#define P9_NAME_MAX    255U
 #define P9_WALK_MAX    16U /* names in one Twalk */
 #define P9_QID_DIR     0x80U
 #define P9_QID_LINK    0x02U
@@ -53,6 +55,15 @@ enum p9_type {
 
 /* Linux's numbers, which the protocol uses. Those that Xen's list has are the same there. */
 #define P9_EPROTO 71U
+
+/* What Tlopen and Tlcreate ask for. */
+#define P9_OPEN_ACCESS 00000003U /* 0 to read, 1 to write, 2 both */
+#define P9_OPEN_CREATE 00000100U
+#define P9_OPEN_EXCL   00000200U
+#define P9_OPEN_TRUNC  00001000U
+#define P9_OPEN_APPEND 00002000U
+#define P9_OPEN_DSYNC  00010000U
+#define P9_OPEN_SYNC   04000000U
 
 struct p9_in {
     const uint8_t *at;

@@ -68,9 +68,8 @@ static int fail(struct pfs_ring *ring, int error)
     return ring->error;
 }
 
-int64_t pfs_receive(struct pfs_ring *ring, uint8_t *message, uint32_t max)
+int64_t pfs_next(struct pfs_ring *ring, uint32_t max, uint8_t head[PFS_HEAD_BYTES])
 {
-    uint8_t head[4];
     uint32_t length;
     int64_t count = ring->error != 0 ? ring->error : ring_count(&ring->in);
 
@@ -80,20 +79,46 @@ int64_t pfs_receive(struct pfs_ring *ring, uint8_t *message, uint32_t max)
     if (count < PFS_HEAD_BYTES) {
         return 0;
     }
-    ring_get(&ring->in, 0, head, sizeof(head));
+    ring_get(&ring->in, 0, head, PFS_HEAD_BYTES);
     length = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
     if (length < PFS_HEAD_BYTES || length > max || length > ring->in.size) {
         return fail(ring, -XEN_EBADMSG);
     }
-    if (count < length) {
-        return 0;
-    }
-    ring_get(&ring->in, 0, message, length);
-    /* The head was read twice; the copy shall say what was checked. */
-    memcpy(message, head, sizeof(head));
+    return count < length ? 0 : length;
+}
+
+void pfs_take(struct pfs_ring *ring, uint32_t length)
+{
     ring_read(&ring->in, length);
     ring->kick = true;
+}
+
+int64_t pfs_receive(struct pfs_ring *ring, uint8_t *message, uint32_t max)
+{
+    uint8_t head[PFS_HEAD_BYTES];
+    int64_t length = pfs_next(ring, max, head);
+
+    if (length <= 0) {
+        return length;
+    }
+    ring_get(&ring->in, 0, message, (uint32_t)length);
+    /* The head was read twice; the copy shall say what was checked. */
+    memcpy(message, head, sizeof(head));
+    pfs_take(ring, (uint32_t)length);
     return length;
+}
+
+int64_t pfs_room(struct pfs_ring *ring)
+{
+    int64_t room = ring->error != 0 ? ring->error : ring_room(&ring->out);
+
+    return room < 0 ? fail(ring, (int)room) : room;
+}
+
+void pfs_give(struct pfs_ring *ring, uint32_t length)
+{
+    ring_wrote(&ring->out, length);
+    ring->kick = true;
 }
 
 int pfs_send(struct pfs_ring *ring, const uint8_t *head, uint32_t head_length, const uint8_t *more,
@@ -105,18 +130,14 @@ int pfs_send(struct pfs_ring *ring, const uint8_t *head, uint32_t head_length, c
     if (length > ring->out.size) {
         return -XEN_EMSGSIZE;
     }
-    room = ring->error != 0 ? ring->error : ring_room(&ring->out);
-    if (room < 0) {
-        return fail(ring, (int)room);
-    }
+    room = pfs_room(ring);
     if (room < length) {
-        return 0;
+        return room < 0 ? (int)room : 0;
     }
     ring_put(&ring->out, 0, head, head_length);
     if (more_length > 0) {
         ring_put(&ring->out, head_length, more, more_length);
     }
-    ring_wrote(&ring->out, length);
-    ring->kick = true;
+    pfs_give(ring, length);
     return 1;
 }

@@ -41,3 +41,11 @@ int64_t pfs_receive(struct pfs_ring *ring, uint8_t *message, uint32_t max);
  * -XEN_EMSGSIZE: longer than the ring. */
 int pfs_send(struct pfs_ring *ring, const uint8_t *head, uint32_t head_length, const uint8_t *more,
              uint32_t more_length);
+
+/* The same in steps, for who works on the bytes where they are (ring_get(), ring_put(), ring_pieces()):
+ * the length of the next message, of which the head is copied, if all of it is there; what is taken
+ * makes room; how much there is room for; what is given can be read. */
+int64_t pfs_next(struct pfs_ring *ring, uint32_t max, uint8_t head[PFS_HEAD_BYTES]);
+void pfs_take(struct pfs_ring *ring, uint32_t length);
+int64_t pfs_room(struct pfs_ring *ring);
+void pfs_give(struct pfs_ring *ring, uint32_t length);

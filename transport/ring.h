@@ -91,6 +91,18 @@ static inline void ring_get(const struct ring *ring, uint32_t skip, void *to, ui
     }
 }
 
+/* Where `length` bytes are that begin `skip` bytes behind our index: in one piece or two. */
+static inline void ring_pieces(const struct ring *ring, uint32_t skip, uint32_t length,
+                               uint8_t *at[2], uint32_t part[2])
+{
+    uint32_t from = (ring->own + skip) & (ring->size - 1), left = ring->size - from;
+
+    at[0] = ring->bytes + from;
+    part[0] = length < left ? length : left;
+    at[1] = ring->bytes;
+    part[1] = length - part[0];
+}
+
 /* Moves our index: what was put can be read, what was got can be overwritten. */
 static inline void ring_wrote(struct ring *ring, uint32_t length)
 {

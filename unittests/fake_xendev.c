@@ -60,6 +60,11 @@ int xendev_open(struct xendev *dev)
     return 0;
 }
 
+int xendev_open_mapper(struct xendev *dev)
+{
+    return xendev_open(dev);
+}
+
 void xendev_close(struct xendev *dev)
 {
     (void)dev;
@@ -183,4 +188,24 @@ int xendev_wait(struct xendev *dev, int timeout_ms)
     clock_gettime(CLOCK_REALTIME, &end);
     end.tv_sec += timeout_ms / 1000 + (timeout_ms < 0 ? 1000 : 0);
     return sem_timedwait(&event[dev->event], &end) ? 0 : 1;
+}
+
+int xendev_sleep(struct xendev *dev, int timeout_ms)
+{
+    struct timespec end;
+
+    if (timeout_ms < 0)
+        return sem_wait(&event[dev->event]) ? 0 : 1;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_nsec += timeout_ms * 1000000L;
+    end.tv_sec += end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    return sem_timedwait(&event[dev->event], &end) ? 0 : 1;
+}
+
+int xendev_unmask(struct xendev *dev, uint32_t port)
+{
+    (void)dev;
+    (void)port;
+    return 0;
 }

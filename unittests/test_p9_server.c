@@ -5,17 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fileserver/p9_server.h"
+#include "fileserver/p9_archive.h"
 #include "unittests/cpio_kit.h"
 #include "unittests/suite.h"
 
 #define MSIZE 8192U
 #define FILES 40U
+#define FIDS  512U
 
 static struct archive a;
 static struct node node[128];
 static struct tree tree;
 static struct p9_session session;
+static struct p9_fid fids[FIDS];
 static uint8_t request[MSIZE], reply[MSIZE];
 static struct p9_out out;
 static struct p9_in in;
@@ -51,12 +53,16 @@ static void begin(unsigned type)
 static unsigned call(void)
 {
     unsigned type = request[4];
-    struct p9_reply r;
+    struct p9_request what = {.bytes = request};
+    struct p9_reply r = {.head = reply, .head_max = sizeof(reply)};
 
     p9_finish(&out, 0);
     CU_ASSERT_FALSE(out.bad);
-    CU_ASSERT_TRUE_FATAL(p9_answer(&session, request, out.length, reply, &r));
+    what.private_length = what.length = out.length;
+    CU_ASSERT_TRUE_FATAL(p9_answer(&session, &what, &r));
     CU_ASSERT_TRUE_FATAL(r.head_length + r.data_length <= session.msize);
+    CU_ASSERT_TRUE(type == P9_TVERSION ||
+                   r.head_length + r.data_length <= p9_reply_max(&session, &what));
     if (r.data_length)
         memcpy(reply + r.head_length, r.data, r.data_length);
     CU_ASSERT_TRUE(p9_session_audit(&session));
@@ -129,7 +135,7 @@ static unsigned open_fid(uint32_t fid)
 static void start(void)
 {
     CU_ASSERT_EQUAL_FATAL(make_tree(), 0);
-    p9_session_begin(&session, &tree, MSIZE);
+    p9_archive_session(&session, &tree, fids, FIDS, MSIZE);
     CU_ASSERT_EQUAL(version("9P2000.L", 100000), 0);
     CU_ASSERT_EQUAL(p9_get(&in, 4), MSIZE);
     CU_ASSERT_EQUAL(attach(1), 0);
@@ -140,7 +146,7 @@ static void test_version(void)
 {
     uint32_t length;
 
-    p9_session_begin(&session, &tree, MSIZE);
+    p9_archive_session(&session, &tree, fids, FIDS, MSIZE);
     CU_ASSERT_EQUAL(attach(1), P9_EPROTO);
     CU_ASSERT_EQUAL(version("9P2000.L", 100), XEN_EINVAL);
     CU_ASSERT_EQUAL(version("9P2000.u", 5000), 0);
@@ -332,23 +338,27 @@ static void test_cut(void)
 
 static void test_no_message(void)
 {
-    struct p9_reply r;
+    static const uint32_t lengths[] = {6, 8, MSIZE + 1};
+    struct p9_reply r = {.head = reply, .head_max = sizeof(reply)};
 
     start();
     begin(P9_TCLUNK);
     p9_finish(&out, 0);
-    CU_ASSERT_FALSE(p9_answer(&session, request, 6, reply, &r));
-    CU_ASSERT_FALSE(p9_answer(&session, request, 8, reply, &r));
-    CU_ASSERT_FALSE(p9_answer(&session, request, MSIZE + 1, reply, &r));
+    for (unsigned i = 0; i < 3; i++) {
+        struct p9_request what = {
+            .bytes = request, .private_length = lengths[i], .length = lengths[i]};
+
+        CU_ASSERT_FALSE(p9_answer(&session, &what, &r));
+    }
 }
 
 static void test_many_fids(void)
 {
     start();
-    for (uint32_t i = 2; i <= P9_FIDS; i++)
+    for (uint32_t i = 2; i <= FIDS; i++)
         CU_ASSERT_EQUAL(walk(1, i, ""), 0);
     CU_ASSERT_EQUAL(walk(1, 10000, ""), XEN_ENFILE);
-    for (uint32_t i = 1; i <= P9_FIDS; i++)
+    for (uint32_t i = 1; i <= FIDS; i++)
         CU_ASSERT_EQUAL(simple(P9_TCLUNK, i, 0, 0, 0, 0), 0);
     CU_ASSERT_EQUAL(session.fid_count, 0);
 }

@@ -24,14 +24,14 @@ static int result(int rc)
     return rc < 0 ? -errno : rc;
 }
 
-int xendev_open(struct xendev *dev)
+static int open_all(struct xendev *dev, bool to_share, int flags)
 {
     *dev = (struct xendev){
-        .event = open("/dev/xen/evtchn", O_RDWR | O_CLOEXEC | O_NONBLOCK), .alloc = -1, .map = -1};
-    if (dev->event >= 0) {
+        .event = open("/dev/xen/evtchn", O_RDWR | O_CLOEXEC | flags), .alloc = -1, .map = -1};
+    if (dev->event >= 0 && to_share) {
         dev->alloc = open("/dev/xen/gntalloc", O_RDWR | O_CLOEXEC);
     }
-    if (dev->alloc >= 0) {
+    if (dev->event >= 0 && (dev->alloc >= 0 || !to_share)) {
         dev->map = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
     }
     if (dev->map < 0) {
@@ -41,6 +41,16 @@ int xendev_open(struct xendev *dev)
         return rc;
     }
     return 0;
+}
+
+int xendev_open(struct xendev *dev)
+{
+    return open_all(dev, true, O_NONBLOCK);
+}
+
+int xendev_open_mapper(struct xendev *dev)
+{
+    return open_all(dev, false, 0);
 }
 
 void xendev_close(struct xendev *dev)
@@ -193,4 +203,24 @@ int xendev_wait(struct xendev *dev, int timeout_ms)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
     }
     return write(dev->event, &port, sizeof(port)) == (ssize_t)sizeof(port) ? 1 : -errno;
+}
+
+int xendev_sleep(struct xendev *dev, int timeout_ms)
+{
+    struct pollfd fd = {.fd = dev->event, .events = POLLIN};
+    int rc = timeout_ms < 0 ? 1 : result(poll(&fd, 1, timeout_ms));
+    uint32_t port;
+
+    if (rc <= 0) {
+        return rc == -EINTR ? 0 : rc;
+    }
+    if (read(dev->event, &port, sizeof(port)) != (ssize_t)sizeof(port)) {
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    }
+    return 1;
+}
+
+int xendev_unmask(struct xendev *dev, uint32_t port)
+{
+    return write(dev->event, &port, sizeof(port)) == (ssize_t)sizeof(port) ? 0 : -errno;
 }

@@ -18,6 +18,8 @@ struct xendev {
 };
 
 int xendev_open(struct xendev *dev);
+/* For who only maps: nothing can be shared then. xendev_sleep() is how it waits. */
+int xendev_open_mapper(struct xendev *dev);
 void xendev_close(struct xendev *dev);
 
 /* Grants so many new pages, writable, to a domain, and maps them at *at; refs gets their numbers.
@@ -41,3 +43,7 @@ int xendev_send(struct xendev *dev, uint32_t port);
 /* Takes an event, whatever its port; waits for at most so long, or without end if negative. 1: one
  * came. 0: none did. */
 int xendev_wait(struct xendev *dev, int timeout_ms);
+/* The same in two steps, for who would not be woken while busy: sleeps until an event comes or a signal
+ * does, and leaves the port masked; -1: without end. 1, 0 or the error. Then, unmasks it. */
+int xendev_sleep(struct xendev *dev, int timeout_ms);
+int xendev_unmask(struct xendev *dev, uint32_t port);
