@@ -151,7 +151,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
 # The longest first
-TEST_PROGRAMS := pcpolicy sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache transport laganctl
+TEST_PROGRAMS := replay sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache pcpolicy transport laganctl
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -205,9 +205,9 @@ TEST_pcache := $(HOST_MM) unittests/pcache_kit.o $(addprefix unittests/test_,pca
 
 # The page cache's policies by themselves, and traces over them
 PCPOLICY_OBJS := $(addprefix mm/pcache_,quota.o ghost.o curve.o)
+TEST_pcpolicy := $(PCPOLICY_OBJS) $(HOST_ARCH) $(addprefix unittests/test_,pcache_curve.o pcache_ghost.o pcache_quota.o)
 REPLAY_OBJS := $(addprefix unittests/replay/,lru.o trace.o made.o rig.o)
-TEST_pcpolicy := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) \
-            $(addprefix unittests/test_,pcache_curve.o pcache_ghost.o pcache_quota.o replay.o)
+TEST_replay := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) unittests/test_replay.o
 
 UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
 LIBS_ubc := :lib$(SHA_LIB).a
@@ -307,7 +307,8 @@ $(foreach v,plain valgrind asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call 
 
 .PHONY: check check-valgrind check-asan check-tsan mutants
 check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
-check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
+# Not the replays: millions of calls for the sake of their figures, which take minutes under it.
+check-valgrind: $(patsubst %,run-valgrind-%,$(filter-out replay,$(TEST_PROGRAMS))) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
 check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport) ## unit tests under ThreadSanitizer
@@ -395,7 +396,7 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay cached pcachebench evil_pcache machine
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay cached pcachebench evil_pcache machine hostmem
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -522,13 +523,15 @@ test-xl-xen: guests ## the same on Debian's Xen
 .PHONY: linux-guests
 linux-guests: tools $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench
+.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench bench-quick bench-docs bench-parts
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
 
-test-runner: ## test the judge of the QEMU runs
+test-runner: ## test the judge of the QEMU runs, and what makes the table of `make bench`
+	tools/install-packages bench
 	tools/test-run-qemu
+	tools/test-bench
 
 test-qemu: $(B)/lagan guests ## boot the image with test guests in QEMU (the short runs)
 	tools/install-packages qemu disc
@@ -572,12 +575,18 @@ test-xen: guests linux-guests $(B)/lagan ## the test guests on Debian's Xen, and
 	tools/linux-tests -x 'linux-xl*'
 
 # Figures, not verdicts. The image that is measured is the one without assertions.
-bench: guests linux-guests ## boot cost, sizes, instruction counts of frequent services, beside Debian's Xen
+bench-parts: guests linux-guests $(B)/host-bench/pcache $(B)/host-bench/ubcbench $(B)/host-bench/replay
+	tools/install-packages qemu linux bench
 	$(MAKE) --no-print-directory DEBUG=0 B=$(B)/release all
-	tools/bench $(B)/release/lagan
-	tools/bench-linux $(B)/release/lagan
-	tools/bench-xl $(B)/release/lagan
-	$(MAKE) --no-print-directory bench-host
+
+bench: bench-parts ## one table of what everything costs, beside Debian's Xen and the goals (ROW=PATTERN: these rows only)
+	tools/bench $(B)/release/lagan $(if $(ROW),'$(ROW)')
+
+bench-quick: bench-parts ## the same without what takes long
+	tools/bench -q $(B)/release/lagan $(if $(ROW),'$(ROW)')
+
+bench-docs: ## put the table that was last measured into docs/bench.md
+	tools/bench-docs
 
 # ---------------------------------------------------------------------------------------------------
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.

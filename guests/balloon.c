@@ -8,7 +8,7 @@
  *   role=deaf         asks for its target once, and never moves
  *   role=evil         says that it needs everything, gives nothing, tries to take more than its target, and to
  *                     give back what it cannot: typed, mapped, foreign, the same twice
- *   role=wants        says that it needs need=N until it has least=N; and ends when it has end=N
+ *   role=wants        says that it needs need=N, from wait=MS on, until it has least=N; and ends when it has end=N
  *   role=told         as `pressure` says, until its ceiling is end=N; with `deaf` it does not move
  *   role=late         has only to be there: checks that it was started by=MS
  *   need=N then=N     what it uses before and after switch=MS; until=MS: it ends
@@ -187,12 +187,17 @@ static void late(void)
     time_sleep(500 * MS);
 }
 
-/* However long the others take. */
+/* However long the others take; the benchmark wants to know. */
 static void wants(void)
 {
+    uint64_t begin;
+
+    live_until(args_number("wait", 0) * MS, pages("hard", 8), ~0UL);
+    begin = time_now();
     while (balloon_have() < pages("least", 8)) {
         turn(pages("need", 8), ~0UL);
     }
+    kit_printf("BENCH wanted-ms %lu\n", (time_now() - begin) / MS);
     kit_printf("has %lu pages\n", balloon_have());
     while (balloon_have() < pages("end", 9)) {
         turn(pages("need", 8), ~0UL);
