@@ -611,6 +611,16 @@ soak-linux: $(B)/lagan guests linux-guests ## three Linux guests at work for SOA
 	tools/install-packages qemu linux
 	tools/linux-soak $(SOAK_MINUTES)
 
+# ---- Debian packages ----
+.PHONY: deb test-deb
+deb: ## build the Debian packages, in build/deb
+	tools/install-packages deb
+	tools/make-deb
+
+test-deb: deb ## install and remove the packages, and boot a Debian through GRUB with them and without
+	tools/install-packages deb-test
+	tools/test-deb
+
 test-xen: guests linux-guests $(B)/lagan ## the test guests on Debian's Xen, and the same verdicts on ours; xl's long runs
 	tools/test-xen
 	tools/linux-tests -x 'linux-xl*'
@@ -633,7 +643,7 @@ bench-docs: ## put the table that was last measured into docs/bench.md
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/xen/* linux/initramfs/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run
+SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/xen/* linux/initramfs/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run debian/*.p* debian/grub/20_linux_lagan
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
@@ -736,6 +746,7 @@ test-all-parts:
 	+$(SUB) test-grub-menu
 	+$(SUB) test-xen
 	+$(SUB) test-qemu-all
+	+$(SUB) test-deb
 	+$(SUB) test-linux-all
 
 test-reproducible: ## build twice, in two directories: the same bytes
