@@ -151,7 +151,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
 # The longest first
-TEST_PROGRAMS := pcpolicy sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache transport laganctl
+TEST_PROGRAMS := replay sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache pcpolicy transport laganctl
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -205,9 +205,9 @@ TEST_pcache := $(HOST_MM) unittests/pcache_kit.o $(addprefix unittests/test_,pca
 
 # The page cache's policies by themselves, and traces over them
 PCPOLICY_OBJS := $(addprefix mm/pcache_,quota.o ghost.o curve.o)
+TEST_pcpolicy := $(PCPOLICY_OBJS) $(HOST_ARCH) $(addprefix unittests/test_,pcache_curve.o pcache_ghost.o pcache_quota.o)
 REPLAY_OBJS := $(addprefix unittests/replay/,lru.o trace.o made.o rig.o)
-TEST_pcpolicy := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) \
-            $(addprefix unittests/test_,pcache_curve.o pcache_ghost.o pcache_quota.o replay.o)
+TEST_replay := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) unittests/test_replay.o
 
 UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
 LIBS_ubc := :lib$(SHA_LIB).a
@@ -307,7 +307,8 @@ $(foreach v,plain valgrind asan tsan,$(foreach p,$(TEST_PROGRAMS),$(eval $(call 
 
 .PHONY: check check-valgrind check-asan check-tsan mutants
 check: $(TEST_PROGRAMS:%=run-plain-%) ## unit tests on the host
-check-valgrind: $(TEST_PROGRAMS:%=run-valgrind-%) ## unit tests under Valgrind
+# Not the replays: millions of calls for the sake of their figures, which take minutes under it.
+check-valgrind: $(patsubst %,run-valgrind-%,$(filter-out replay,$(TEST_PROGRAMS))) ## unit tests under Valgrind
 check-asan: $(TEST_PROGRAMS:%=run-asan-%) ## unit tests under ASan and UBSan
 # For the programs whose suites start threads.
 check-tsan: $(patsubst %,run-tsan-%,log sched event mm shmem ubc pcache transport) ## unit tests under ThreadSanitizer
@@ -463,7 +464,7 @@ $(foreach g,$(BARE_GUESTS),$(eval $(call guest_program,$(g),bare,$(g)-bare)))
 guests: $(GUESTS:%=$(B)/guests/%) $(BARE_GUESTS:%=$(B)/guests/%-bare) ## build the test guests
 
 # Programs that run inside Linux guests: static, since the initramfs has no C library but where it has stress-ng.
-LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads reads window measure
+LINUX_PROBES := probe signals ldt xstate clock step segments memory loops store threads reads window measure files
 LINUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -pthread $(REPRO) $(WARN)
 
 $(B)/linux/obj/%.o: guests/linux/%.c Makefile

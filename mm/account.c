@@ -12,6 +12,7 @@
  * that there ever were.
  */
 #include <lagan/assert.h>
+#include <lagan/nospec.h>
 #include "mm/account_list.h"
 #include "mm/claim.h"
 #include "mm/frame.h"
@@ -260,7 +261,7 @@ int account_release(struct account *a, mfn_t m)
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
-    f = frame_of(m);
+    f = frame_of(mfn(index_nospec(m.n, arch_max_mfn())));
     use = atomic_load(&f->use);
     do
         if ((use >> 48 & 0xff) != FRAME_OWNED || (domid_t)(use >> 32) != a->id ||
@@ -293,7 +294,7 @@ int account_take(struct account *a, mfn_t m)
 
     if (!arch_mfn_valid(m))
         return -XEN_EINVAL;
-    f = frame_of(m);
+    f = frame_of(mfn(index_nospec(m.n, arch_max_mfn())));
     use = atomic_load(&f->use);
     do {
         if (((use ^ frame_use(FRAME_OWNED, 0, a->id, 0)) >> 32 & 0xffffff) ||

@@ -4,8 +4,8 @@
  *
  * A put takes, in this order: an empty frame of its client's stock; a free frame of the host, if the client may
  * grow; otherwise the page of whom pcache_quota.c names: the client's own oldest, whose frame it gets at once, or
- * other clients' oldest, which go to the heap, from where it is taken. The lock of the client is let go meanwhile, so
- * that nobody ever holds two of them. The quota's choice holds for a few puts, if it is the client itself: who
+ * other clients' oldest, or what another lender has that is worth less; these go to the heap, from where it is taken. The
+ * lock of the client is let go meanwhile, so that nobody ever holds two of them. The quota's choice holds for a few puts, if it is the client itself: who
  * has the host to itself asks nobody.
  *
  * The other way round the heap asks for frames: pcache_lender.c.
@@ -296,15 +296,21 @@ static void ask_other(unsigned index, const struct pcache_client *asker, uint16_
     spin_unlock(&seat->lock);
 }
 
-/* Whom the quota names: false: nobody. */
-static bool find_victim(struct pcache *pc, unsigned *index)
+/* Whom the quota names, and what a page of other lenders' must be worth less than to go instead: what the victim's are
+ * worth; anything, if its floor is not filled and nobody else has a page; something, if nobody is named, or what
+ * nobody uses would keep newcomers out. */
+static bool find_victim(struct pcache *pc, unsigned *index, uint64_t *worth)
 {
+    uint64_t now = pcache_now_ms();
     struct pcache_client *c;
 
     table_read();
-    c = pcache_quota_victim(&pcache.quota, &pc->quota, pcache_now_ms());
+    c = pcache_quota_victim(&pcache.quota, &pc->quota, now);
     *index = c ? container_of(c, struct pcache, quota)->index : 0;
+    *worth = c ? pcache_quota_worth(&pcache.quota, c, now) : 1;
     table_read_end();
+    if ((!c || c == &pc->quota) && atomic_load(&pc->quota.pages) < atomic_load(&pc->quota.floor))
+        *worth = UINT64_MAX;
     return c != NULL;
 }
 
@@ -332,11 +338,26 @@ bool room_make_own(struct pcache *pc)
     return pcache_quota_may_grow(&pc->quota);
 }
 
+/* A frame of other lenders', if they have what is worth less. Lets go of the lock in between. */
+LAGAN_NO_TSA static mfn_t take_of_others(struct pcache *pc, bool blank, uint64_t worth)
+{
+    bool room;
+
+    if (!pcache_quota_may_grow(&pc->quota))
+        return MFN_INVALID;
+    pcache_unlock(pc);
+    room = spare_make_room_for(SPARE_PCACHE, worth);
+    pcache_lock(pc);
+    return room && !pc->dying ? take_free(pc, blank, SPARE_LAST) : MFN_INVALID;
+}
+
 /* Lets go of the lock in between. */
 LAGAN_NO_TSA mfn_t room_find(struct pcache *pc, bool blank)
 {
     mfn_t m = take_free(pc, blank, SPARE_ANY);
     unsigned victim;
+    uint64_t worth;
+    bool found;
 
     if (m.n != MFN_INVALID.n)
         return m;
@@ -344,8 +365,10 @@ LAGAN_NO_TSA mfn_t room_find(struct pcache *pc, bool blank)
         pc->own_turns--;
         return drop_own(pc);
     }
-    if (!find_victim(pc, &victim))
-        return MFN_INVALID;
+    found = find_victim(pc, &victim, &worth);
+    m = take_of_others(pc, blank, worth);
+    if (m.n != MFN_INVALID.n || !found || pc->dying)
+        return m;
     if (victim == pc->index) {
         pc->own_turns = BATCH;
         return drop_own(pc);

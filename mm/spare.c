@@ -191,15 +191,15 @@ bool spare_may_swap(mfn_t taken)
 
 /* ---- asking back single frames ---- */
 
-/* The lender whose worst page is worth least, and how much; or NULL. */
-static const struct spare_lender *cheapest(uint64_t *least)
+/* The lender, but this one, whose worst page is worth least, and how much; or NULL. */
+static const struct spare_lender *cheapest(const struct spare_lender *but, uint64_t *least)
 {
     const struct spare_lender *best = NULL;
 
     *least = UINT64_MAX;
     for (unsigned i = 0; i < SPARE_USERS; i++) {
         const struct spare_lender *l = spare.lender[i];
-        uint64_t worth = l ? l->worst() : UINT64_MAX;
+        uint64_t worth = l && l != but ? l->worst() : UINT64_MAX;
 
         if (worth < *least) {
             *least = worth;
@@ -221,22 +221,35 @@ static unsigned ask_everybody(unsigned count, const struct account *a)
     return got;
 }
 
-static bool reclaim_pages(unsigned count, const struct account *a)
+static bool count_recalled(unsigned got)
 {
-    uint64_t least;
-    const struct spare_lender *l = cheapest(&least);
-    unsigned got = l ? l->drop(count, a) : 0;
-
-    if (!got)
-        got = ask_everybody(count, a);
     atomic_fetch_add(&spare.recalled, got);
     atomic_fetch_add(&spare.looks, got);
     return got != 0;
 }
 
+static bool reclaim_pages(unsigned count, const struct account *a)
+{
+    uint64_t least;
+    const struct spare_lender *l = cheapest(NULL, &least);
+    unsigned got = l ? l->drop(count, a) : 0;
+
+    if (!got)
+        got = ask_everybody(count, a);
+    return count_recalled(got);
+}
+
 bool spare_make_room(void)
 {
     return atomic_load(&spare.lent) && reclaim_pages(BATCH, NULL);
+}
+
+bool spare_make_room_for(enum spare_user user, uint64_t worth)
+{
+    uint64_t least;
+    const struct spare_lender *l = cheapest(spare.lender[user], &least);
+
+    return l && least < worth && count_recalled(l->drop(BATCH, NULL));
 }
 
 /* ---- asking back a block ---- */
@@ -380,7 +393,7 @@ static bool choose_run(uint32_t zones, uint64_t *chosen)
     uint64_t run = atomic_load(&spare.cursor) % spare.run_count, least = UINT64_MAX;
     uint64_t looks = min_u64(RUNS_LOOKED, spare.run_count), enough;
 
-    (void)cheapest(&enough);
+    (void)cheapest(NULL, &enough);
     for (unsigned weighed = 0; looks > 0 && weighed < RUNS_WEIGHED; looks--) {
         if (spare.run[run] == SPARE_RUN && run_in_zones(run, zones)) {
             uint64_t worth = run_worth(run);

@@ -72,6 +72,9 @@ bool spare_works(void);
 /* For a lender that has a page and finds no frame for it, and holds no lock of its own: the lender whose worst page is
  * worth least, the caller itself perhaps, gives some up. False: nobody has any. */
 bool spare_make_room(void);
+/* The same for a user that could do with a page of its own that is worth `worth`: asks other lenders only, and only
+ * if their least useful page is worth less. False: none is. */
+bool spare_make_room_for(enum spare_user user, uint64_t worth);
 /* Gives lent frames to the heap, which nobody has in a TLB; the content needs not be cleared. */
 void spare_return(const mfn_t *list, unsigned count);
 /* The same for `count` frames in a row, of one run. */

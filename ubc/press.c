@@ -254,7 +254,8 @@ static void take(struct ubc_volume *v, bool *more)
     spin_unlock(&v->lock);
 }
 
-static uint64_t finish(struct ubc_press *n)
+/* A lack that is told meanwhile begins the next round: who tells it looks at the phase last, this at the want. */
+static uint64_t finish(struct ubc_press *n, uint64_t now)
 {
     for (unsigned i = 0; i < UBC_VOLUMES; i++) {
         struct ubc_volume *v = ubc_volume_at(i);
@@ -266,7 +267,7 @@ static uint64_t finish(struct ubc_press *n)
     }
     atomic_store(&n->want, 0);
     atomic_store(&n->phase, PRESS_NONE);
-    return 0;
+    return atomic_load(&n->want) ? now + SOON_NS : 0;
 }
 
 /* The next volume of the round, with a reference, or NULL: the round is over. */
@@ -300,7 +301,7 @@ static uint64_t take_round(struct ubc_press *n, uint64_t now)
     bool more;
 
     if (!v)
-        return finish(n);
+        return finish(n, now);
     take(v, &more);
     ubc_volume_put(v);
     n->slot += !more;
@@ -325,14 +326,14 @@ uint64_t ubc_press_step(void)
         return tell_step(n, now);
     case PRESS_WAIT:
         if (is_enough(n))
-            return finish(n);
+            return finish(n, now);
         if (now < n->end)
             return min_u64(now + LOOK_NS, n->end);
         n->slot = 0;
         atomic_store(&n->phase, PRESS_TAKE);
         return now + SOON_NS;
     case PRESS_TAKE:
-        return is_enough(n) ? finish(n) : take_round(n, now);
+        return is_enough(n) ? finish(n, now) : take_round(n, now);
     }
     return 0;
 }

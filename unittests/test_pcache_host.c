@@ -283,6 +283,80 @@ static void test_no_memory(void)
     CU_ASSERT_TRUE(n > 4 && n < 100);
 }
 
+/* ---- another lender, which has all memory ---- */
+
+static struct {
+    mfn_t frame[2 * PAGES];
+    unsigned count;
+    uint64_t worth; /* of each page */
+} other;
+
+static uint64_t other_worst(void)
+{
+    return other.count ? other.worth : UINT64_MAX;
+}
+
+static unsigned other_drop(unsigned count, const struct account *a)
+{
+    (void)a;
+    count = count < other.count ? count : other.count;
+    other.count -= count;
+    spare_return(&other.frame[other.count], count);
+    return count;
+}
+
+static bool other_drop_frame(mfn_t m, const struct account *a)
+{
+    (void)m;
+    (void)a;
+    return false;
+}
+
+/* What is worth less makes way for a put, whoever has it; what is worth more does not; a ceiling is one; what a floor
+ * promises is taken from whoever has it. */
+static void test_other_lender(void)
+{
+    static const struct spare_lender lender = {
+        .worst = other_worst, .drop = other_drop, .drop_frame = other_drop_frame};
+    unsigned had;
+
+    start();
+    other.count = 0;
+    spare_register(SPARE_UBC, &lender);
+    while (spare_borrow(SPARE_UBC, 0, SPARE_LAST, &other.frame[other.count]))
+        other.count++;
+    had = other.count;
+    other.worth = 1;
+    fill(0, 100); /* a newcomer, whose pages may be worth as much */
+    CU_ASSERT_EQUAL(pckit_stats(0).pages, 0);
+    CU_ASSERT_TRUE(other.count + 32 >= had); /* for its records, once */
+    had = other.count;
+    other.worth = 0; /* nobody uses them */
+    fill(0, 1);
+    CU_ASSERT_EQUAL(pckit_stats(0).pages, 1);
+    CU_ASSERT_TRUE(other.count < had);
+    fill(0, 500);
+    had = other.count;
+    CU_ASSERT_TRUE(pckit_stats(0).pages + had + 200 > heap_free_pages());
+    other.worth = UINT64_MAX - 1; /* more than anybody's */
+    CU_ASSERT_EQUAL(pcache_set_quota(kit_domain[0].pc, 800, UINT32_MAX, 1), 0);
+    fill(0, 2000);
+    CU_ASSERT_TRUE(pckit_stats(0).pages >= 800 && pckit_stats(0).pages < 1000);
+    had = other.count;
+    other.worth = 0;
+    CU_ASSERT_EQUAL(pcache_set_quota(kit_domain[0].pc, 0, 900, 1), 0);
+    for (uint64_t i = 1000; i < 2000; i++)
+        (void)pckit_get_key(0, i, 1, true);
+    CU_ASSERT_TRUE(pckit_stats(0).worth > 0);
+    fill(0, 3000);
+    CU_ASSERT_TRUE(pckit_stats(0).pages <= 900 && had - other.count < 200);
+    pckit_check();
+    while (other_drop(32, NULL))
+        ;
+    spare_register(SPARE_UBC, NULL);
+    pckit_end();
+}
+
 static const struct test_case cases[] = {{"floor", test_floor},
                                          {"floor, to the page", test_floor_to_the_page},
                                          {"ceiling", test_ceiling},
@@ -293,6 +367,7 @@ static const struct test_case cases[] = {{"floor", test_floor},
                                          {"persistent pages", test_persistent},
                                          {"preempted", test_preempted},
                                          {"no memory", test_no_memory},
+                                         {"another lender", test_other_lender},
                                          {NULL, NULL}};
 
 const struct suite suite_pcache_host = {"pcache_host", cases, NULL, NULL};

@@ -90,7 +90,7 @@ static const struct spare_lender by_range = {.worst = worst,
                                              .worth = worth,
                                              .drop_range = drop_range};
 
-/* All but the allocator's margin is lent. */
+/* All but the allocator's margin is lent: also what is at hand for another lane than the one that borrows. */
 static void start(const struct spare_lender *lender)
 {
     memset(&t, 0, sizeof(t));
@@ -101,7 +101,7 @@ static void start(const struct spare_lender *lender)
     accounts_init();
     CU_ASSERT_TRUE_FATAL(spare_init());
     spare_register(SPARE_UBC, lender);
-    while (t.count < ALL && spare_borrow(SPARE_UBC, 3, SPARE_LAST, &t.lent[t.count]))
+    while (t.count < ALL && spare_borrow(SPARE_UBC, t.count ? 3 : 0, SPARE_LAST, &t.lent[t.count]))
         t.count++;
     CU_ASSERT_EQUAL(spare_pages(), t.count);
     CU_ASSERT_EQUAL(heap_free_pages(), t.count);
@@ -194,9 +194,13 @@ static void test_sizes(void)
 /* A request for low memory costs nobody a frame of the high one, and the first run has low frames of all zones. */
 static void test_zones(void)
 {
-    mfn_t m, block, low;
+    mfn_t high, m, block, low;
 
     start(&by_range);
+    t.worth[1] = 0;
+    CU_ASSERT_TRUE_FATAL(heap_alloc(9, HEAP_ANY, &high)); /* the next search begins there */
+    CU_ASSERT_EQUAL_FATAL(run_of(high), HIGH_RUN + 1);
+    t.drops = 0;
     CU_ASSERT_TRUE_FATAL(heap_alloc(0, HEAP_LOW, &m));
     CU_ASSERT_TRUE_FATAL(heap_alloc(6, HEAP_LOW, &block));
     CU_ASSERT_TRUE_FATAL(heap_alloc(3, HEAP_BITS(22), &low)); /* below 1024 */
@@ -205,6 +209,7 @@ static void test_zones(void)
     for (unsigned i = 0; i < t.drops; i++)
         CU_ASSERT_TRUE(t.dropped[i].n < HOST_HIGH_START);
     heap_audit();
+    heap_free(high, 9);
     heap_free(m, 0);
     heap_free(block, 6);
     heap_free(low, 3);
@@ -232,8 +237,8 @@ static void test_pinned(void)
     end();
 }
 
-/* Of the only block that there can be, some frames are free, in pieces, on lists and in a CPU's cache: the others are
- * asked back, and they become one. */
+/* Of the only two blocks that there can be, some frames are free, in pieces, on lists and in a CPU's cache: the others
+ * of one are asked back, and they become one; of the other none is. */
 static void test_gather(void)
 {
     uint64_t first = HOST_HIGH_START + 64;
@@ -242,15 +247,15 @@ static void test_gather(void)
 
     start(&by_range);
     for (unsigned i = 0; i < t.count; i++) /* all others are in use */
-        if (t.lent[i].n < first || t.lent[i].n >= first + 16) {
+        if (t.lent[i].n < first || t.lent[i].n >= first + 32) {
             spare_return(&t.lent[i], 1);
             t.lent[i] = t.pinned;
         }
-    while (heap_free_pages() > 16 && heap_alloc(0, HEAP_ANY, &hostage[taken]))
+    while (heap_free_pages() > 32 && heap_alloc(0, HEAP_ANY, &hostage[taken]))
         taken++;
     CU_ASSERT_EQUAL(t.drops, 0);
-    CU_ASSERT_EQUAL(spare_pages(), 16);
-    for (uint64_t n = first; n < first + 16; n += 3)
+    CU_ASSERT_EQUAL(spare_pages(), 32);
+    for (uint64_t n = first; n < first + 32; n += 3)
         CU_ASSERT_TRUE(drop_frame(mfn(n), NULL));
     heap_drain_cpu_cache();
     CU_ASSERT_TRUE(drop_frame(mfn(first + 1), NULL)); /* in the cache */

@@ -26,6 +26,7 @@ static const struct {
     {"memory", probe_memory},   {"loops", probe_loops},     {"domid", probe_domid},
     {"store", probe_store},     {"threads", probe_threads}, {"reads", probe_reads},
     {"window", probe_window},   {"disk", probe_disk},       {"now", probe_now},
+    {"files", probe_files},
 };
 
 bool expect(bool holds, const char *format, ...)

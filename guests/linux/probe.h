@@ -42,3 +42,4 @@ void probe_reads(void);
 void probe_window(void);
 void probe_disk(void);
 void probe_now(void);
+void probe_files(void);
