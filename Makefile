@@ -396,7 +396,7 @@ soak: $(B)/host-plain/test_core $(B)/host-asan/test_core $(foreach p,mm event sh
 # Guests: small PV kernels that test the hypervisor from inside. Each is guests/NAME.c (GUEST_NAME: more
 # files of the same guest) on top of the kit; only the public ABI is used.
 
-GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay cached pcachebench evil_pcache machine hostmem
+GUESTS := hello console ticks events smp traps isolate tlb stress echo evil bench mmubench membench mmu reserve evil_mmu auditor pti grant grantbench balloon pressure lifetime store storetest fileserver fileclient transport streambench ubc replay cached pcachebench evil_pcache machine disk hostmem
 BARE_GUESTS := hello compat
 
 GUEST_store := $(STORE_OBJS)
@@ -419,7 +419,8 @@ GUEST_grant := grant/map.o grant/copy.o grant/pair.o
 GUEST_transport  := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
 GUEST_streambench := $(TRANSPORT_OBJS) kit/link.o kit/stream.o
 GUEST_fileserver := $(FILESERVER_OBJS) $(TRANSPORT_OBJS) kit/link.o
-GUEST_fileclient := fileclient/p9_client.o $(TRANSPORT_OBJS) kit/link.o
+GUEST_fileclient := fileclient/p9_client.o $(TRANSPORT_OBJS) kit/link.o kit/cksum.o
+GUEST_disk := storetest/client.o kit/cksum.o
 
 KIT_OBJS := entry.o start.o args.o check.o console.o cpu.o event.o event_fifo.o event_op.o grant.o lib.o page.o \
             space.o table.o time.o trap.o

@@ -9,6 +9,7 @@
  * that is to be reported as an error. die-us=US: this domain crashes after so many microseconds.
  */
 #include "fileclient/p9_client.h"
+#include "kit/cksum.h"
 #include "kit/grant.h"
 #include "kit/kit.h"
 #include "kit/lib.h"
@@ -23,45 +24,12 @@ const char guest_name[] = "fileclient";
 #define ENTRY_DIR 4U /* type of a directory's entry */
 
 static struct p9_client client;
-static uint32_t crc_table[256];
 static uint8_t sums[SUMS_MAX];
 
 struct result {
     uint32_t crc;
     uint64_t bytes;
 };
-
-/* ---- sums, as cksum(1) ---- */
-
-static void crc_begin(void)
-{
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t crc = i << 24;
-
-        for (unsigned k = 0; k < 8; k++) {
-            crc = crc << 1 ^ (crc >> 31 != 0 ? 0x04c11db7U : 0);
-        }
-        crc_table[i] = crc;
-    }
-}
-
-static uint32_t crc_add(uint32_t crc, const uint8_t *at, uint64_t length)
-{
-    for (uint64_t i = 0; i < length; i++) {
-        crc = crc << 8 ^ crc_table[crc >> 24 ^ at[i]];
-    }
-    return crc;
-}
-
-static uint32_t crc_end(uint32_t crc, uint64_t length)
-{
-    for (; length != 0; length >>= 8) {
-        uint8_t byte = (uint8_t)length;
-
-        crc = crc_add(crc, &byte, 1);
-    }
-    return ~crc;
-}
 
 /* ---- reading ---- */
 
@@ -99,13 +67,13 @@ static int read_file(struct result *result, uint8_t *keep, uint64_t keep_max)
         }
         ended = ended || got < chunk;
         window = 2 * window < WINDOW ? 2 * window : WINDOW;
-        crc = crc_add(crc, bytes, (uint64_t)got);
+        crc = cksum_add(crc, bytes, (uint64_t)got);
         if (keep != NULL && at + (uint64_t)got <= keep_max) {
             memcpy(keep + at, bytes, (uint64_t)got);
         }
         at += (uint64_t)got;
     }
-    *result = (struct result){.crc = crc_end(crc, at), .bytes = at};
+    *result = (struct result){.crc = cksum_end(crc, at), .bytes = at};
     return rc;
 }
 
@@ -269,7 +237,7 @@ void guest_main(void)
 
     (void)time_bind_timer();
     (void)timer_stop_periodic();
-    crc_begin();
+    cksum_begin();
     check_result("setup", grant_begin(1), 0);
     check_result("offer", client_offer(&client, (uint16_t)args_number("server", 0)), 0);
     rc = client_start(&client, ROOT);

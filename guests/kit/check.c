@@ -86,6 +86,11 @@ void check_end(void)
     }
 }
 
+bool check_all_passed(void)
+{
+    return checks.failed == 0;
+}
+
 void kit_shutdown(unsigned reason)
 {
     struct sched_shutdown request = {.reason = reason};

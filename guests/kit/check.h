@@ -24,6 +24,8 @@ void check_result(const char *name, long got, long want);
 void check_begin(const char *name);
 void check_part(bool truth, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void check_end(void);
+/* No check has failed so far. */
+bool check_all_passed(void);
 
 /* Prints the verdict: for a guest that ends otherwise than by returning. */
 void check_verdict(void);
