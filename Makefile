@@ -151,7 +151,7 @@ $(B)/lagan: $(HV_O) $(B)/hv/xen.lds tools/make-symbols tools/check-image tools/c
 # the hypervisor, unchanged, and test files. Each exists in three variants: plain, asan, tsan.
 
 # The longest first
-TEST_PROGRAMS := replay sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache pcpolicy transport laganctl
+TEST_PROGRAMS := replay sched store core lib log devices boot pv loader emul event irq mm mmu shmem ubc balloon pcache pcpolicy transport laganctl lagand
 
 # Linked into every program; the host machine (unittests/arch) without and with memory management
 HOST_COMMON := unittests/main.o xen/lib/strlcpy.o
@@ -226,7 +226,7 @@ CORE_WORLD := $(HOST_MM) $(GRANT_OBJS) $(UBC_HOST) unittests/arch/host_pirq.o un
 
 LIBS_core := $(UNPACK_LIBS) :lib$(SHA_LIB).a
 TEST_core := $(CORE_WORLD) unittests/mm_kit.o unittests/elf_kit.o unittests/boot_world.o \
-            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o lives.o hcall_pcache.o hcall_ubc.o domctl.o domctl_vcpu.o sysctl.o)
+            $(addprefix unittests/test_,domain.o hypercall.o vcpu_op.o preempted.o reservation.o memory_op.o exchange.o pv_build.o bootdomains.o store_service.o pressure.o pressure_for.o lives.o hcall_pcache.o hcall_ubc.o domctl.o domctl_vcpu.o sysctl.o)
 
 # The store is a guest, but its engine knows no guest's machine (guests/store.c has that).
 STORE_OBJS := $(addprefix store/,pool.o text.o path.o perm.o tree.o watch.o tx.o view.o store.o request.o ring.o \
@@ -244,9 +244,16 @@ TEST_transport := $(TRANSPORT_OBJS) $(FILESERVER_OBJS:%=guests/%) unittests/stre
             unittests/fake_xendev.o tools/linux/vstream.o \
             $(addprefix unittests/test_,stream.o message.o transport_threads.o pfs.o cpio.o p9_server.o vstream.o)
 
-LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o table.o ubc.o watch.o)
+LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o metrics.o table.o ubc.o watch.o)
 TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o
 LIBS_laganctl := smartcols ncursesw tinfo
+
+# The control daemon and the guests' agent, without their descriptors
+LAGAND_OBJS := $(addprefix tools/lagand/,config.o control.o keeper.o keeper_room.o keeper_target.o metrics.o report.o why.o) \
+            $(addprefix tools/laganctl/,amount.o domain.o metrics.o)
+AGENT_OBJS := $(addprefix tools/lagan-agent/,figures.o xenbus.o) tools/lagand/report.o
+TEST_lagand := $(LAGAND_OBJS) tools/lagan-agent/figures.o unittests/fake_host.o unittests/fake_store.o unittests/lagand_world.o \
+            $(addprefix unittests/test_,lagand.o lagand_room.o lagand_text.o lagan_agent.o)
 
 # What is timed on the host: optimized, without assertions, with the machine's own locks
 BENCH_CFLAGS = $(subst -iquote unittests/arch/hv,-iquote unittests/bench -iquote unittests/arch/hv,$(filter-out -DLAGAN_DEBUG,$(HOST_CFLAGS))) -O2
@@ -493,13 +500,26 @@ TOOL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fstack-protector-strong -D_FORTI
 $(B)/tools/%.o: tools/%.c Makefile
 	mkdir -p $(@D)
 	$(CC) $(TOOL_CFLAGS) -MMD -MP -c $< -o $@
--include $(patsubst tools/%.o,$(B)/tools/%.d,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
+-include $(patsubst tools/%.o,$(B)/tools/%.d,$(LAGANCTL_OBJS) $(addprefix tools/laganctl/,host.o daemon.o main.o))
+-include $(patsubst tools/%.o,$(B)/tools/%.d,$(LAGAND_OBJS) $(addprefix tools/lagand/,store.o main.o) $(AGENT_OBJS) tools/lagan-agent/main.o)
 
-$(B)/tools/laganctl/laganctl: $(patsubst tools/%,$(B)/tools/%,$(LAGANCTL_OBJS) tools/laganctl/host.o tools/laganctl/main.o)
+$(B)/tools/laganctl/laganctl: $(patsubst tools/%,$(B)/tools/%,$(LAGANCTL_OBJS) $(addprefix tools/laganctl/,host.o daemon.o main.o))
 	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lsmartcols -lncursesw -ltinfo -lm -o $@
 
+$(B)/tools/lagand/lagand: $(patsubst tools/%,$(B)/tools/%,$(LAGAND_OBJS) tools/laganctl/host.o $(addprefix tools/lagand/,store.o main.o))
+	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lxenevtchn -lm -o $@
+
+AGENT_O = $(patsubst tools/%,$(B)/tools/%,$(AGENT_OBJS) tools/lagan-agent/main.o)
+$(B)/tools/lagan-agent/lagan-agent: $(AGENT_O)
+	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxenevtchn -o $@
+
+# For guests that have no libraries
+$(B)/linux/bin/lagan-agent: $(AGENT_O)
+	mkdir -p $(@D)
+	$(CC) -static -s $^ -lxenevtchn -lxentoolcore -lxentoollog -pthread -o $@
+
 .PHONY: tools
-tools: $(B)/tools/laganctl/laganctl ## build the administrator's tool
+tools: $(B)/tools/laganctl/laganctl $(B)/tools/lagand/lagand $(B)/tools/lagan-agent/lagan-agent ## build the administrator's tool, the control daemon and the guests' agent
 
 # What programs of Linux link to open a stream to another domain: build/linux/libvstream.a
 LIBRARY_OBJS := $(TRANSPORT_OBJS) $(addprefix tools/linux/,vstream.o xendev.o)
@@ -522,7 +542,7 @@ test-xl-xen: guests ## the same on Debian's Xen
 	tools/linux-tests -x 'linux-xl*'
 
 .PHONY: linux-guests
-linux-guests: tools $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/libvstream.a ## build what runs inside the Linux guests
+linux-guests: tools $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/bin/lagan-agent $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
 .PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench bench-quick bench-docs bench-parts
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB

@@ -117,6 +117,7 @@ static void listen(const char *name, uint32_t virq, uint32_t *port)
 static void refusals(void)
 {
     struct lagan_pressure_domain nobody = {.domid = 77};
+    struct lagan_pressure_report_for stranger = {.domid = 77};
     uint64_t most = domain(FOLLOWS).state.ceiling;
 
     check_begin("refusals");
@@ -127,6 +128,7 @@ static void refusals(void)
     check_part(limits(FOLLOWS, 2048, most + 1, 256) == -XEN_EINVAL, "a ceiling above maxmem");
     check_part(limits(FOLLOWS, 2048, most, 0) == -XEN_EINVAL, "no weight");
     check_part(order(LAGAN_PRESSURE_reserve, 77, 5000) == -XEN_ESRCH, "reserve for domain 77");
+    check_part(hv_pressure(LAGAN_PRESSURE_report_for, &stranger) == -XEN_ESRCH, "report for 77");
     check_part(order(LAGAN_PRESSURE_reserve, FOLLOWS, most + 1) == -XEN_EINVAL, "over maxmem");
     check_part(marks(5, 6, 0) == -XEN_EINVAL, "min above low");
     check_part(marks(6, 5, 2) == -XEN_EINVAL, "an unknown flag");

@@ -2,8 +2,11 @@
 #include "fake_host.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tools/laganctl/daemon.h"
 
 struct fake_host fake_host;
 
@@ -60,11 +63,76 @@ static int in(void *what, size_t size, const void *arg, size_t bytes)
     return 0;
 }
 
+/* Each of the arguments begins with the domain's number. */
+static int live_call(unsigned cmd, const void *arg)
+{
+    const struct lagan_pressure_limits *l = arg;
+    const struct lagan_pressure_order *o = arg;
+    struct lagan_pressure_domain *d;
+    int i = 0;
+
+    if (cmd == LAGAN_PRESSURE_get_host || cmd == LAGAN_PRESSURE_set_host)
+        return 0;
+    i = index_of(*(const uint16_t *)arg);
+    if (i < 0)
+        return i;
+    d = &fake_host.pressure[i];
+    switch (cmd) {
+    case LAGAN_PRESSURE_set_limits:
+        if (fake_host.no_room > 0)
+            return fake_host.no_room--, -ENOMEM;
+        if (l->floor == 0 || l->floor > l->ceiling || l->ceiling > fake_host.domain[i].max_pages)
+            return -EINVAL;
+        d->state.floor = l->floor;
+        d->state.ceiling = l->ceiling;
+        d->weight = l->weight;
+        d->state.flags |= LAGAN_PRESSURE_MANAGED;
+        return 0;
+    case LAGAN_PRESSURE_set_target:
+        if (o->pages && (o->pages < d->state.floor || o->pages > d->state.ceiling))
+            return -EINVAL;
+        d->state.flags = o->pages ? d->state.flags | LAGAN_PRESSURE_FIXED
+                                  : d->state.flags & ~LAGAN_PRESSURE_FIXED;
+        return 0;
+    case LAGAN_PRESSURE_report_for:
+        d->need = ((const struct lagan_pressure_report_for *)arg)->need;
+        d->state.flags |= LAGAN_PRESSURE_MANAGED;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+int host_set_max(struct host *h, uint16_t domid, uint64_t pages)
+{
+    int i = index_of(domid);
+
+    (void)h;
+    if (i < 0)
+        return i;
+    fake_host.domain[i].max_pages = fake_host.pressure[i].state.ceiling = pages;
+    if (fake_host.pressure[i].state.floor > pages)
+        fake_host.pressure[i].state.floor = pages;
+    return 0;
+}
+
+int daemon_ask(const char *request, unsigned seconds, char *answer, size_t size)
+{
+    (void)seconds;
+    snprintf(fake_host.asked, sizeof(fake_host.asked), "%s", request);
+    if (!fake_host.answer[0])
+        return -ECONNREFUSED;
+    snprintf(answer, size, "%s", fake_host.answer);
+    return 0;
+}
+
 static int pressure_call(unsigned cmd, void *arg, size_t bytes)
 {
     struct fake_host *f = &fake_host;
     int i;
 
+    if (f->lives && (i = live_call(cmd, arg)) < 0)
+        return i;
     switch (cmd) {
     case LAGAN_PRESSURE_get_host:
         return out(arg, bytes, &f->pressure_host, sizeof(f->pressure_host));
@@ -75,6 +143,9 @@ static int pressure_call(unsigned cmd, void *arg, size_t bytes)
         return i < 0 ? i : out(arg, bytes, &f->pressure[i], sizeof(f->pressure[i]));
     case LAGAN_PRESSURE_set_limits:
         return in(&f->limits, sizeof(f->limits), arg, bytes);
+    case LAGAN_PRESSURE_report_for:
+        f->reports++;
+        return in(&f->report, sizeof(f->report), arg, bytes);
     case LAGAN_PRESSURE_set_target:
         return in(&f->target, sizeof(f->target), arg, bytes);
     case LAGAN_PRESSURE_reserve:

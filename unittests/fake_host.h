@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A host for the tests of laganctl: what the hypervisor would say, and what it was told.
+ * A host for the tests of laganctl and lagand: what the hypervisor would say, and what it was told.
  */
 #pragma once
 
@@ -35,6 +35,12 @@ struct fake_host {
     struct lagan_ubc_stats volume_stats;
     struct lagan_ubc_allow allowed;
     uint64_t destroyed;
+    bool lives; /* domains have the limits and orders that they were given */
+    struct lagan_pressure_report_for report; /* the last one */
+    unsigned reports;
+    int no_room;      /* so many limits are -ENOMEM */
+    char asked[64];   /* of the daemon, the last request */
+    char answer[128]; /* what it says; "": it does not run */
 };
 
 extern struct fake_host fake_host;

@@ -340,6 +340,44 @@ static void reservations(void)
     CU_ASSERT(says("given up") && fake_host.reserve.pages == 0);
 }
 
+/* ---- what the daemon does ---- */
+
+static void by_daemon(void)
+{
+    start();
+    CU_ASSERT_EQUAL(run("mem auto anna"), 1);
+    CU_ASSERT(complains("lagand: it does not run"));
+    CU_ASSERT_EQUAL(run("mem limits anna floor=64M"),
+                    0); /* the hypervisor takes them all the same */
+    CU_ASSERT_STRING_EQUAL(fake_host.asked, "adopt 3\n");
+    strcpy(fake_host.answer, "yes");
+    CU_ASSERT_EQUAL(run("mem auto anna"), 0);
+    CU_ASSERT_STRING_EQUAL(fake_host.asked, "auto 3\n");
+    strcpy(fake_host.answer, "no: the daemon's log says why");
+    CU_ASSERT_EQUAL(run("mem auto anna"), 1);
+    CU_ASSERT(complains("anna: no: the daemon's log says why"));
+    CU_ASSERT_EQUAL(run("mem limits anna floor=64M"), 0);
+    CU_ASSERT(complains("lagand does not manage it: no: the daemon's log says why"));
+}
+
+static void rooms(void)
+{
+    start();
+    CU_ASSERT_EQUAL(run("mem room 64M"), 0); /* without a daemon it is looked at */
+    CU_ASSERT(says("yes: it is free"));
+    fake_host.pressure_host.claimed = 300 * MIB;
+    CU_ASSERT_EQUAL(run("mem room 64M"), 1);
+    CU_ASSERT(says("no: it is not free, and lagand, which would make room, does not run"));
+    strcpy(fake_host.answer, "yes: it is free");
+    CU_ASSERT_EQUAL(run("mem room 64M"), 0);
+    CU_ASSERT_STRING_EQUAL(fake_host.asked, "room 17408 120\n"); /* what xl wants besides */
+    CU_ASSERT_EQUAL(run("mem room 1G wait=5 hold=10"), 0);
+    CU_ASSERT_STRING_EQUAL(fake_host.asked, "room 263168 15\n");
+    strcpy(fake_host.answer, "no: others would be driven below their floors");
+    CU_ASSERT_EQUAL(run("mem room 64M"), 1);
+    CU_ASSERT(says("no: others"));
+}
+
 /* ---- what cannot be ---- */
 
 static void wrong_words(void)
@@ -352,6 +390,13 @@ static void wrong_words(void)
                  {"cook", 2, "no command cook"},
                  {"mem loft", 2, "usage: laganctl mem"},
                  {"mem limits anna", 2, "usage: laganctl mem limits"},
+                 {"mem auto", 2, "usage: laganctl mem auto"},
+                 {"mem auto bert", 1, "bert: there is no such domain"},
+                 {"mem room", 2, "usage: laganctl mem room"},
+                 {"mem room 0", 1, "0: not an amount"},
+                 {"mem room max", 1, "max: not an amount"},
+                 {"mem room 1M wait=x", 1, "wait=x: not a number"},
+                 {"mem room 1M now", 2, "usage"},
                  {"mem limits anna roof=1", 2, "usage"},
                  {"mem limits bert floor=1", 1, "bert: there is no such domain"},
                  {"mem limits 4 floor=1", 1, "4: there is no such domain"},
@@ -437,6 +482,8 @@ static const struct test_case cases[] = {
     {"metrics", metrics},
     {"orders", orders},
     {"reservations", reservations},
+    {"what the daemon does", by_daemon},
+    {"room", rooms},
     {"wrong words", wrong_words},
     {"refusals", refusals},
     {"a full disk", full_disk},

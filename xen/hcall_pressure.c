@@ -17,6 +17,7 @@ STATIC_ASSERT((int)LAGAN_PRESSURE_BALANCE == BALLOON_BALANCE &&
 STATIC_ASSERT(sizeof(struct lagan_pressure_state) == 64);
 STATIC_ASSERT(sizeof(struct lagan_pressure_need) == 56);
 STATIC_ASSERT(sizeof(struct lagan_pressure_domain) == 176);
+STATIC_ASSERT(sizeof(struct lagan_pressure_report_for) == 64);
 STATIC_ASSERT(sizeof(struct lagan_pressure_limits) == 24);
 STATIC_ASSERT(sizeof(struct lagan_pressure_order) == 16);
 STATIC_ASSERT(sizeof(struct lagan_pressure_host) == 72);
@@ -32,15 +33,36 @@ static int64_t get(struct domain *self, guest_ptr_t arg)
     return copy_to_guest(arg, &state, sizeof(state));
 }
 
+static bool is_valid(const struct lagan_pressure_need *need)
+{
+    return !need->flags && !need->reserved[0] && !need->reserved[1];
+}
+
 static int64_t report(struct domain *self, guest_ptr_t arg)
 {
     struct lagan_pressure_need need;
 
     if (copy_from_guest(&need, arg, sizeof(need)))
         return -XEN_EFAULT;
-    if (need.flags || need.reserved[0] || need.reserved[1])
+    return is_valid(&need) ? pressure_report(self, &need) : -XEN_EINVAL;
+}
+
+static int64_t report_for(guest_ptr_t arg)
+{
+    struct lagan_pressure_report_for in;
+    struct domain *d;
+    int rc;
+
+    if (copy_from_guest(&in, arg, sizeof(in)))
+        return -XEN_EFAULT;
+    if (in.reserved0[0] || in.reserved0[1] || in.reserved0[2] || !is_valid(&in.need))
         return -XEN_EINVAL;
-    return pressure_report(self, &need);
+    d = domain_find_target(in.domid);
+    if (!d)
+        return -XEN_ESRCH;
+    rc = pressure_report_for(d, &in.need);
+    domain_put(d);
+    return rc;
 }
 
 static int64_t get_domain(guest_ptr_t arg)
@@ -129,8 +151,10 @@ static int64_t by_control(unsigned command, guest_ptr_t arg)
         return order(command, arg);
     case LAGAN_PRESSURE_get_host:
         return get_host(arg);
-    default:
+    case LAGAN_PRESSURE_set_host:
         return set_host(arg);
+    default:
+        return report_for(arg);
     }
 }
 
@@ -144,7 +168,7 @@ int64_t hcall_pressure_op(const struct hypercall_args *args)
         return get(self, arg);
     if (command == LAGAN_PRESSURE_report)
         return report(self, arg);
-    if (command < LAGAN_PRESSURE_get_domain || command > LAGAN_PRESSURE_set_host)
+    if (command < LAGAN_PRESSURE_get_domain || command > LAGAN_PRESSURE_report_for)
         return -XEN_ENOSYS;
     return self->privileged ? by_control(command, arg) : -XEN_EPERM;
 }

@@ -206,6 +206,8 @@ static void carry_out(struct balloon_member *m)
     p->fail_told = m->failed;
     if (m->changed)
         event_raise_global_virq(d, LAGAN_VIRQ_PRESSURE);
+    if (m->changed && p->spoken_for)
+        note(LAGAN_PRESSURE_EVENT_TARGET);
     pressure.tell_store |= m->changed && d->store_port;
 }
 
@@ -370,7 +372,7 @@ void pressure_get(struct domain *d, struct lagan_pressure_state *s)
     spin_unlock(&pressure.lock);
 }
 
-int pressure_report(struct domain *d, const struct lagan_pressure_need *n)
+static int take_report(struct domain *d, const struct lagan_pressure_need *n, bool by_control)
 {
     struct balloon_report r = {.working_set = n->working_set,
                                .free = n->free,
@@ -384,10 +386,22 @@ int pressure_report(struct domain *d, const struct lagan_pressure_need *n)
     spin_lock(&pressure.lock);
     look_at(&d->pressure.member);
     rc = balloon_tell(&d->pressure.member, &r);
-    if (!rc)
+    if (!rc) {
         d->pressure.need = *n;
+        d->pressure.spoken_for |= by_control;
+    }
     spin_unlock(&pressure.lock);
     return rc;
+}
+
+int pressure_report(struct domain *d, const struct lagan_pressure_need *n)
+{
+    return take_report(d, n, false);
+}
+
+int pressure_report_for(struct domain *d, const struct lagan_pressure_need *n)
+{
+    return take_report(d, n, true);
 }
 
 /* ---- the control domain ---- */
@@ -403,6 +417,7 @@ void pressure_get_domain(struct domain *d, struct lagan_pressure_domain *out)
                                           .active = m->active,
                                           .reserve = m->reserve,
                                           .cache_need = m->cache_need,
+                                          .goal = m->managed ? m->goal : m->have,
                                           .lapses = m->lapses};
     get_locked(d, &out->state);
     out->claimed = m->claim;

@@ -20,6 +20,7 @@ struct pressure_domain {
     struct balloon_member member;
     struct lagan_pressure_need need; /* what it said last */
     bool aware;                      /* it has asked for its target, or has limits by order */
+    bool spoken_for;                 /* the control domain passes its target on */
     bool ended;                      /* it will not give or take any more by itself */
     bool fail_told;                  /* the control domain knows that its reservation failed */
     uint32_t lapses_told;            /* and of so many lapses */
@@ -45,6 +46,8 @@ int pressure_follow(struct domain *d) LAGAN_MUST_CHECK;
 void pressure_get(struct domain *d, struct lagan_pressure_state *s);
 /* -XEN_EINVAL, -XEN_EPERM: as LAGAN_PRESSURE_report. */
 int pressure_report(struct domain *d, const struct lagan_pressure_need *n) LAGAN_MUST_CHECK;
+/* The same by the control domain, which is told of the domain's targets from then on. */
+int pressure_report_for(struct domain *d, const struct lagan_pressure_need *n) LAGAN_MUST_CHECK;
 
 /* As the commands of the same names. */
 void pressure_get_domain(struct domain *d, struct lagan_pressure_domain *out);

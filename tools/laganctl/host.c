@@ -12,6 +12,7 @@
 
 #include "lagan/host.h"
 #include "lagan/ubc.h"
+#include <xen/domctl.h>
 #include <xen/sysctl.h>
 #include <xen/xen.h>
 
@@ -128,6 +129,24 @@ int host_domains(struct host *h, struct host_domain *list, unsigned max)
         }
     } while (got == ROOM && count < max);
     return (int)count;
+}
+
+int host_set_max(struct host *h, uint16_t domid, uint64_t pages)
+{
+    struct xen_domctl *call = xencall_alloc_buffer(h->calls, sizeof(*call));
+    int rc;
+
+    if (!call)
+        return -ENOMEM;
+    memset(call, 0, sizeof(*call));
+    call->cmd = XEN_DOMCTL_max_mem;
+    call->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    call->domain = domid;
+    call->u.max_mem.max_memkb = pages * (PAGE_BYTES / 1024);
+    rc = xencall1(h->calls, __HYPERVISOR_domctl, (uintptr_t)call);
+    rc = rc < 0 ? -errno : 0;
+    xencall_free_buffer(h->calls, call);
+    return rc;
 }
 
 int host_open(struct host **out)

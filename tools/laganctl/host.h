@@ -41,3 +41,6 @@ struct host_domain {
 int host_domains(struct host *h, struct host_domain *list, unsigned max);
 /* The domain with that number or name. -ESRCH. */
 int host_find(struct host *h, const char *name_or_number, struct host_domain *found);
+
+/* What a domain may own, as `xl mem-max' sets it. -ESRCH. */
+int host_set_max(struct host *h, uint16_t domid, uint64_t pages);

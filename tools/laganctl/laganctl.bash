@@ -8,14 +8,15 @@ _laganctl() {
   for choices in "${before[@]}"; do [[ $choices == -* ]] || words+=("$choices"); done
   case "${words[*]}" in
     '') choices='--json --bytes --noheadings --help host mem audit types cache ledger curve ubc top metrics' ;;
-    mem) choices='limits target reserve policy watermarks' ;;
+    mem) choices='limits target reserve auto room policy watermarks' ;;
     cache) choices='quota freeze thaw' ;;
     ubc) choices='create allow destroy' ;;
     'mem policy') choices='on off' ;;
     'mem watermarks'*) choices='low= min=' ;;
+    'mem room '*) choices='wait= hold=' ;;
     'mem limits '*) choices='floor= ceiling= weight=' ;;
     'cache quota '*) choices='floor= max= weight=' ;;
-    'mem limits' | 'mem target' | 'mem reserve' | 'cache quota' | ledger | curve) choices=$(_laganctl_domains) ;;
+    'mem limits' | 'mem target' | 'mem reserve' | 'mem auto' | 'cache quota' | ledger | curve) choices=$(_laganctl_domains) ;;
     'cache freeze' | 'cache thaw') choices="all $(_laganctl_domains)" ;;
     'ubc allow' | 'ubc destroy') choices=$(laganctl --noheadings ubc 2>/dev/null | awk '{ print $1 }') ;;
     'ubc allow '*' '*) choices='read publish both none limit=' ;;

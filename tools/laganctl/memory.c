@@ -14,6 +14,10 @@
 
 #include "amount.h"
 #include "command.h"
+#include "daemon.h"
+
+/* xl wants so much more than a domain's memory= to be free before it makes it. */
+#define ROOM_MORE 1024
 
 static int pressure(struct host *h, unsigned cmd, void *arg, size_t bytes)
 {
@@ -128,6 +132,29 @@ static int show_memory(struct host *h, unsigned count, char **words)
     return command_table(h, count, "domains", columns, COUNT(columns), memory_row);
 }
 
+/* What the daemon says to a request about a domain: 0, -ECONNREFUSED, or COMMAND_FAILED. */
+static int ask_daemon(const char *request, unsigned seconds, char *answer, size_t size)
+{
+    int rc = daemon_ask(request, seconds, answer, size);
+
+    if (rc && rc != -ECONNREFUSED)
+        return command_bad("lagand", rc == -ETIMEDOUT ? "no answer in time" : strerror(-rc));
+    return rc;
+}
+
+/* A daemon that runs passes the domain's target on from now on. */
+static int have_adopted(const struct host_domain *d)
+{
+    char request[32], answer[128];
+    int rc;
+
+    snprintf(request, sizeof(request), "adopt %u\n", d->domid);
+    rc = ask_daemon(request, 10, answer, sizeof(answer));
+    if (rc == 0 && strncmp(answer, "yes", 3) != 0)
+        fprintf(stderr, "laganctl: lagand does not manage it: %s\n", answer);
+    return rc == -ECONNREFUSED ? 0 : rc;
+}
+
 static int set_limits(struct host *h, unsigned count, char **words)
 {
     struct lagan_pressure_limits limits = {0};
@@ -152,6 +179,11 @@ static int set_limits(struct host *h, unsigned count, char **words)
             !command_pages(words[i], "ceiling", &limits.ceiling, &rc) &&
             !command_number(words[i], "weight", 65535, &weight, &rc))
             return COMMAND_USAGE;
+    if (rc)
+        return rc;
+    rc = have_adopted(&d);
+    if (rc == 0)
+        rc = host_find(h, words[0], &d); /* it may own more since then */
     if (rc)
         return rc;
     if (limits.ceiling > d.max_pages)
@@ -222,6 +254,69 @@ static int reserve(struct host *h, unsigned count, char **words)
     else if (rc == 0)
         puts(order.pages ? "yes: it is claimed for the domain" : "given up");
     return rc == -EAGAIN || rc == -ENOMEM ? COMMAND_FAILED : rc;
+}
+
+static int leave_to_policy(struct host *h, unsigned count, char **words)
+{
+    char request[32], answer[128];
+    struct host_domain d;
+    int rc;
+
+    if (count != 1)
+        return COMMAND_USAGE;
+    rc = command_domain(h, words[0], &d);
+    if (rc)
+        return rc;
+    snprintf(request, sizeof(request), "auto %u\n", d.domid);
+    rc = ask_daemon(request, 10, answer, sizeof(answer));
+    if (rc == -ECONNREFUSED)
+        return command_bad("lagand", "it does not run, and manages nobody");
+    if (rc)
+        return rc;
+    return strcmp(answer, "yes") == 0 ? 0 : command_bad(words[0], answer);
+}
+
+/* Without the daemon it is only looked at whether there is room. */
+static int room_without_daemon(struct host *h, uint64_t pages)
+{
+    struct lagan_pressure_host host = {0};
+    int rc = pressure(h, LAGAN_PRESSURE_get_host, &host, sizeof(host));
+
+    if (rc < 0)
+        return rc;
+    if (host.free >= host.claimed && host.free - host.claimed >= pages) {
+        puts("yes: it is free");
+        return 0;
+    }
+    puts("no: it is not free, and lagand, which would make room, does not run");
+    return COMMAND_FAILED;
+}
+
+static int make_room(struct host *h, unsigned count, char **words)
+{
+    uint64_t seconds = 60, hold = 60, pages;
+    char request[64], answer[128];
+    int rc = 0;
+
+    if (count < 1)
+        return COMMAND_USAGE;
+    if (amount_parse(words[0], &pages) || pages == 0 || pages == UINT64_MAX)
+        return command_bad(words[0], "not an amount of memory such as 64M");
+    for (unsigned i = 1; i < count && rc == 0; i++)
+        if (!command_number(words[i], "wait", 3600, &seconds, &rc) &&
+            !command_number(words[i], "hold", 3600, &hold, &rc))
+            return COMMAND_USAGE;
+    if (rc)
+        return rc;
+    pages += ROOM_MORE;
+    snprintf(request, sizeof(request), "room %" PRIu64 " %" PRIu64 "\n", pages, seconds + hold);
+    rc = ask_daemon(request, (unsigned)seconds + 1, answer, sizeof(answer));
+    if (rc == -ECONNREFUSED)
+        return room_without_daemon(h, pages);
+    if (rc)
+        return rc;
+    puts(answer);
+    return strncmp(answer, "yes", 3) == 0 ? 0 : COMMAND_FAILED;
 }
 
 static int set_policy(struct host *h, unsigned count, char **words)
@@ -327,6 +422,9 @@ const struct command memory_commands[] = {
      set_limits},
     {"mem target", "DOMAIN AMOUNT|policy", "an order instead of the policy's", set_target},
     {"mem reserve", "DOMAIN AMOUNT|none [wait=SECONDS]", "can it have so much in all?", reserve},
+    {"mem auto", "DOMAIN", "leaves it to the policy, whatever was set by hand", leave_to_policy},
+    {"mem room", "AMOUNT [wait=SECONDS] [hold=SECONDS]", "memory for a domain that is to come",
+     make_room},
     {"mem policy", "on|off", "whether the hypervisor sets targets", set_policy},
     {"mem watermarks", "[low=AMOUNT] [min=AMOUNT]", "how much is to stay free", set_watermarks},
     {"audit", "", "recounts all frames and their uses", audit},

@@ -4,170 +4,19 @@
  */
 #include <curses.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "lagan/pcache.h"
-#include "lagan/pressure.h"
-
 #include "amount.h"
 #include "command.h"
-
-/* One look at everything. */
-struct look {
-    struct lagan_pressure_host host;
-    struct lagan_pcache_host cache_host;
-    int count;
-    struct host_domain domain[HOST_DOMAINS_MAX];
-    struct lagan_pressure_domain pressure[HOST_DOMAINS_MAX];
-    struct lagan_pcache_stats cache[HOST_DOMAINS_MAX];
-};
-
-/* A domain that ends in the middle keeps figures of 0. */
-static int take_look(struct host *h, struct look *l)
-{
-    int rc;
-
-    memset(l, 0, sizeof(*l));
-    rc = host_call(h, LAGAN_HYPERVISOR_pressure_op, LAGAN_PRESSURE_get_host, &l->host,
-                   sizeof(l->host), 0);
-    if (rc >= 0)
-        rc = host_call(h, LAGAN_HYPERVISOR_pcache_op, LAGAN_PCACHE_host, &l->cache_host,
-                       sizeof(l->cache_host), 0);
-    if (rc >= 0)
-        rc = l->count = host_domains(h, l->domain, HOST_DOMAINS_MAX);
-    for (int i = 0; i < l->count && rc >= 0; i++) {
-        l->pressure[i].domid = l->cache[i].domid = l->domain[i].domid;
-        rc = host_call(h, LAGAN_HYPERVISOR_pressure_op, LAGAN_PRESSURE_get_domain, &l->pressure[i],
-                       sizeof(l->pressure[i]), 0);
-        if (rc >= 0)
-            rc = host_call(h, LAGAN_HYPERVISOR_pcache_op, LAGAN_PCACHE_get_stats, &l->cache[i],
-                           sizeof(l->cache[i]), 0);
-        if (rc == -ESRCH)
-            rc = 0;
-    }
-    return rc < 0 ? rc : 0;
-}
-
-/* ---- Prometheus ---- */
-
-static void metric(const char *name, const char *kind, const char *help)
-{
-    printf("# HELP lagan_%s %s\n# TYPE lagan_%s %s\n", name, help, name, kind);
-}
-
-static void host_metric(const char *name, const char *help, uint64_t pages)
-{
-    metric(name, "gauge", help);
-    printf("lagan_%s %" PRIu64 "\n", name, pages * PAGE_BYTES);
-}
-
-/* A name is what an administrator has made up: quotes and backslashes are marked. */
-static void print_label(const struct host_domain *d)
-{
-    printf("{domid=\"%u\",name=\"", d->domid);
-    for (const char *c = d->name; *c; c++)
-        if (*c == '\n')
-            fputs("\\n", stdout);
-        else
-            printf("%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
-    fputs("\"}", stdout);
-}
-
-struct domain_metric {
-    const char *name, *kind, *help;
-    uint64_t (*value)(const struct look *l, int i);
-};
-
-static uint64_t owned(const struct look *l, int i)
-{
-    return l->domain[i].pages * PAGE_BYTES;
-}
-
-static uint64_t target(const struct look *l, int i)
-{
-    return l->pressure[i].state.target * PAGE_BYTES;
-}
-
-static uint64_t cached(const struct look *l, int i)
-{
-    return l->cache[i].pages * PAGE_BYTES;
-}
-
-static uint64_t stored(const struct look *l, int i)
-{
-    return l->cache[i].persistent * PAGE_BYTES;
-}
-
-static uint64_t puts_of(const struct look *l, int i)
-{
-    return l->cache[i].puts;
-}
-
-static uint64_t kept(const struct look *l, int i)
-{
-    return l->cache[i].kept;
-}
-
-static uint64_t gets_of(const struct look *l, int i)
-{
-    return l->cache[i].gets;
-}
-
-static uint64_t hits(const struct look *l, int i)
-{
-    return l->cache[i].hits;
-}
-
-static uint64_t dropped(const struct look *l, int i)
-{
-    return l->cache[i].dropped_self + l->cache[i].dropped_cache + l->cache[i].dropped_host;
-}
-
-static const struct domain_metric domain_metrics[] = {
-    {"domain_memory_bytes", "gauge", "memory that the domain owns", owned},
-    {"domain_target_bytes", "gauge", "memory that it is to own; 0: it follows no target", target},
-    {"domain_cache_bytes", "gauge", "its pages in the page cache", cached},
-    {"domain_stored_bytes", "gauge", "its pages in persistent pools", stored},
-    {"domain_cache_puts_total", "counter", "pages offered to the page cache", puts_of},
-    {"domain_cache_kept_total", "counter", "pages that it took", kept},
-    {"domain_cache_gets_total", "counter", "pages wanted from the page cache", gets_of},
-    {"domain_cache_hits_total", "counter", "pages that it had", hits},
-    {"domain_cache_dropped_total", "counter",
-     "pages that were dropped for others or for newer ones", dropped},
-};
+#include "look.h"
 
 static int metrics(struct host *h, unsigned count, char **words)
 {
-    static struct look l;
-    int rc;
-
     (void)words;
-    if (count)
-        return COMMAND_USAGE;
-    rc = take_look(h, &l);
-    if (rc)
-        return rc;
-    host_metric("memory_total_bytes", "RAM that can be given out", l.host.total);
-    host_metric("memory_free_bytes", "free RAM, what caches have of it included", l.host.free);
-    host_metric("memory_claimed_bytes", "free RAM that is promised to a domain", l.host.claimed);
-    host_metric("memory_lent_bytes", "free RAM in use by the page cache", l.cache_host.lent);
-    host_metric("memory_shortage_bytes", "too little for all floors and needs", l.host.shortage);
-    metric("cache_recalled_total", "counter",
-           "pages of the page cache that went to whoever needed memory");
-    printf("lagan_cache_recalled_total %" PRIu64 "\n", l.cache_host.recalled);
-    for (unsigned m = 0; m < sizeof(domain_metrics) / sizeof(*domain_metrics); m++) {
-        metric(domain_metrics[m].name, domain_metrics[m].kind, domain_metrics[m].help);
-        for (int i = 0; i < l.count; i++) {
-            printf("lagan_%s", domain_metrics[m].name);
-            print_label(&l.domain[i]);
-            printf(" %" PRIu64 "\n", domain_metrics[m].value(&l, i));
-        }
-    }
-    return 0;
+    return count ? COMMAND_USAGE : look_print_metrics(h, stdout);
 }
 
 /* ---- the screen ---- */
@@ -278,7 +127,7 @@ static int watch(struct host *h, uint64_t seconds, uint64_t rounds)
     for (uint64_t n = 0; rc == 0 && (rounds == 0 || n < rounds); n++) {
         before = at;
         at = now_seconds();
-        rc = take_look(h, &look[n % 2]);
+        rc = look_take(h, &look[n % 2]);
         if (rc == 0)
             draw(&look[n % 2], &look[(n + 1) % 2], n ? at - before : 0);
         if (getch() == 'q')

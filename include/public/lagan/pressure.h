@@ -60,6 +60,12 @@
 #define LAGAN_PRESSURE_get_host 7 /* OUT struct lagan_pressure_host */
 /* Watermarks, and who decides. -EINVAL: min > low, low > RAM, or an unknown bit. */
 #define LAGAN_PRESSURE_set_host 8 /* IN struct lagan_pressure_host; fields marked S */
+/*
+ * Speaks for a domain whose kernel does not know all this: it follows from now on, as if it had made this report itself,
+ * and the event TARGET says when its target has changed, which is then for the control domain to pass on. -EPERM: it
+ * is dying.
+ */
+#define LAGAN_PRESSURE_report_for 9 /* IN struct lagan_pressure_report_for */
 
 /* urgency */
 #define LAGAN_PRESSURE_CALM    0 /* it has no more than the target */
@@ -84,6 +90,7 @@
 #define LAGAN_PRESSURE_EVENT_RESERVED (1U << 3) /* a reservation was met */
 #define LAGAN_PRESSURE_EVENT_REFUSED  (1U << 4) /* a reservation cannot be met after all */
 #define LAGAN_PRESSURE_EVENT_DIED     (1U << 5) /* a domain has ended; VIRQ_DOM_EXC too */
+#define LAGAN_PRESSURE_EVENT_TARGET   (1U << 6) /* of a domain that it has spoken for */
 
 #ifndef __ASSEMBLY__
 
@@ -119,8 +126,14 @@ struct lagan_pressure_domain {
     uint64_t reserve;                  /* OUT: it waits for so many in all; 0: it does not */
     uint32_t lapses;                   /* OUT: how often it has been late */
     uint32_t reserved1;                /* OUT: 0 */
-    uint64_t cache_need;  /* OUT: pages more that it would use, as its page cache's curve says */
-    uint64_t reserved[1]; /* OUT: 0 */
+    uint64_t cache_need; /* OUT: pages more that it would use, as its page cache's curve says */
+    uint64_t goal;       /* OUT: where its target goes, once others have made room */
+};
+
+struct lagan_pressure_report_for {
+    uint16_t domid;        /* IN */
+    uint16_t reserved0[3]; /* IN: 0 */
+    struct lagan_pressure_need need;
 };
 
 struct lagan_pressure_limits {
