@@ -364,6 +364,50 @@ static void test_flush(void)
     finish();
 }
 
+/* Threads that are another user: they can do what that one can, and the rest of the program is who it was. */
+static void test_as_user(void)
+{
+    struct connection_options as_user = {.as_user = true};
+    struct front_ring *r = &rings[0];
+    char name[80];
+    struct stat st;
+
+    if (geteuid() != 0)
+        return;
+    start();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(connection);
+    connection_close(connection);
+    CU_ASSERT_EQUAL(chmod(top, 0777), 0);
+    tree.squash = true;
+    tree.uid = tree.gid = 65534;
+    connection = connection_open(&front, &tree, &as_user);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(connection);
+    CU_ASSERT_EQUAL(version(r, 8192), 0);
+    CU_ASSERT_EQUAL(attach(r, 1), 0);
+    CU_ASSERT_EQUAL(walk(r, 1, 2, "file"), 0);
+    CU_ASSERT_EQUAL(of_fid(r, P9_TLOPEN, 2, 0), 0);
+    read_file(r, 2, 8000);
+    snprintf(name, sizeof(name), "%s/file", top);
+    CU_ASSERT_EQUAL(chmod(name, 0600), 0);
+    CU_ASSERT_EQUAL(walk(r, 1, 3, "file"), 0);
+    CU_ASSERT_EQUAL(of_fid(r, P9_TLOPEN, 3, 0), EACCES);
+    CU_ASSERT_EQUAL(walk(r, 1, 4, NULL), 0);
+    begin(r, P9_TLCREATE, 9);
+    p9_put(&r->out, 4, 4);
+    p9_put_string(&r->out, "new", 3);
+    p9_put(&r->out, 8, 2 | 0600ULL << 32);
+    p9_put(&r->out, 4, 0);
+    CU_ASSERT_EQUAL(call(r), 0);
+    write_file(r, 4, 5000);
+    snprintf(name, sizeof(name), "%s/new", top);
+    CU_ASSERT_EQUAL(stat(name, &st), 0);
+    CU_ASSERT_EQUAL(st.st_uid, 65534);
+    CU_ASSERT_EQUAL(walk(r, 1, 5, "new"), 0);
+    CU_ASSERT_EQUAL(of_fid(r, P9_TLOPEN, 5, 1 | P9_OPEN_TRUNC), 0);
+    CU_ASSERT_EQUAL(geteuid(), 0);
+    finish();
+}
+
 /* Once it refuses, everybody hears so; who has been mapped again, too, until a new session begins. */
 static void test_again(void)
 {
@@ -513,6 +557,7 @@ static const struct test_case cases[] = {
     {"files by rings", test_serve},
     {"two rings at a time", test_threads},
     {"flush", test_flush},
+    {"as another user", test_as_user},
     {"refused, and mapped again", test_again},
     {"front ends that lie", test_hostile},
     {"pages that change", test_scribbler},

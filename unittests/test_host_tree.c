@@ -286,6 +286,13 @@ static void test_xattrs(void)
     CU_ASSERT_EQUAL(ask_xattr_create(5, "user.b", 0), 0);
     CU_ASSERT_EQUAL(ask_clunk(5), 0);
     CU_ASSERT_EQUAL(ask_xattr_walk(2, 5, "user.b"), ENODATA);
+    CU_ASSERT_EQUAL(ask_walk(2, 5, NULL), 0);
+    CU_ASSERT_EQUAL(ask_xattr_create(5, "user.b", 2), 0);
+    CU_ASSERT_EQUAL(ask_write(5, 0, "12", 2), 2);
+    kit_tree.ending = true;
+    CU_ASSERT_EQUAL(ask_clunk(5), EINVAL);
+    kit_tree.ending = false;
+    CU_ASSERT_EQUAL(ask_xattr_walk(2, 5, "user.b"), ENODATA);
     kit_finish();
 }
 

@@ -221,7 +221,9 @@ void connection_close(struct connection *c)
         close_lane(&c->lane[i]);
     }
     if (c->session.guard != NULL) {
+        c->tree->ending = true;
         p9_session_end(&c->session);
+        c->tree->ending = false;
     }
     (void)pthread_cond_destroy(&c->changed);
     (void)pthread_mutex_destroy(&c->mutex);

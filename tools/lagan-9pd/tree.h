@@ -37,6 +37,7 @@ struct host_tree {
     uid_t uid;    /* ... whose files belong to the guest's root */
     gid_t gid;    /* */
     bool devices; /* device nodes may be made */
+    bool ending;  /* what clients have not finished stays undone: who closes may have more rights */
     _Atomic uint32_t nodes, xattr_bytes;
 };
 

@@ -344,7 +344,7 @@ unsigned tree_xattr_close(struct host_tree *tree, const struct tree_node *node,
     int rc = 0;
 
     (void)tree_path(node, path);
-    if (open->kind == TREE_XATTR_SET && open->at != open->size) {
+    if (open->kind == TREE_XATTR_SET && (open->at != open->size || tree->ending)) {
         errno = EINVAL;
         rc = -1;
     } else if (open->kind == TREE_XATTR_SET && open->size == 0) {
