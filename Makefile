@@ -563,10 +563,13 @@ $(B)/linux/libvstream.a: $(LIBRARY_OBJS:%=$(B)/linux/lib/%)
 	rm -f $@
 	$(AR) rcs $@ $^
 
-.PHONY: test-xl test-xl-xen
+.PHONY: test-xl test-xl-xen test-terminal
 test-xl: $(B)/lagan guests ## Debian as dom0, and all that its xl can do with guests (the long runs)
 	tools/install-packages qemu linux
 	tools/linux-tests 'linux-xl*'
+test-terminal: $(B)/lagan linux-guests ## `make run` before a terminal, with somebody who types
+	tools/install-packages qemu linux
+	tools/test-terminal
 test-xl-xen: guests ## the same on Debian's Xen
 	tools/install-packages qemu linux
 	tools/linux-tests -x 'linux-xl*'
@@ -748,6 +751,7 @@ test-all-parts:
 	+$(SUB) test-qemu-all
 	+$(SUB) test-deb
 	+$(SUB) test-linux-all
+	+$(SUB) test-terminal
 
 test-reproducible: ## build twice, in two directories: the same bytes
 	tools/test-reproducible
