@@ -646,7 +646,7 @@ bench-docs: ## put the table that was last measured into docs/bench.md
 # Lint: everything that can be said about the sources without running them. Each part is a target of its own.
 
 SOURCES = git ls-files --cached --others --exclude-standard -- '*.c' '*.h'
-SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/xen/* linux/initramfs/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run debian/*.p* debian/grub/20_linux_lagan
+SCRIPTS = grep -d skip -lE '^\#!/bin/(ba)?sh' tools/* tools/xen/* linux/initramfs/* tools/scenes/* guests/linux/init .ci/* unittests/mutate unittests/spin/run debian/*.p* debian/stage-tools debian/grub/20_linux_lagan
 
 # clang's analysis of lock contracts (lagan/lock.h); gcc has none.
 ifdef THREAD_SAFETY
