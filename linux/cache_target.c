@@ -337,3 +337,4 @@ module_init(cache_init);
 module_exit(cache_exit);
 MODULE_DESCRIPTION("Volumes under the Lagan hypervisor's page cache");
 MODULE_LICENSE("GPL");
+MODULE_ALIAS("dm-lagan-cache");
