@@ -61,8 +61,7 @@ static void ubc_submit_bio(struct bio *bio)
         bio_endio(bio);
         return;
     }
-    bio_for_each_segment(bv, bio, iter)
-    {
+    bio_for_each_segment (bv, bio, iter) {
         if (read_segment(v, &bv, at)) {
             bio_io_error(bio);
             return;
