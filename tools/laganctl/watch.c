@@ -4,7 +4,9 @@
  */
 #include <curses.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,29 +21,31 @@ static int metrics(struct host *h, unsigned count, char **words)
     return count ? COMMAND_USAGE : look_print_metrics(h, stdout);
 }
 
-/* ---- the screen ---- */
+/* ---- the screen, as text: what it has, then a line for each domain under HEADING ---- */
 
-static void draw_amount(int width, uint64_t pages)
+#define HEADING 4
+
+static const char *amount(uint64_t pages)
 {
-    char text[24];
+    static char text[24];
 
     amount_print(text, sizeof(text), pages, 0);
-    printw(" %*s", width, text);
+    return text;
 }
 
 /* A bar of the host's memory: = domains', # caches', blank for free. */
-static void draw_bar(const struct look *l)
+static void print_bar(FILE *out, const struct look *l, int width)
 {
-    int width = COLS - 2, used, lent;
+    int used, lent;
 
     if (width <= 0 || l->host.total == 0)
         return;
     used = (int)((l->host.total - l->host.free) * (uint64_t)width / l->host.total);
     lent = (int)(l->cache_host.lent * (uint64_t)width / l->host.total);
-    mvaddch(2, 0, '[');
+    fputc('[', out);
     for (int i = 0; i < width; i++)
-        addch(i < used ? '=' : i < used + lent ? '#' : ' ');
-    addch(']');
+        fputc(i < used ? '=' : i < used + lent ? '#' : ' ', out);
+    fputc(']', out);
 }
 
 static uint64_t since(uint64_t now, uint64_t before)
@@ -58,52 +62,57 @@ static int earlier(const struct look *old, uint16_t domid)
     return -1;
 }
 
-static void draw_domain(const struct look *l, const struct look *old, int i, double seconds)
+static void print_domain(FILE *out, const struct look *l, const struct look *old, int i,
+                         double seconds)
 {
     const struct lagan_pcache_stats *s = &l->cache[i];
     int o = earlier(old, l->domain[i].domid);
     uint64_t gets = o < 0 ? 0 : since(s->gets, old->cache[o].gets),
              found = o < 0 ? 0 : since(s->hits, old->cache[o].hits);
     double cpu = o < 0 ? 0 : (double)since(l->domain[i].cpu_ns, old->domain[o].cpu_ns) / 1e9;
+    bool managed = l->pressure[i].state.flags & LAGAN_PRESSURE_MANAGED;
 
-    mvprintw(5 + i, 0, "%5u %-16.16s %5.0f%%", l->domain[i].domid, l->domain[i].name,
-             seconds > 0 ? 100 * cpu / seconds : 0);
-    draw_amount(8, l->domain[i].pages);
-    if (l->pressure[i].state.flags & LAGAN_PRESSURE_MANAGED)
-        draw_amount(8, l->pressure[i].state.target);
-    else
-        printw(" %8s", "-");
-    draw_amount(8, s->pages);
-    printw(" %8.0f", seconds > 0 ? (double)gets / seconds : 0);
+    fprintf(out, "%5u %-16.16s %5.0f%%", l->domain[i].domid, l->domain[i].name,
+            seconds > 0 ? 100 * cpu / seconds : 0);
+    fprintf(out, " %8s", amount(l->domain[i].pages));
+    fprintf(out, " %8s", managed ? amount(l->pressure[i].state.target) : "-");
+    fprintf(out, " %8s %8.0f", amount(s->pages), seconds > 0 ? (double)gets / seconds : 0);
     if (gets)
-        printw(" %5.0f%%", 100.0 * (double)found / (double)gets);
+        fprintf(out, " %5.0f%%\n", 100.0 * (double)found / (double)gets);
     else
-        printw(" %6s", "-");
-    clrtoeol();
+        fprintf(out, " %6s\n", "-");
 }
 
-static void draw(const struct look *l, const struct look *old, double seconds)
+static void print_screen(FILE *out, const struct look *l, const struct look *old, double seconds,
+                         int width)
+{
+    fprintf(out, "Lagan: memory %s", amount(l->host.total));
+    fprintf(out, ", free %s", amount(l->host.free));
+    fprintf(out, " (lent to caches %s)", amount(l->cache_host.lent));
+    fprintf(out, ", claimed %s", amount(l->host.claimed));
+    if (l->host.shortage)
+        fprintf(out, ", SHORT OF %s", amount(l->host.shortage));
+    fputs("\n\n", out);
+    print_bar(out, l, width - 2);
+    fprintf(out, "\n\n%5s %-16s %6s %8s %8s %8s %8s %6s\n", "ID", "NAME", "CPU", "OWNS", "TARGET",
+            "CACHED", "GETS/S", "HITS");
+    for (int i = 0; i < l->count; i++)
+        print_domain(out, l, old, i, seconds);
+}
+
+/* As much of the text as there is room for. */
+static void draw(const char *text)
 {
     erase();
-    mvprintw(0, 0, "Lagan: memory");
-    draw_amount(0, l->host.total);
-    printw(", free");
-    draw_amount(0, l->host.free);
-    printw(" (lent to caches");
-    draw_amount(0, l->cache_host.lent);
-    printw("), claimed");
-    draw_amount(0, l->host.claimed);
-    if (l->host.shortage) {
-        printw(", SHORT OF");
-        draw_amount(0, l->host.shortage);
+    for (int y = 0; *text && y < LINES - 1; y++) {
+        int length = (int)strcspn(text, "\n");
+
+        if (y == HEADING)
+            attron(A_REVERSE);
+        mvaddnstr(y, 0, text, length < COLS ? length : COLS);
+        attroff(A_REVERSE);
+        text += length + (text[length] == '\n');
     }
-    draw_bar(l);
-    attron(A_REVERSE);
-    mvprintw(4, 0, "%5s %-16s %6s %8s %8s %8s %8s %6s", "ID", "NAME", "CPU", "OWNS", "TARGET",
-             "CACHED", "GETS/S", "HITS");
-    attroff(A_REVERSE);
-    for (int i = 0; i < l->count && 5 + i < LINES - 1; i++)
-        draw_domain(l, old, i, seconds);
     mvprintw(LINES - 1, 0, "q leaves");
     refresh();
 }
@@ -116,28 +125,80 @@ static double now_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* rounds 0: until a q is typed. Any other key takes another look at once. */
-static int watch(struct host *h, uint64_t seconds, uint64_t rounds)
+/* Where the screen is shown. `show` is false when somebody has seen enough; it lets the time pass until the next. */
+struct display {
+    bool (*show)(const char *text, uint64_t seconds, bool last);
+    int width;
+};
+
+/* Any key but q takes another look at once. */
+static bool show_on_terminal(const char *text, uint64_t seconds, bool last)
+{
+    (void)last;
+    timeout((int)seconds * 1000);
+    draw(text);
+    return getch() != 'q';
+}
+
+static bool show_as_text(const char *text, uint64_t seconds, bool last)
+{
+    fputs(text, stdout);
+    if (last)
+        return false;
+    fputc('\n', stdout);
+    fflush(stdout);
+    sleep((unsigned)seconds);
+    return true;
+}
+
+/* rounds 0: until it has been seen enough. */
+static int watch(struct host *h, const struct display *d, uint64_t seconds, uint64_t rounds)
 {
     static struct look look[2];
     double at = 0, before;
-    int rc = 0;
 
-    timeout((int)seconds * 1000);
-    for (uint64_t n = 0; rc == 0 && (rounds == 0 || n < rounds); n++) {
+    for (uint64_t n = 0;; n++) {
+        char *text = NULL;
+        size_t size;
+        FILE *out;
+        bool on;
+        int rc;
+
         before = at;
         at = now_seconds();
         rc = look_take(h, &look[n % 2]);
-        if (rc == 0)
-            draw(&look[n % 2], &look[(n + 1) % 2], n ? at - before : 0);
-        if (getch() == 'q')
-            break;
+        if (rc)
+            return rc;
+        out = open_memstream(&text, &size);
+        if (!out)
+            return -ENOMEM;
+        print_screen(out, &look[n % 2], &look[(n + 1) % 2], n ? at - before : 0, d->width);
+        fclose(out);
+        on = d->show(text, seconds, n + 1 == rounds);
+        free(text);
+        if (!on || n + 1 == rounds)
+            return 0;
     }
+}
+
+static int watch_on_terminal(struct host *h, uint64_t seconds, uint64_t rounds)
+{
+    struct display terminal = {show_on_terminal, 0};
+    int rc;
+
+    initscr();
+    cbreak();
+    noecho();
+    curs_set(0);
+    terminal.width = COLS;
+    rc = watch(h, &terminal, seconds, rounds);
+    endwin();
     return rc;
 }
 
 static int top(struct host *h, unsigned count, char **words)
 {
+    static const struct display as_text = {show_as_text, 80};
     uint64_t seconds = 2, rounds = 0;
     int rc = 0;
 
@@ -147,17 +208,13 @@ static int top(struct host *h, unsigned count, char **words)
             return COMMAND_USAGE;
     if (rc)
         return rc;
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-        return command_bad("top", "needs a terminal (laganctl metrics is for programs)");
     if (seconds == 0)
         seconds = 1;
-    initscr();
-    cbreak();
-    noecho();
-    curs_set(0);
-    rc = watch(h, seconds, rounds);
-    endwin();
-    return rc;
+    if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        return watch_on_terminal(h, seconds, rounds);
+    if (rounds == 0)
+        return command_bad("top", "needs a terminal, or count= (laganctl metrics is for programs)");
+    return watch(h, &as_text, seconds, rounds);
 }
 
 const struct command watch_commands[] = {
