@@ -79,7 +79,8 @@ static u32 in_extent(u64 first, u64 count)
     return (u32)min_t(u64, count, TRACK_EXTENT - place_of(first));
 }
 
-bool track_write_begin(struct track *t, u64 first, u64 count)
+/* Writes of these blocks begin, or end. True: something of their groups is in the pool. */
+static bool count_writes(struct track *t, u64 first, u64 count, bool begin)
 {
     bool filled = false;
 
@@ -91,8 +92,8 @@ bool track_write_begin(struct track *t, u64 first, u64 count)
 
         spin_lock_irqsave(&g->lock, flags);
         for (u32 i = at; i < at + part; i++) {
-            g->stamp[i]++;
-            g->writes[i]++;
+            g->stamp[i] += begin;
+            g->writes[i] += begin ? 1U : -1U;
         }
         filled |= g->filled;
         spin_unlock_irqrestore(&g->lock, flags);
@@ -102,21 +103,14 @@ bool track_write_begin(struct track *t, u64 first, u64 count)
     return filled;
 }
 
+bool track_write_begin(struct track *t, u64 first, u64 count)
+{
+    return count_writes(t, first, count, true);
+}
+
 void track_write_end(struct track *t, u64 first, u64 count)
 {
-    narrow(t, &first, &count);
-    while (count > 0) {
-        struct track_group *g = group_of(t, first);
-        u32 part = in_extent(first, count), at = place_of(first);
-        unsigned long flags;
-
-        spin_lock_irqsave(&g->lock, flags);
-        for (u32 i = at; i < at + part; i++)
-            g->writes[i]--;
-        spin_unlock_irqrestore(&g->lock, flags);
-        first += part;
-        count -= part;
-    }
+    count_writes(t, first, count, false);
 }
 
 bool track_write_page(struct track *t, u64 block, u32 *stamp, bool *alone)

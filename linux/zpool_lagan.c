@@ -238,7 +238,9 @@ static void *lagan_map(void *pool, unsigned long handle, enum zpool_mapmode mode
         struct pool_page page = {.block = p->key, .page = this_cpu_read(bounce), .stays = true};
 
         at = page.page;
-        WARN_ON_ONCE(mode != ZPOOL_MM_RO || pool_get(z->pool, &page, 1) || !page.done);
+        /* It cannot be; then nothing is found rather than what somebody else has looked at here before. */
+        if (WARN_ON_ONCE(mode != ZPOOL_MM_RO || pool_get(z->pool, &page, 1) || !page.done))
+            memset(at, 0, PAGE_SIZE);
     }
     spin_unlock(&z->lock);
     return at + slot * slot_size(p->class);

@@ -73,6 +73,9 @@ static void test_ranges(void)
     track_write_begin(t, 511, 1026);
     CU_ASSERT(!may_fill(t, 1024, 512, token) && may_fill(t, 1537, 1, far));
     track_write_end(t, 511, 1026);
+    /* What was known of any of these blocks alone is of the past, also now. */
+    for (u64 block = 510; block <= 1537; block++)
+        CU_ASSERT(may_put(t, block, 0, ~0U) == (block < 511 || block > 1536));
 
     /* All of it, and more than that: each block once, so that each end takes it back. */
     track_write_begin(t, 3, (u64)1 << 40);

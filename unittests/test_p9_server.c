@@ -336,6 +336,27 @@ static void test_cut(void)
         }
 }
 
+/* Of a directory goes as much into an answer as there is room for, whatever msize has become meanwhile. */
+static void test_less_room(void)
+{
+    struct p9_reply r = {.head = reply, .head_max = 300};
+    struct p9_request what = {.bytes = request};
+
+    start();
+    CU_ASSERT_EQUAL(walk(1, 2, "dir"), 0);
+    CU_ASSERT_EQUAL(open_fid(2), 0);
+    begin(P9_TREADDIR);
+    p9_put(&out, 4, 2);
+    p9_put(&out, 8, 0);
+    p9_put(&out, 4, MSIZE);
+    p9_finish(&out, 0);
+    what.private_length = what.length = out.length;
+    CU_ASSERT_TRUE_FATAL(p9_answer(&session, &what, &r));
+    CU_ASSERT_EQUAL(reply[4], P9_TREADDIR + 1);
+    CU_ASSERT_TRUE(r.head_length > 250 && r.head_length <= 300);
+    CU_ASSERT_EQUAL(r.data_length, 0);
+}
+
 static void test_no_message(void)
 {
     static const uint32_t lengths[] = {6, 8, MSIZE + 1};
@@ -371,6 +392,7 @@ static const struct test_case cases[] = {
     {"attributes", test_attributes},
     {"what is refused", test_refused},
     {"messages cut off", test_cut},
+    {"less room than msize", test_less_room},
     {"no message at all", test_no_message},
     {"as many fids as there are", test_many_fids},
     {NULL, NULL},

@@ -285,6 +285,27 @@ static void test_reuse(void)
     end();
 }
 
+/* A host that loses what it must not is found out, and nobody is given another page's bytes. */
+static void test_lost(void)
+{
+    const uint8_t *at;
+
+    begin(KEYS);
+    for (unsigned i = 0; i < 16; i++)
+        CU_ASSERT(store(i, 500));
+    CU_ASSERT(fake.used == 2 && is_right(8));
+    drop(0);
+    at = kernel_zpool->map(zpool, object[0].handle, ZPOOL_MM_RO);
+    for (unsigned n = 0; n < 500; n++)
+        CU_ASSERT(at[n] == 0);
+    kernel_zpool->unmap(zpool, object[0].handle);
+    CU_ASSERT(kernel_warnings == 1 && is_right(8));
+    kernel_warnings = 0;
+    fake.page[0] = calloc(1, PAGE_SIZE);
+    fake.used++;
+    end();
+}
+
 /* Nothing to do on a host without the service. */
 static void test_absent(void)
 {
@@ -298,6 +319,7 @@ static const struct test_case cases[] = {
     {"a full pool", test_full},
     {"a page that is being written", test_unwritten},
     {"pages that are half empty", test_reuse},
+    {"a page that is lost", test_lost},
     {"no service", test_absent},
     {NULL, NULL},
 };

@@ -119,7 +119,8 @@ static int answer(struct lane *lane, const struct p9_request *request)
 {
     struct connection *c = lane->connection;
     uint32_t most = p9_reply_max(&c->session, request);
-    struct p9_reply reply = {.head = lane->head, .head_max = LANE_HEAD};
+    /* Another ring's Tversion may change the session's msize at any time: this answer keeps to what has been found. */
+    struct p9_reply reply = {.head = lane->head, .head_max = most < LANE_HEAD ? most : LANE_HEAD};
     int64_t room = pfs_room(&lane->ring);
 
     if (room < most) {
