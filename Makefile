@@ -33,7 +33,7 @@ GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin
 
 BALLOON_OBJS := balloon/policy.o balloon/policy_cache.o balloon/balloon.o balloon/balloon_audit.o
 
-UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o idle.o slot.o sweep.o want.o entry.o map.o press.o insert.o tree.o sha256.o revoke.o window.o audit.o)
+UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o idle.o lender.o slot.o sweep.o want.o entry.o map.o press.o insert.o tree.o sha256.o revoke.o window.o audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o

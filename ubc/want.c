@@ -88,14 +88,15 @@ int ubc_want(struct ubc_volume *v, struct ubc_reader *r, uint64_t block)
     return -XEN_EBUSY;
 }
 
-void ubc_want_met(struct ubc_volume *v, uint64_t key)
+bool ubc_want_met(struct ubc_volume *v, uint64_t key)
 {
     struct ubc_want *w = key_level(key) == 0 ? find(v, key_number(key)) : NULL;
 
     if (!w)
-        return;
+        return false;
     w->state = WANT_NONE;
     atomic_fetch_or(&v->news, UBC_NEWS_ANSWERED);
+    return true;
 }
 
 void ubc_want_forget(struct ubc_volume *v, const struct ubc_client *c)

@@ -427,6 +427,23 @@ static bool other_drop_frame(mfn_t m, const struct account *a)
     return false;
 }
 
+/* For a page that comes in, as the lists were empty. */
+static bool makes_room(void)
+{
+    static mfn_t all[1 << 15];
+    unsigned count = 0;
+    mfn_t m;
+    bool ok;
+
+    while (spare_borrow(SPARE_PCACHE, 0, SPARE_LAST, &all[count]))
+        count++;
+    ok = ubc_frame_get(&m);
+    if (ok)
+        ubc_frame_put(m);
+    spare_return(all, count);
+    return ok;
+}
+
 /* Who is worth least is asked first: one hit a page is 2^20, and time passes. */
 static void worth(void)
 {
@@ -442,26 +459,87 @@ static void worth(void)
         CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, n, &tag), 0);
     other_worth = (9 << 20) / 10 + 1; /* more than ours */
     other_asked = 0;
-    CU_ASSERT_TRUE(spare_make_room());
+    CU_ASSERT_TRUE(makes_room());
     CU_ASSERT_EQUAL(other_asked, 0);
     CU_ASSERT_EQUAL(ubc_idle_pages(), 0);
     insert(0, 9);
     other_worth = (9 << 20) / 10 - 1;
-    CU_ASSERT_TRUE(spare_make_room()); /* it has none after all, so we are asked then */
+    CU_ASSERT_TRUE(makes_room()); /* it has none after all, so we are asked then */
     CU_ASSERT(other_asked > 0);
     insert(0, 9);
     host_set_time(UINT64_C(4000000000)); /* an eighth, or a little more, of our hits is forgotten */
     other_worth = (7 << 20) / 10 + 1;
     other_asked = 0;
-    CU_ASSERT_TRUE(spare_make_room());
+    CU_ASSERT_TRUE(makes_room());
     CU_ASSERT_EQUAL(other_asked, 0);
     insert(0, 9);
     host_set_time(UINT64_C(4000000000000000));
     other_worth = 1;
-    CU_ASSERT_TRUE(spare_make_room());
+    CU_ASSERT_TRUE(makes_room());
     CU_ASSERT_EQUAL(other_asked, 0);
     ubc_end();
     host_set_time(0);
+}
+
+/* ---- another lender has all of memory, and what it has is worth more ---- */
+
+enum { CROWD = 1 << 15 };
+static struct {
+    mfn_t frame[CROWD];
+    unsigned count;
+} crowd;
+
+static unsigned crowd_drop(unsigned count, const struct account *a)
+{
+    mfn_t list[32];
+    unsigned n = 0;
+
+    (void)a;
+    while (n < 32 && n < count && crowd.count > 0)
+        list[n++] = crowd.frame[--crowd.count];
+    spare_return(list, n);
+    return n;
+}
+
+static uint64_t crowd_worst(void)
+{
+    return crowd.count ? other_worth : UINT64_MAX;
+}
+
+/* It borrows all that there is. */
+static void crowd_comes(void)
+{
+    static const struct spare_lender other = {
+        .worst = crowd_worst, .drop = crowd_drop, .drop_frame = other_drop_frame};
+
+    other_worth = UINT64_MAX - 1;
+    crowd.count = 0;
+    spare_register(SPARE_PCACHE, &other);
+    while (crowd.count < CROWD && spare_borrow(SPARE_PCACHE, 0, SPARE_LAST, &crowd.frame[crowd.count]))
+        crowd.count++;
+    CU_ASSERT(crowd.count > 1000 && crowd.count < CROWD);
+}
+
+static void crowd_goes(void)
+{
+    while (crowd_drop(32, NULL))
+        ;
+}
+
+/* What a reader waits for is there when he comes for it, though it is worth nothing yet, and more comes in after it. */
+static void awaited(void)
+{
+    struct lagan_ubc_map op = {.block = 5, .address = ubc_va(0), .flags = LAGAN_UBC_WANT};
+
+    start(1000);
+    crowd_comes();
+    CU_ASSERT_EQUAL(do_map_op(UREAD, volume, &op), -XEN_EBUSY);
+    for (uint64_t n = 5; n < 37; n++)
+        (void)do_insert(UPUB, volume, n, 1, 7);
+    CU_ASSERT_EQUAL(do_map_op(UREAD, volume, &op), 0);
+    ubc_check();
+    crowd_goes();
+    ubc_end();
 }
 
 static const struct test_case cases[] = {{"idle pages are free memory", free_memory},
@@ -476,5 +554,6 @@ static const struct test_case cases[] = {{"idle pages are free memory", free_mem
                                          {"pages that are stuck, and read", stuck_and_read},
                                          {"TLBs forget what is given back", remembered},
                                          {"one order of worth", worth},
+                                         {"what is waited for on a full host", awaited},
                                          {NULL, NULL}};
 const struct suite suite_ubc_lender = {"ubc_lender", cases, NULL, NULL};
