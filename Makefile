@@ -252,7 +252,7 @@ TEST_lagan9pd := $(LAGAN9PD_TREE) $(P9_OBJS) transport/pfs.o unittests/fake_xend
 $(foreach v,plain asan tsan fuzz,$(B)/host-$(v)/tools/lagan-9pd/%.o): HOST_CFLAGS += -D_GNU_SOURCE
 
 LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o metrics.o table.o ubc.o publish.o volume.o watch.o) tools/publish/source.o
-TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o unittests/test_publish.o
+TEST_laganctl := $(LAGANCTL_OBJS) tools/publish/serve.o unittests/fake_host.o unittests/test_laganctl.o unittests/test_publish.o
 LIBS_laganctl := smartcols ncursesw tinfo
 
 # The control daemon and the guests' agent, without their descriptors
@@ -530,7 +530,7 @@ $(B)/linux/bin/lagan-agent: $(AGENT_O)
 	mkdir -p $(@D)
 	$(CC) -static -s $^ -lxenevtchn -lxentoolcore -lxentoollog -pthread -o $@
 
-PUBLISH_OBJS := tools/publish/main.o tools/publish/source.o tools/laganctl/host.o
+PUBLISH_OBJS := tools/publish/main.o tools/publish/serve.o tools/publish/source.o tools/laganctl/host.o
 -include $(patsubst tools/%.o,$(B)/tools/%.d,$(PUBLISH_OBJS))
 $(B)/tools/publish/lagan-publish: $(patsubst tools/%,$(B)/tools/%,$(PUBLISH_OBJS))
 	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lxenevtchn -o $@

@@ -60,7 +60,8 @@ bool ubc_idle_names(const struct ubc_page *p, bool name)
 {
     struct frame *f = frame_of(mfn(p->frame));
 
-    return atomic_load(&f->use) == spare_word(SPARE_UBC, 0) && ubc_idle_page(f) == (name ? p : NULL);
+    return atomic_load(&f->use) == spare_word(SPARE_UBC, 0) &&
+           ubc_idle_page(f) == (name ? p : NULL);
 }
 
 static void set_state(struct ubc_page *p, enum page_state state)
@@ -154,11 +155,25 @@ bool ubc_memory_is_spare(void)
     return heap_free_pages() > ubc_engine.reserve + heap_claimed_pages();
 }
 
+/* A page cannot be mapped, for so many pages. If what others have mapped is as much, it is wanted back (press.c): whoever tries
+ * again has his turn. */
+static void lack(void)
+{
+    uint64_t kept = ubc_engine.reserve + heap_claimed_pages() + 1, free = heap_free_pages();
+
+    if (kept > free && kept - free <= atomic_load(&ubc_engine.busy))
+        ubc_lack(kept - free);
+}
+
 /* Its frame, which is lent, becomes one that the host pays for. */
 static int use_lent(struct ubc_volume *v, struct ubc_page *p)
 {
-    if (atomic_load(&ubc_engine.press.phase) != PRESS_NONE || !ubc_memory_is_spare())
+    if (atomic_load(&ubc_engine.press.phase) != PRESS_NONE)
         return -XEN_ENOMEM;
+    if (!ubc_memory_is_spare()) {
+        lack();
+        return -XEN_ENOMEM;
+    }
     if (page_state(p) == PAGE_IDLE)
         leave(p, PAGE_HELD);
     if (!spare_withdraw(mfn(p->frame), WINDOW_OWNER)) {

@@ -515,7 +515,8 @@ static void crowd_comes(void)
     other_worth = UINT64_MAX - 1;
     crowd.count = 0;
     spare_register(SPARE_PCACHE, &other);
-    while (crowd.count < CROWD && spare_borrow(SPARE_PCACHE, 0, SPARE_LAST, &crowd.frame[crowd.count]))
+    while (crowd.count < CROWD &&
+           spare_borrow(SPARE_PCACHE, 0, SPARE_LAST, &crowd.frame[crowd.count]))
         crowd.count++;
     CU_ASSERT(crowd.count > 1000 && crowd.count < CROWD);
 }
@@ -542,6 +543,99 @@ static void awaited(void)
     ubc_end();
 }
 
+/* Somebody asks for the blocks from `first` on, and they come in. */
+static void bring_wanted(uint64_t first, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct lagan_ubc_map op = {.block = first + i, .flags = LAGAN_UBC_LOOK | LAGAN_UBC_WANT};
+
+        CU_ASSERT_EQUAL(do_map_op(UREAD, volume, &op), -XEN_EBUSY);
+        CU_ASSERT_EQUAL(do_insert(UPUB, volume, first + i, 1, 7), 0);
+    }
+}
+
+/* Such pages go last, and to who needs memory; not to a new page, nor to another cache. */
+static void awaited_last(void)
+{
+    struct account a;
+    uint64_t free;
+    uint32_t tag;
+    mfn_t m;
+
+    start(1000);
+    bring_wanted(0, 10);
+    insert(100, 5);
+    crowd_comes();
+    other_worth = 0;
+    CU_ASSERT_FALSE(spare_make_room_for(SPARE_PCACHE, 0));
+    CU_ASSERT_TRUE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
+    CU_ASSERT_EQUAL(do_stats(volume).pages, 10);
+    CU_ASSERT_FALSE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
+    crowd_goes();
+    ubc_check();
+    CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, 3, &tag), 0); /* has come, and is as any other */
+    CU_ASSERT_TRUE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
+    CU_ASSERT_EQUAL(do_stats(volume).pages, 9);
+    ubc_check();
+    CU_ASSERT_EQUAL_FATAL(account_init(&a, 77, UINT64_MAX), 0);
+    free = heap_free_pages();
+    while (account_alloc(&a, 0, HEAP_ANY, &m) == 0)
+        free--;
+    CU_ASSERT_EQUAL(free, 0);
+    CU_ASSERT_EQUAL(do_stats(volume).pages, 0);
+    ubc_check();
+    kit_relinquish(&a);
+    account_destroy(&a);
+    ubc_end();
+}
+
+/* There are so many at most as can be asked for at a time. */
+static void awaited_most(void)
+{
+    start(1000);
+    bring_wanted(0, 150);
+    ubc_check();
+    crowd_comes();
+    other_worth = 0;
+    CU_ASSERT_TRUE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
+    CU_ASSERT_EQUAL(do_stats(volume).pages, 128);
+    CU_ASSERT_PTR_NULL(page_at(21));
+    CU_ASSERT_PTR_NOT_NULL(page_at(22));
+    CU_ASSERT_FALSE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
+    CU_ASSERT_EQUAL(do_invalidate(UPUB, volume, 0, 1000, NULL), 0);
+    crowd_goes();
+    ubc_check();
+    ubc_end();
+}
+
+/* No memory is to spare, and somebody has mapped some: it goes from hand to hand. */
+static void turns(void)
+{
+    uint32_t h[64], other;
+    uint64_t now = 1000;
+
+    host_set_time(now);
+    start(1000);
+    insert(0, 65);
+    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 64, 0, &other), 0);
+    CU_ASSERT_EQUAL(do_unmap_handle(UREAD2, volume, other), 0);
+    for (unsigned i = 0; i < 64; i++)
+        CU_ASSERT_EQUAL_FATAL(do_map_block(UREAD, volume, i, i, &h[i]), 0);
+    account_set_max_pages(ud[UREAD].account, ud[UREAD].account->pages); /* it gets no copies */
+    ubc_engine.reserve = heap_free_pages() + 64;                        /* more than they have */
+    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 64, 0, &other), -XEN_ENOMEM);
+    CU_ASSERT_EQUAL(ubc_engine.press.want, 0);
+    ubc_engine.reserve = heap_free_pages() + 2;
+    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 64, 0, &other), -XEN_ENOMEM);
+    CU_ASSERT_EQUAL(ubc_engine.press.want, 3);
+    for (uint64_t when; (when = ubc_housekeep()) != 0; host_set_time(now))
+        now = when;
+    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 64, 0, &other), 0);
+    ubc_check();
+    ubc_end();
+    host_set_time(0);
+}
+
 static const struct test_case cases[] = {{"idle pages are free memory", free_memory},
                                          {"what is mapped leaves a reserve", reserve},
                                          {"a host full of pages", full},
@@ -555,5 +649,8 @@ static const struct test_case cases[] = {{"idle pages are free memory", free_mem
                                          {"TLBs forget what is given back", remembered},
                                          {"one order of worth", worth},
                                          {"what is waited for on a full host", awaited},
+                                         {"what is waited for goes last", awaited_last},
+                                         {"not too much is waited for", awaited_most},
+                                         {"mapped pages go from hand to hand", turns},
                                          {NULL, NULL}};
 const struct suite suite_ubc_lender = {"ubc_lender", cases, NULL, NULL};
