@@ -33,7 +33,7 @@ GRANT_OBJS := $(addprefix shmem/,grant.o grant_table.o grant_version.o grant_pin
 
 BALLOON_OBJS := balloon/policy.o balloon/policy_cache.o balloon/balloon.o balloon/balloon_audit.o
 
-UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o idle.o slot.o sweep.o want.o entry.o map.o press.o insert.o tree.o sha256.o revoke.o window.o audit.o)
+UBC_OBJS := $(addprefix ubc/,volume.o reader.o index.o page.o idle.o lender.o slot.o sweep.o want.o entry.o map.o press.o insert.o tree.o sha256.o revoke.o window.o audit.o)
 
 # xen/lib: the target's small libc (the host tests use their own), and helpers that both use
 LIB_OBJS := xen/lib/string.o xen/lib/strlcpy.o xen/lib/vsnprintf.o xen/lib/parse.o
@@ -252,7 +252,7 @@ TEST_lagan9pd := $(LAGAN9PD_TREE) $(P9_OBJS) transport/pfs.o unittests/fake_xend
 $(foreach v,plain asan tsan fuzz,$(B)/host-$(v)/tools/lagan-9pd/%.o): HOST_CFLAGS += -D_GNU_SOURCE
 
 LAGANCTL_OBJS := $(addprefix tools/laganctl/,amount.o cache.o domain.o laganctl.o memory.o metrics.o table.o ubc.o publish.o volume.o watch.o) tools/publish/source.o
-TEST_laganctl := $(LAGANCTL_OBJS) unittests/fake_host.o unittests/test_laganctl.o unittests/test_publish.o
+TEST_laganctl := $(LAGANCTL_OBJS) tools/publish/serve.o unittests/fake_host.o unittests/test_laganctl.o unittests/test_publish.o
 LIBS_laganctl := smartcols ncursesw tinfo
 
 # The control daemon and the guests' agent, without their descriptors
@@ -530,7 +530,7 @@ $(B)/linux/bin/lagan-agent: $(AGENT_O)
 	mkdir -p $(@D)
 	$(CC) -static -s $^ -lxenevtchn -lxentoolcore -lxentoollog -pthread -o $@
 
-PUBLISH_OBJS := tools/publish/main.o tools/publish/source.o tools/laganctl/host.o
+PUBLISH_OBJS := tools/publish/main.o tools/publish/serve.o tools/publish/source.o tools/laganctl/host.o
 -include $(patsubst tools/%.o,$(B)/tools/%.d,$(PUBLISH_OBJS))
 $(B)/tools/publish/lagan-publish: $(patsubst tools/%,$(B)/tools/%,$(PUBLISH_OBJS))
 	$(CC) -pie -Wl,-z,relro,-z,now $^ -lxencall -lxenstore -lxenevtchn -o $@

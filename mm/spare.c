@@ -239,11 +239,6 @@ static bool reclaim_pages(unsigned count, const struct account *a)
     return count_recalled(got);
 }
 
-bool spare_make_room(void)
-{
-    return atomic_load(&spare.lent) && reclaim_pages(BATCH, NULL);
-}
-
 bool spare_make_room_for(enum spare_user user, uint64_t worth)
 {
     uint64_t least;

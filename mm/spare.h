@@ -69,11 +69,8 @@ void spare_offer(enum spare_user user, uint16_t tag, mfn_t m);
 bool spare_withdraw(mfn_t m, domid_t owner) LAGAN_MUST_CHECK;
 /* spare_init() has succeeded. */
 bool spare_works(void);
-/* For a lender that has a page and finds no frame for it, and holds no lock of its own: the lender whose worst page is
- * worth least, the caller itself perhaps, gives some up. False: nobody has any. */
-bool spare_make_room(void);
-/* The same for a user that could do with a page of its own that is worth `worth`: asks other lenders only, and only
- * if their least useful page is worth less. False: none is. */
+/* For a lender that could do with a page of its own that is worth `worth`, finds no frame for it, and holds no lock of its own: asks
+ * other lenders only, and only if their least useful page is worth less. False: none is. */
 bool spare_make_room_for(enum spare_user user, uint64_t worth);
 /* Gives lent frames to the heap, which nobody has in a TLB; the content needs not be cleared. */
 void spare_return(const mfn_t *list, unsigned count);

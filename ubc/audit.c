@@ -154,7 +154,8 @@ static void check_counts(const struct ubc_volume *v, const struct tally *t)
     if (t->pages != v->stats.pages || t->mapped != v->stats.mapped ||
         t->mappings != v->stats.mappings)
         fault(v, "wrong counts of pages and mappings", t->pages);
-    if (t->idle != v->idle_count || t->idle != length(&v->idle))
+    if (t->idle != v->idle_count || t->idle != length(&v->idle) + v->awaited_count ||
+        v->awaited_count != length(&v->awaited))
         fault(v, "wrong count of idle pages", t->idle);
     if (t->hollow != v->hollow_count || t->hollow != length(&v->hollow))
         fault(v, "wrong count of hollow pages", t->hollow);

@@ -27,8 +27,7 @@
  * A frame that somebody holds for a moment, who tries to map it and will be refused, cannot be lent: its page is
  * STUCK, and the next who looks tries again.
  *
- * What an idle page is worth is the page cache's measure: hits for each page, of which an eighth is forgotten in
- * each window.
+ * What pages are worth, and which go when the heap asks: lender.c.
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
@@ -39,56 +38,10 @@
 #include "mm/window.h"
 #include "ubc/ubc_int.h"
 
-#define GIVE_MAX       32U
-#define WINDOW_NS      UINT64_C(4000000000)
-#define FADED          256U /* windows, after which nothing is left */
 #define HOUSEKEEP_STEP 512U
 #define SOON_NS        UINT64_C(2000000)
 #define TEND_NS        UINT64_C(100000000)
 #define TEND_STEP      64U /* pages of a volume */
-
-/* ---- worth; locked (idle_lock) ---- */
-
-static uint64_t hits_of(struct ubc_volume *v)
-{
-    uint64_t now = arch_time_ns(), windows;
-
-    if (likely(now < v->aged + WINDOW_NS))
-        return v->hits;
-    windows = (now - v->aged) / WINDOW_NS;
-    v->aged += windows * WINDOW_NS;
-    for (windows = min_u64(windows, FADED); windows > 0 && v->hits > 0; windows--)
-        v->hits -= (v->hits + 7) / 8;
-    return v->hits;
-}
-
-static void count_hit(struct ubc_volume *v)
-{
-    v->hits = hits_of(v) + 1;
-}
-
-static uint64_t worth_of(struct ubc_volume *v)
-{
-    return (hits_of(v) << 20) / (v->idle_count + 1);
-}
-
-static struct ubc_volume *find_worst(uint64_t *worth)
-{
-    struct ubc_volume *worst = NULL;
-    struct list *l;
-
-    *worth = UINT64_MAX;
-    list_for_each (l, &ubc_engine.lending) {
-        struct ubc_volume *v = list_entry(l, struct ubc_volume, lending);
-        uint64_t w = worth_of(v);
-
-        if (w < *worth) {
-            *worth = w;
-            worst = v;
-        }
-    }
-    return worst;
-}
 
 /* ---- lists of idle pages; locked (idle_lock) ---- */
 
@@ -98,7 +51,7 @@ static void set_page(struct frame *f, const struct ubc_page *p)
     f->prev = (uint32_t)((uintptr_t)p >> 32);
 }
 
-static struct ubc_page *page_of(const struct frame *f)
+struct ubc_page *ubc_idle_page(const struct frame *f)
 {
     return (struct ubc_page *)((uintptr_t)f->prev << 32 | f->next);
 }
@@ -107,7 +60,8 @@ bool ubc_idle_names(const struct ubc_page *p, bool name)
 {
     struct frame *f = frame_of(mfn(p->frame));
 
-    return atomic_load(&f->use) == spare_word(SPARE_UBC, 0) && page_of(f) == (name ? p : NULL);
+    return atomic_load(&f->use) == spare_word(SPARE_UBC, 0) &&
+           ubc_idle_page(f) == (name ? p : NULL);
 }
 
 static void set_state(struct ubc_page *p, enum page_state state)
@@ -122,7 +76,10 @@ static void enter(struct ubc_page *p)
 
     set_page(frame_of(mfn(p->frame)), p);
     set_state(p, PAGE_IDLE);
-    list_add_tail(&v->idle, &p->link);
+    if (unlikely(p->awaited))
+        ubc_awaited_enter(p);
+    else
+        list_add_tail(&v->idle, &p->link);
     if (atomic_fetch_add(&v->idle_count, 1) == 0)
         list_add_tail(&ubc_engine.lending, &v->lending);
     atomic_fetch_add(&ubc_engine.idle, 1);
@@ -136,12 +93,14 @@ static void leave(struct ubc_page *p, enum page_state state)
     set_page(frame_of(mfn(p->frame)), NULL);
     set_state(p, state);
     list_del(&p->link);
+    if (unlikely(p->awaited))
+        ubc_awaited_leave(p);
     if (atomic_fetch_sub(&v->idle_count, 1) == 1)
         list_del(&v->lending);
     atomic_fetch_sub(&ubc_engine.idle, 1);
 }
 
-static void make_hollow(struct ubc_page *p)
+void ubc_make_hollow(struct ubc_page *p)
 {
     struct ubc_volume *v = p->volume;
 
@@ -163,7 +122,7 @@ static bool lend(struct ubc_page *p)
     return true;
 }
 
-static void lend_stuck(void)
+void ubc_lend_stuck(void)
 {
     struct list *l, *next;
 
@@ -178,25 +137,12 @@ static void lend_stuck(void)
     }
 }
 
-/* ---- frames for new pages ---- */
-
-bool ubc_frame_get(mfn_t *m)
-{
-    if (spare_borrow(SPARE_UBC, 0, SPARE_ANY, m))
-        return true;
-    return spare_make_room() && spare_borrow(SPARE_UBC, 0, SPARE_LAST, m);
-}
-
-void ubc_frame_put(mfn_t m)
-{
-    spare_return(&m, 1);
-}
-
 /* ---- for who has the volume locked ---- */
 
-void ubc_idle_begin(struct ubc_volume *v, struct ubc_page *p)
+void ubc_idle_begin(struct ubc_volume *v, struct ubc_page *p, bool awaited)
 {
     ASSERT(p->volume == v);
+    p->awaited = awaited;
     spin_lock(&ubc_engine.idle_lock);
     if (frame_state(frame_of(mfn(p->frame))) != FRAME_LENT)
         spare_offer(SPARE_UBC, 0, mfn(p->frame));
@@ -209,11 +155,25 @@ bool ubc_memory_is_spare(void)
     return heap_free_pages() > ubc_engine.reserve + heap_claimed_pages();
 }
 
+/* A page cannot be mapped, for so many pages. If what others have mapped is as much, it is wanted back (press.c): whoever tries
+ * again has his turn. */
+static void lack(void)
+{
+    uint64_t kept = ubc_engine.reserve + heap_claimed_pages() + 1, free = heap_free_pages();
+
+    if (kept > free && kept - free <= atomic_load(&ubc_engine.busy))
+        ubc_lack(kept - free);
+}
+
 /* Its frame, which is lent, becomes one that the host pays for. */
 static int use_lent(struct ubc_volume *v, struct ubc_page *p)
 {
-    if (atomic_load(&ubc_engine.press.phase) != PRESS_NONE || !ubc_memory_is_spare())
+    if (atomic_load(&ubc_engine.press.phase) != PRESS_NONE)
         return -XEN_ENOMEM;
+    if (!ubc_memory_is_spare()) {
+        lack();
+        return -XEN_ENOMEM;
+    }
     if (page_state(p) == PAGE_IDLE)
         leave(p, PAGE_HELD);
     if (!spare_withdraw(mfn(p->frame), WINDOW_OWNER)) {
@@ -222,7 +182,8 @@ static int use_lent(struct ubc_volume *v, struct ubc_page *p)
         return -XEN_ENOMEM;
     }
     set_state(p, PAGE_BUSY);
-    count_hit(v);
+    p->awaited = false;
+    ubc_count_hit(v);
     return 0;
 }
 
@@ -311,7 +272,8 @@ int ubc_page_hold(struct ubc_volume *v, struct ubc_page *p)
     spin_lock(&ubc_engine.idle_lock);
     if (page_state(p) == PAGE_IDLE) {
         leave(p, PAGE_HELD);
-        count_hit(v);
+        p->awaited = false;
+        ubc_count_hit(v);
     }
     if (page_state(p) == PAGE_STUCK) /* who looks next would lend it, and the heap take it */
         unstick(v, p);
@@ -477,102 +439,16 @@ uint64_t ubc_housekeep(void)
     return arch_time_ns() + SOON_NS;
 }
 
-/* ---- the lender ---- */
-
-static uint64_t worst(void)
-{
-    uint64_t worth;
-
-    spin_lock(&ubc_engine.idle_lock);
-    lend_stuck();
-    (void)find_worst(&worth);
-    spin_unlock(&ubc_engine.idle_lock);
-    return worth;
-}
-
 void ubc_want_work(void)
 {
     if (ubc_engine.work && !atomic_exchange(&ubc_engine.untidy, true))
         ubc_engine.work();
 }
 
-static void give(const mfn_t *list, const uint32_t *stamp, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (stamp[i])
-            tlb_flush_stale(TLB_FREE, 1, stamp[i], arch_online_cpus());
-    spare_return(list, count);
-    if (count)
-        ubc_want_work();
-}
-
-static unsigned drop(unsigned count, const struct account *a)
-{
-    uint32_t stamp[GIVE_MAX];
-    mfn_t list[GIVE_MAX];
-    struct ubc_volume *v;
-    unsigned n = 0;
-    uint64_t worth;
-
-    (void)a;
-    spin_lock(&ubc_engine.idle_lock);
-    lend_stuck();
-    v = find_worst(&worth);
-    while (v && n < GIVE_MAX && n < count && !list_empty(&v->idle)) {
-        struct ubc_page *p = list_entry(v->idle.next, struct ubc_page, link);
-
-        list[n] = mfn(p->frame);
-        stamp[n++] = p->stamp;
-        make_hollow(p);
-    }
-    spin_unlock(&ubc_engine.idle_lock);
-    give(list, stamp, n);
-    return n;
-}
-
-static bool drop_frame(mfn_t m, const struct account *a)
-{
-    struct frame *f = frame_of(m);
-    struct ubc_page *p = NULL;
-    uint32_t stamp = 0;
-
-    (void)a;
-    spin_lock(&ubc_engine.idle_lock);
-    if (atomic_load(&f->use) == spare_word(SPARE_UBC, 0))
-        p = page_of(f); /* NULL: in somebody's hands */
-    if (p) {
-        stamp = p->stamp;
-        make_hollow(p);
-    }
-    spin_unlock(&ubc_engine.idle_lock);
-    if (p)
-        give(&m, &stamp, 1);
-    return p != NULL;
-}
-
-uint64_t ubc_idle_pages(void)
-{
-    return atomic_load(&ubc_engine.idle);
-}
-
-uint64_t ubc_reclaim(uint64_t want)
-{
-    uint64_t freed = 0;
-    unsigned n;
-
-    do {
-        n = drop((unsigned)min_u64(want - freed, GIVE_MAX), NULL);
-        freed += n;
-    } while (n > 0 && freed < want);
-    return freed;
-}
-
-static const struct spare_lender lender = {.worst = worst, .drop = drop, .drop_frame = drop_frame};
-
 void ubc_idle_init(void)
 {
     spin_init(&ubc_engine.idle_lock, LK_UBC_IDLE);
     list_init(&ubc_engine.lending);
     list_init(&ubc_engine.stuck);
-    spare_register(SPARE_UBC, &lender);
+    ubc_lender_init();
 }

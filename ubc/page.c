@@ -71,8 +71,7 @@ void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame)
     ubc_index_set(index_of(v, p->key), key_number(p->key), p);
     v->stats.pages++;
     v->stats.inserts++;
-    ubc_want_met(v, p->key);
-    ubc_idle_begin(v, p);
+    ubc_idle_begin(v, p, ubc_want_met(v, p->key) || key_level(p->key) > 0);
 }
 
 /* ---- death ---- */

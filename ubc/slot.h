@@ -33,8 +33,8 @@ bool ubc_sweep_is_over(uint64_t pass);
 /* ---- want.c; locked ---- */
 /* The reader wants the block, which is not there: what LAGAN_UBC_map says. */
 int ubc_want(struct ubc_volume *v, struct ubc_reader *r, uint64_t block) LAGAN_MUST_CHECK;
-/* A page with this key has come in. */
-void ubc_want_met(struct ubc_volume *v, uint64_t key);
+/* A page with this key has come in. True: it was wanted. */
+bool ubc_want_met(struct ubc_volume *v, uint64_t key);
 /* All that the client has asked for; NULL: whoever. */
 void ubc_want_forget(struct ubc_volume *v, const struct ubc_client *c);
 

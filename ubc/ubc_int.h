@@ -37,6 +37,7 @@ struct ubc_page {
     uint32_t holds; /* reads under way */
     bool dead;
     bool is_loose;             /* nobody has it by handle, but there are entries (slot.c) */
+    bool awaited;              /* [i] somebody waits for it (lender.c) */
     bool lent;                 /* dead, and its frame is still one that is lent to us */
     _Atomic uint8_t state;     /* enum page_state (INV-UBC-7) */
     struct ubc_volume *volume; /* [c] */
@@ -110,6 +111,8 @@ struct ubc_volume {
     struct ubc_index index[INDEXES]; /* data, the tree's levels from the lowest, copies */
     struct list dead, busy, loose;
     struct list idle, hollow; /* [i] idle_lock */
+    struct list awaited;      /* [i] idle pages as well */
+    unsigned awaited_count;   /* [i] */
     struct list lending;      /* [i] engine.lending, while there are idle pages */
     uint64_t hits, aged;      /* [i] on idle pages, faded until then */
     _Atomic uint64_t idle_count, hollow_count, reclaimed; /* [i], read anywhere */

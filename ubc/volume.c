@@ -200,6 +200,7 @@ int ubc_volume_new(const struct lagan_ubc_create *in, struct ubc_volume **out)
     spin_init(&v->lock, LK_UBC);
     list_init(&v->readers);
     list_init(&v->idle);
+    list_init(&v->awaited);
     list_init(&v->hollow);
     list_init(&v->busy);
     list_init(&v->loose);

@@ -5,7 +5,8 @@
  * A volume has room for UBC_WANTS blocks that are asked for and not answered, and for UBC_WANTS_EACH of one reader, so
  * that a few readers cannot keep the others from asking. The publisher fetches them in the order in which they came,
  * inserts the block, or refuses it. What it has fetched stays written down until then: one that begins anew asks for all
- * of it again. Who has asked is told when anything is answered, and asks again.
+ * of it again. Who has asked is told when anything is answered, and asks again. What a reader has asked for goes with him,
+ * unless another waits for it too.
  */
 #include <lagan/arch.h>
 #include <lagan/assert.h>
@@ -15,9 +16,9 @@ enum want_state { WANT_NONE, WANT_NEW, WANT_GIVEN, WANT_REFUSED };
 
 struct ubc_want {
     uint64_t block, serial;
-    const struct ubc_client *by;
+    const struct ubc_client *by; /* NULL: he has gone, and others wait for it */
     uint32_t state;
-    uint32_t unused;
+    uint32_t others; /* somebody else waits for it too */
 };
 
 #define UBC_WANTS      ((unsigned)(PAGE_SIZE / sizeof(struct ubc_want)))
@@ -77,8 +78,10 @@ int ubc_want(struct ubc_volume *v, struct ubc_reader *r, uint64_t block)
         return -XEN_EIO;
     }
     r->waits = true;
-    if (w)
+    if (w) {
+        w->others |= w->by != r->client;
         return -XEN_EBUSY;
+    }
     w = find_place(v, r->client);
     if (!w)
         return -XEN_EAGAIN;
@@ -88,21 +91,28 @@ int ubc_want(struct ubc_volume *v, struct ubc_reader *r, uint64_t block)
     return -XEN_EBUSY;
 }
 
-void ubc_want_met(struct ubc_volume *v, uint64_t key)
+bool ubc_want_met(struct ubc_volume *v, uint64_t key)
 {
     struct ubc_want *w = key_level(key) == 0 ? find(v, key_number(key)) : NULL;
 
     if (!w)
-        return;
+        return false;
     w->state = WANT_NONE;
     atomic_fetch_or(&v->news, UBC_NEWS_ANSWERED);
+    return true;
 }
 
 void ubc_want_forget(struct ubc_volume *v, const struct ubc_client *c)
 {
-    for (unsigned i = 0; v->wants && i < UBC_WANTS; i++)
-        if (!c || v->wants[i].by == c)
-            v->wants[i].state = WANT_NONE;
+    for (unsigned i = 0; v->wants && i < UBC_WANTS; i++) {
+        struct ubc_want *w = &v->wants[i];
+
+        if (c && w->by != c)
+            continue;
+        w->by = NULL;
+        if (!c || !w->others || w->state == WANT_REFUSED)
+            w->state = WANT_NONE;
+    }
 }
 
 /* ---- the publisher's side ---- */

@@ -238,6 +238,14 @@ int host_ubc_call(struct host *h, unsigned cmd, uint64_t volume, void *arg, size
     }
 }
 
+int host_ubc_list(struct host *h, unsigned cmd, uint64_t volume, void *list, unsigned count,
+                  uint64_t epoch)
+{
+    (void)h;
+    (void)volume;
+    return fake_host.ubc_list(cmd, list, count, epoch);
+}
+
 /* ---- devices and programs ---- */
 
 /* /dev/disk is a link to /dev/sda3. */

@@ -35,6 +35,8 @@ struct fake_host {
     struct lagan_ubc_stats volume_stats;
     struct lagan_ubc_allow allowed;
     uint64_t destroyed;
+    /* lists of the buffer cache's */
+    int (*ubc_list)(unsigned cmd, void *list, unsigned count, uint64_t epoch);
     bool attached, dm_fails; /* of mapped devices: there is one; no more can be made or removed */
     char ran[1024];          /* programs, a line each */
     struct lagan_ubc_range revoked;

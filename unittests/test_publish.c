@@ -13,7 +13,7 @@
 #include "fake_host.h"
 #include "suite.h"
 #include "tools/laganctl/command.h"
-#include "tools/publish/source.h"
+#include "tools/publish/serve.h"
 
 enum { BLOCK = 4096 };
 
@@ -184,6 +184,192 @@ static void trees(void)
     end();
 }
 
+/* ---- serving: a volume as the hypervisor keeps it ---- */
+
+enum { BLOCKS = 100, WANT_NONE = 0, WANT_NEW, WANT_GIVEN, WANT_REFUSED };
+
+static struct {
+    int want[BLOCKS];
+    bool there[BLOCKS];
+    unsigned wanted_back; /* blocks up to this one */
+    int error;            /* of each insert */
+    unsigned turns, inserts;
+    bool gone;
+} cache;
+
+static int next_want(struct lagan_ubc_want *io)
+{
+    for (unsigned b = 0; b < BLOCKS && (io->flags & LAGAN_UBC_AGAIN); b++)
+        if (cache.want[b] == WANT_GIVEN)
+            cache.want[b] = WANT_NEW;
+    for (unsigned b = 0; b < BLOCKS; b++)
+        if (cache.want[b] == WANT_NEW) {
+            cache.want[b] = WANT_GIVEN;
+            io->block = b;
+            return 0;
+        }
+    return -ENOENT;
+}
+
+static int look(const struct lagan_ubc_map *op)
+{
+    CU_ASSERT_FATAL(op->block < BLOCKS && op->flags == LAGAN_UBC_LOOK);
+    if (op->block < cache.wanted_back)
+        return -EAGAIN;
+    return cache.there[op->block] ? 0 : -ENOENT;
+}
+
+static int put(const struct lagan_ubc_insert *op)
+{
+    CU_ASSERT_FATAL(op->block < BLOCKS);
+    CU_ASSERT_EQUAL(*(const uint64_t *)op->address, op->block + 1);
+    if (cache.error)
+        return cache.error;
+    if (op->block < cache.wanted_back)
+        return -EAGAIN;
+    cache.there[op->block] = true;
+    cache.want[op->block] = WANT_NONE;
+    cache.inserts++;
+    return 0;
+}
+
+static int cache_list(unsigned cmd, void *list, unsigned count, uint64_t epoch)
+{
+    struct lagan_ubc_insert *inserts = list;
+    struct lagan_ubc_want *wants = list;
+    struct lagan_ubc_map *looks = list;
+
+    CU_ASSERT(epoch == (cmd == LAGAN_UBC_insert ? 7 : 0));
+    cache.turns += cmd == LAGAN_UBC_wanted;
+    if (cache.gone)
+        return -ENXIO;
+    for (unsigned i = 0; i < count; i++)
+        if (cmd == LAGAN_UBC_wanted)
+            wants[i].status = next_want(&wants[i]);
+        else if (cmd == LAGAN_UBC_map)
+            looks[i].status = look(&looks[i]);
+        else if (cmd == LAGAN_UBC_insert)
+            inserts[i].status = put(&inserts[i]);
+        else
+            cache.want[wants[i].block] = WANT_REFUSED;
+    return 0;
+}
+
+static _Alignas(BLOCK) struct serve_exchange x;
+
+/* A round; how many turns it took. */
+static unsigned serve(struct served *v)
+{
+    cache.turns = 0;
+    serve_begin(v);
+    while (serve_turn(NULL, &x, v) > 0)
+        CU_ASSERT_FATAL(cache.turns < 100);
+    return cache.turns;
+}
+
+static unsigned want(unsigned first, unsigned count, unsigned step)
+{
+    for (unsigned i = 0; i < count; i++)
+        cache.want[first + i * step] = WANT_NEW;
+    return count;
+}
+
+static unsigned wants_of(int state)
+{
+    unsigned count = 0;
+
+    for (unsigned b = 0; b < BLOCKS; b++)
+        count += cache.want[b] == state;
+    return count;
+}
+
+static void served_start(struct served *v)
+{
+    start();
+    memset(&cache, 0, sizeof(cache));
+    fake_host.ubc_list = cache_list;
+    *v = (struct served){.name = "vol", .epoch = 7, .again = true};
+    make_file(image, BLOCKS * BLOCK);
+    strcpy(v->source.image, image);
+    v->source.blocks = BLOCKS;
+    CU_ASSERT_EQUAL_FATAL(source_open(&v->source), 0);
+}
+
+static void served_end(struct served *v)
+{
+    source_close(&v->source);
+    end();
+}
+
+/* What is wanted comes, and what follows it; each of it once. */
+static void serving(void)
+{
+    struct served v;
+
+    served_start(&v);
+    (void)want(3, 1, 1);
+    cache.want[5] = WANT_GIVEN; /* to who was there before */
+    CU_ASSERT_EQUAL(serve(&v), 1);
+    CU_ASSERT_EQUAL(cache.inserts, SERVE_AHEAD);
+    CU_ASSERT(cache.there[3] && !cache.there[2]);
+    CU_ASSERT_EQUAL(wants_of(WANT_NONE), BLOCKS);
+    (void)want(1, 2, 1); /* up to what is there */
+    (void)want(BLOCKS - 1, 1, 1);
+    CU_ASSERT_EQUAL(serve(&v), 1);
+    CU_ASSERT_EQUAL(cache.inserts, SERVE_AHEAD + 3);
+    CU_ASSERT_EQUAL(wants_of(WANT_NONE), BLOCKS);
+    CU_ASSERT_FALSE(v.again);
+    cache.gone = true;
+    CU_ASSERT_EQUAL(serve_turn(NULL, &x, &v), -ENXIO);
+    served_end(&v);
+}
+
+/* What cannot be had just now is not forgotten, is not asked for in a loop, and nobody waits behind it. */
+static void later(void)
+{
+    struct served v;
+
+    served_start(&v);
+    cache.wanted_back = 40;
+    (void)want(0, 20, 2);
+    (void)want(50, 1, 1);
+    CU_ASSERT_EQUAL(serve(&v), 3);
+    CU_ASSERT_TRUE(cache.there[50]);
+    CU_ASSERT_EQUAL(wants_of(WANT_GIVEN), 20);
+    CU_ASSERT_TRUE(v.again);
+    CU_ASSERT_EQUAL(serve(&v), 3);
+    CU_ASSERT_TRUE(v.again);
+    cache.wanted_back = 0;
+    cache.error = -ENOMEM;
+    CU_ASSERT_EQUAL(serve(&v), 3);
+    CU_ASSERT_TRUE(v.again);
+    cache.error = 0;
+    (void)serve(&v);
+    CU_ASSERT_FALSE(v.again);
+    CU_ASSERT_EQUAL(wants_of(WANT_NONE), BLOCKS);
+    served_end(&v);
+}
+
+/* What cannot be had at all is refused, and said. */
+static void refusals(void)
+{
+    int old = dup(STDERR_FILENO);
+    struct served v;
+
+    served_start(&v);
+    CU_ASSERT_EQUAL(truncate(image, 10 * BLOCK), 0);
+    (void)want(8, 5, 1);
+    fflush(stderr);
+    dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+    CU_ASSERT_EQUAL(serve(&v), 1);
+    dup2(old, STDERR_FILENO);
+    close(old);
+    CU_ASSERT(cache.there[8] && cache.there[9]);
+    CU_ASSERT_EQUAL(wants_of(WANT_REFUSED), 3);
+    CU_ASSERT_FALSE(v.again);
+    served_end(&v);
+}
+
 static int run(const char *command, const char *a, const char *b, const char *c)
 {
     char *words[] = {(char *)"laganctl", (char *)"ubc", (char *)command, (char *)a, (char *)b,
@@ -251,7 +437,8 @@ static void commands(void)
     end();
 }
 
-static const struct test_case cases[] = {{"names", names},       {"descriptions", descriptions},
-                                         {"images", images},     {"trees", trees},
-                                         {"commands", commands}, {NULL, NULL}};
+static const struct test_case cases[] = {
+    {"names", names},       {"descriptions", descriptions}, {"images", images},
+    {"trees", trees},       {"serving", serving},           {"later", later},
+    {"refusals", refusals}, {"commands", commands},         {NULL, NULL}};
 const struct suite suite_publish = {"publish", cases, NULL, NULL};

@@ -384,7 +384,14 @@ static void wants(void)
     io.flags = 2;
     CU_ASSERT_EQUAL(do_wanted(UPUB, volume, &io), -XEN_EINVAL);
     CU_ASSERT_EQUAL(do_refuse(UPUB, volume, &io), -XEN_EINVAL);
-    CU_ASSERT_EQUAL(ubc_give(volume, UREAD2, 0, 0), 0); /* what it has asked for goes with it */
+    CU_ASSERT_EQUAL(ask(UREAD2, 20), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(ask(UREAD, 20), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(ask(UREAD2, 20), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(ubc_give(volume, UREAD2, 0, 0), 0); /* what it has asked for goes with it... */
+    CU_ASSERT_EQUAL(next_wanted(LAGAN_UBC_AGAIN), 20);  /* ...but for what another waits for */
+    CU_ASSERT_EQUAL(next_wanted(0), UINT64_MAX);
+    CU_ASSERT_EQUAL(do_insert(UPUB, volume, 20, 1, 1), 0);
+    CU_ASSERT_EQUAL(news(UPUB), pub | read);
     CU_ASSERT_EQUAL(next_wanted(LAGAN_UBC_AGAIN), UINT64_MAX);
     CU_ASSERT_EQUAL(ubc_give(volume, UPUB, 0, 0), 0);
     CU_ASSERT_EQUAL(ask(UREAD, 12), -XEN_ENOENT); /* nobody would answer */

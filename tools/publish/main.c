@@ -6,8 +6,8 @@
  *
  * Each file of the directory describes a volume (source.h). laganctl writes and removes them; what changes there is
  * noticed at once. Readers' misses stand in the hypervisor: it tells this program that there are some
- * (LAGAN_VIRQ_UBC), which asks what they are, reads those blocks and what follows and is not in the cache either, and inserts
- * them. Nothing is kept here that matters: who is killed and started again asks for all that was not answered.
+ * (LAGAN_VIRQ_UBC), which asks what they are, and brings them (serve.h). Nothing is kept here that matters: who is
+ * killed and started again asks for all that was not answered.
  *
  * What a guest can do is to ask for blocks. At most LAGAN_UBC's number of wants of each volume are there at a time, and
  * are served in their order, a few of each volume in turn.
@@ -27,33 +27,18 @@
 #include <xenevtchn.h>
 
 #include "tools/laganctl/host.h"
-#include "source.h"
+#include "serve.h"
 
-enum {
-    VOLUMES = 64,
-    AHEAD = 32, /* blocks that are read at once */
-    TURN = 8,   /* wants of a volume that are served before the next one's */
-    RETRY_MS = 50,
-    TEXT = 4096
-};
+enum { VOLUMES = 64, RETRY_MS = 50, TEXT = 4096 };
 
 struct volume {
     char name[SOURCE_NAME_MAX + 1]; /* "": none */
-    struct source source;
-    uint64_t handle, epoch;
-    bool again, listed; /* what was given out is to be asked for again; its file is there */
-};
-
-/* What the hypervisor reads and writes: host_buffer(). */
-struct exchange {
-    uint8_t data[AHEAD][LAGAN_UBC_BLOCK_BYTES];
-    struct lagan_ubc_insert insert[AHEAD];
-    struct lagan_ubc_map look[AHEAD];
-    struct lagan_ubc_want want[TURN];
+    struct served served;
+    bool listed; /* its file is there */
 };
 
 static struct volume volumes[VOLUMES];
-static struct exchange *x;
+static struct serve_exchange *x;
 static struct host *host;
 static volatile sig_atomic_t ending;
 
@@ -65,135 +50,29 @@ static void on_signal(int number)
 
 /* ---- serving ---- */
 
-static void refuse(struct volume *v, uint64_t block)
-{
-    x->want[0] = (struct lagan_ubc_want){.block = block};
-    (void)!host_ubc_list(host, LAGAN_UBC_refuse, v->handle, x->want, 1, 0);
-}
-
-/* How many of the blocks from `first` on are missing, up to the first that is there. */
-static unsigned missing_from(struct volume *v, uint64_t first)
-{
-    unsigned count = 0, n = 0;
-
-    for (; count < AHEAD && first + count < v->source.blocks; count++)
-        x->look[count] = (struct lagan_ubc_map){.block = first + count, .flags = LAGAN_UBC_LOOK};
-    if (host_ubc_list(host, LAGAN_UBC_map, v->handle, x->look, count, 0))
-        return 0;
-    while (n < count && x->look[n].status == -ENOENT)
-        n++;
-    return n;
-}
-
-/* The blocks of the tree that vouch for this one, from the top. */
-static int bring_tree(struct volume *v, uint64_t block)
-{
-    for (unsigned level = source_levels(v->source.blocks); level-- > 0;) {
-        uint64_t n = block >> (7 * (level + 1));
-        int rc = source_read_tree(&v->source, level, n, x->data[0]);
-
-        if (rc)
-            return rc;
-        x->insert[0] = (struct lagan_ubc_insert){.block = n,
-                                                 .address = (uintptr_t)x->data[0],
-                                                 .level = (uint8_t)level,
-                                                 .flags = LAGAN_UBC_HASH};
-        rc = host_ubc_list(host, LAGAN_UBC_insert, v->handle, x->insert, 1, v->epoch);
-        if (rc || x->insert[0].status)
-            return rc ? rc : x->insert[0].status;
-    }
-    return 0;
-}
-
-/* The status of the first. */
-static int insert(struct volume *v, uint64_t first, unsigned count)
-{
-    int rc;
-
-    for (unsigned i = 0; i < count; i++)
-        x->insert[i] =
-            (struct lagan_ubc_insert){.block = first + i, .address = (uintptr_t)x->data[i]};
-    rc = host_ubc_list(host, LAGAN_UBC_insert, v->handle, x->insert, count, v->epoch);
-    return rc ? rc : x->insert[0].status;
-}
-
-static int read_and_insert(struct volume *v, uint64_t block, unsigned count)
-{
-    int rc = source_read(&v->source, block, count, x->data);
-
-    if (rc && count > 1)
-        rc = source_read(&v->source, block, count = 1, x->data);
-    return rc ? rc : insert(v, block, count);
-}
-
-/* False: it is to be asked for again, later. */
-static bool bring(struct volume *v, uint64_t block)
-{
-    unsigned count = missing_from(v, block);
-    int rc = count ? read_and_insert(v, block, count) : 0;
-
-    if (rc == -ENODATA && !(rc = bring_tree(v, block)))
-        rc = read_and_insert(v, block, count);
-    switch (rc) {
-    case 0:
-    case -EEXIST:
-        return true;
-    case -EAGAIN: /* it is wanted back just now */
-    case -ENOMEM: /* the host has none to spare */
-    case -ENODATA:
-        return false;
-    default:
-        warnx("%s: block %llu: %s", v->name, (unsigned long long)block,
-              rc == -EILSEQ ? "not what the tree says" : strerror(-rc));
-        refuse(v, block);
-        return true;
-    }
-}
-
 /* The volume has ended, or has another generation. */
 static void leave(struct volume *v)
 {
-    source_close(&v->source);
+    source_close(&v->served.source);
     *v = (struct volume){.name = ""};
 }
 
-/* A turn; true: there may be more. */
-static bool serve(struct volume *v)
-{
-    uint64_t block[TURN];
-    unsigned count = 0;
-    int rc;
-
-    for (unsigned i = 0; i < TURN; i++)
-        x->want[i] = (struct lagan_ubc_want){.flags = i == 0 && v->again ? LAGAN_UBC_AGAIN : 0};
-    rc = host_ubc_list(host, LAGAN_UBC_wanted, v->handle, x->want, TURN, 0);
-    if (rc == -ENXIO) {
-        leave(v);
-        return false;
-    }
-    if (rc) {
-        warnx("%s: %s", v->name, strerror(-rc));
-        return false;
-    }
-    v->again = false;
-    while (count < TURN && x->want[count].status == 0) {
-        block[count] = x->want[count].block;
-        count++;
-    }
-    for (unsigned i = 0; i < count; i++)
-        v->again |= !bring(v, block[i]);
-    return count == TURN;
-}
-
+/* All that is asked for, a few blocks of each volume in turn. */
 static void serve_all(void)
 {
     bool more;
 
+    for (unsigned i = 0; i < VOLUMES; i++)
+        serve_begin(&volumes[i].served);
     do {
         more = false;
-        for (unsigned i = 0; i < VOLUMES; i++)
-            if (volumes[i].name[0])
-                more |= serve(&volumes[i]);
+        for (unsigned i = 0; i < VOLUMES; i++) {
+            int rc = volumes[i].name[0] ? serve_turn(host, x, &volumes[i].served) : 0;
+
+            if (rc == -ENXIO)
+                leave(&volumes[i]);
+            more |= rc > 0;
+        }
     } while (more && !ending);
 }
 
@@ -205,24 +84,25 @@ static int take(struct volume *v)
     struct lagan_ubc_allow allow = {.domid = 0x7ff0, .rights = LAGAN_UBC_READ | LAGAN_UBC_PUBLISH};
     struct lagan_ubc_create create;
     struct lagan_ubc_open io = {0};
+    struct served *s = &v->served;
     int rc;
 
     (void)!source_id(v->name, io.id);
     rc = host_ubc_call(host, LAGAN_UBC_open, 0, &io, sizeof(io));
     if (rc == -ENOENT) {
-        source_create(&v->source, io.id, &create);
+        source_create(&s->source, io.id, &create);
         rc = host_ubc_call(host, LAGAN_UBC_create, 0, &create, sizeof(create));
         if (rc == 0)
             rc = host_ubc_call(host, LAGAN_UBC_open, 0, &io, sizeof(io));
     }
     if (rc < 0)
         return rc;
-    if (io.blocks != v->source.blocks)
+    if (io.blocks != s->source.blocks)
         return -ESTALE;
-    v->handle = io.volume;
-    v->epoch = io.epoch;
-    v->again = true;
-    return host_ubc_call(host, LAGAN_UBC_allow, v->handle, &allow, sizeof(allow));
+    s->handle = io.volume;
+    s->epoch = io.epoch;
+    s->again = true;
+    return host_ubc_call(host, LAGAN_UBC_allow, s->handle, &allow, sizeof(allow));
 }
 
 static int read_text(int dir, const char *name, char text[TEXT])
@@ -263,11 +143,12 @@ static void begin(int dir, const char *name)
     }
     rc = read_text(dir, name, text);
     if (!rc)
-        rc = source_parse(text, &v->source);
+        rc = source_parse(text, &v->served.source);
     if (!rc)
-        rc = source_open(&v->source);
+        rc = source_open(&v->served.source);
     if (!rc) {
         strcpy(v->name, name);
+        v->served.name = v->name;
         v->listed = true;
         rc = take(v);
     }
@@ -300,7 +181,7 @@ static void look_at_directory(const char *path)
 static bool is_late(void)
 {
     for (unsigned i = 0; i < VOLUMES; i++)
-        if (volumes[i].again)
+        if (volumes[i].served.again)
             return true;
     return false;
 }
