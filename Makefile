@@ -258,8 +258,8 @@ LIBS_laganctl := smartcols ncursesw tinfo
 # The control daemon and the guests' agent, without their descriptors
 LAGAND_OBJS := $(addprefix tools/lagand/,config.o control.o keeper.o keeper_room.o keeper_target.o metrics.o report.o why.o) \
             $(addprefix tools/laganctl/,amount.o domain.o metrics.o)
-AGENT_OBJS := $(addprefix tools/lagan-agent/,figures.o xenbus.o) tools/lagand/report.o
-TEST_lagand := $(LAGAND_OBJS) tools/lagan-agent/figures.o unittests/fake_host.o unittests/fake_store.o unittests/lagand_world.o \
+AGENT_OBJS := $(addprefix tools/lagan-agent/,figures.o nudge.o xenbus.o) tools/lagand/report.o
+TEST_lagand := $(LAGAND_OBJS) tools/lagan-agent/figures.o tools/lagan-agent/nudge.o unittests/fake_host.o unittests/fake_store.o unittests/lagand_world.o \
             $(addprefix unittests/test_,lagand.o lagand_room.o lagand_text.o lagan_agent.o)
 
 # Of the modules for Linux, what needs no kernel

@@ -125,6 +125,7 @@ int balloon_tell(struct balloon_member *m, const struct balloon_report *r)
         m->active = m->wanted; /* what was assumed of it is of no interest any more */
     m->spoken = true;
     m->must = excess(m->have, r->free + r->reclaimable);
+    m->seen = m->have;
     return 0;
 }
 
@@ -258,8 +259,17 @@ static void watch_offer(struct balloon_member *m, uint64_t now)
     }
 }
 
+/* What it has taken since its last report, it took because it needs it: the report does not know of those pages. */
+static void count_taken(struct balloon_member *m)
+{
+    if (m->spoken)
+        m->must += excess(m->have, m->seen);
+    m->seen = m->have;
+}
+
 static void watch(struct balloon_member *m, uint64_t now)
 {
+    count_taken(m);
     if (m->reserve && m->have >= m->reserve)
         m->reserve = 0;
     m->changed = m->claimable = false;

@@ -70,7 +70,8 @@ struct balloon_member {
     uint64_t cache_need; /* [b] pages more that it would use, as its page cache's curve says */
     uint64_t wanted;     /* [b] its need by all of these */
     bool spoken;         /* [b] it has said something */
-    uint64_t must;       /* [b] what it cannot give, as it said last */
+    uint64_t must; /* [b] what it cannot give: as it said last, and all that it has taken since */
+    uint64_t seen; /* [b] what it had when that was last counted */
 
     /* Offers of memory: until when the one that stands is good, what the member had when it was
      * made, how many in a row were not taken, and when it is made anew to one who is lazy. */

@@ -117,7 +117,8 @@ int pcache_set_quota(struct pcache *pc, uint64_t floor, uint64_t ceiling,
                      uint32_t weight) LAGAN_MUST_CHECK;
 /* NULL: all clients, and those that come. */
 void pcache_freeze(struct pcache *pc, bool on);
-/* All but `domid`. */
+/* All but `domid`; also of a domain that never used the cache. */
+void pcache_no_stats(struct lagan_pcache_stats *s);
 void pcache_get_stats(struct pcache *pc, struct lagan_pcache_stats *s);
 void pcache_get_host(struct lagan_pcache_host *h);
 /* For whom pages of the client's were dropped; returns how many entries there are, of which up to `max` were

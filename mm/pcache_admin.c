@@ -50,6 +50,14 @@ void pcache_freeze(struct pcache *pc, bool on)
     pcache_unlock(pc);
 }
 
+void pcache_no_stats(struct lagan_pcache_stats *s)
+{
+    *s = (struct lagan_pcache_stats){.domid = s->domid,
+                                     .flags = atomic_load(&pcache.frozen) ? LAGAN_PCACHE_FROZEN : 0,
+                                     .ceiling = QUOTA_PAGES_MAX,
+                                     .weight = QUOTA_WEIGHT_USUAL};
+}
+
 void pcache_get_stats(struct pcache *pc, struct lagan_pcache_stats *s)
 {
     const struct counts *c = &pc->count;

@@ -225,6 +225,35 @@ static void need_is_not_touched(void)
     CU_ASSERT_EQUAL(a->m.have, 6000);
 }
 
+/* What it has taken since its report is in use, as far as anybody knows: nobody but a new report says that it is free. */
+static void taken_since(void)
+{
+    struct balloon_report r = {.working_set = 3000, .free = 1000};
+    struct sim_guest *a, *b;
+
+    sim_start(20000, 0);
+    a = sim_add(SIM_DEAF, 4000, 500, 9000, 256);
+    CU_ASSERT_EQUAL(balloon_tell(&a->m, &r), 0);
+    sim_run(1);
+    CU_ASSERT_EQUAL(a->m.must, 3000);
+    a->m.have += 2000;
+    sim.free -= 2000;
+    sim_run(2);
+    CU_ASSERT_EQUAL(a->m.must, 5000);
+    a->m.have -= 500; /* and what it has given since was free */
+    sim.free += 500;
+    sim_run(2);
+    CU_ASSERT_EQUAL(a->m.must, 5000);
+    b = sim_add(SIM_GOOD, 0, 1, 16000, 65535);
+    sim_need(b, 16000);
+    sim_run(20);
+    CU_ASSERT_EQUAL(a->m.target, 5000);
+    CU_ASSERT_EQUAL(balloon_tell(&a->m, &r), 0);
+    CU_ASSERT_EQUAL(a->m.must, 4500);
+    sim_run(1);
+    CU_ASSERT_EQUAL(a->m.target, 4500);
+}
+
 /* Two do not follow: a reservation that fits is there after three deadlines at the latest. */
 static void unresponsive(void)
 {
@@ -330,6 +359,7 @@ static const struct test_case cases[] = {
     {"deadlines", deadlines},
     {"reservations", reservations},
     {"nobody is driven below its need", need_is_not_touched},
+    {"what was taken since is not touched", taken_since},
     {"two do not follow", unresponsive},
     {"offers that are not taken", lazy},
     {"free memory goes elsewhere", taken_away},

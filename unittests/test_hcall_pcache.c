@@ -188,9 +188,22 @@ static void test_control(void)
     start();
     for (unsigned c = LAGAN_PCACHE_set_quota; c <= LAGAN_PCACHE_host; c++)
         CU_ASSERT_EQUAL(op(a, c, core_va(0), 1), -XEN_EPERM);
+    free = heap_free_pages();
     *stats = (struct lagan_pcache_stats){.domid = a->id};
     CU_ASSERT_EQUAL(op(dom0, LAGAN_PCACHE_get_stats, core_va(0), 0), 0);
-    CU_ASSERT_EQUAL(stats->weight, 256);
+    CU_ASSERT(stats->domid == a->id && stats->weight == 256 && stats->books == 0 &&
+              stats->flags == 0);
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PCACHE_ledger, core_va(0), 64), 0);
+    memset(core_at(0), 0, sizeof(struct lagan_pcache_curve));
+    ((struct lagan_pcache_curve *)core_at(0))->domid = a->id;
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PCACHE_curve, core_va(0), 0), 0);
+    CU_ASSERT_EQUAL(((struct lagan_pcache_curve *)core_at(0))->points, 0);
+    /* Questions have cost nothing. */
+    CU_ASSERT_EQUAL(heap_free_pages(), free);
+    CU_ASSERT_PTR_NULL(atomic_load(&a->pcache));
+    *stats = (struct lagan_pcache_stats){.domid = 77};
+    CU_ASSERT_EQUAL(op(dom0, LAGAN_PCACHE_get_stats, core_va(0), 0), -XEN_ESRCH);
+    CU_ASSERT_EQUAL(op(a, LAGAN_PCACHE_info, core_va(0), 0), 0); /* it uses the cache now */
     free = heap_free_pages();
     *quota =
         (struct lagan_pcache_quota){.domid = a->id, .weight = 512, .floor = 100, .ceiling = 200};

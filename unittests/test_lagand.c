@@ -135,7 +135,9 @@ static void hostile_reports(void)
                                       "1 -1 1 1 1 1",
                                       "1 1 1 1 1 1 ",
                                       " 1 1 1 1 1 1",
-                                      "1 1 1 1 1 1 1",
+                                      "1 1 1 1 1 1 1 1",
+                                      "1 1 1 1 1 1 -1",
+                                      "1 1 1 1 1",
                                       "1  1 1 1 1 1",
                                       "1 1 1 1 1 1000001",
                                       "1 4294967296 1 1 1 1",
@@ -163,6 +165,50 @@ static void hostile_reports(void)
     CU_ASSERT_EQUAL(fake_host.reports, reports + 1);
     world_report(3, "");
     CU_ASSERT_EQUAL(line_count, 2); /* it was right in between */
+    end();
+}
+
+/* What it has given while its report was under way was free then. */
+static void late_reports(void)
+{
+    adopted();
+    web()->state.have = 512 * MIB - 20000;
+    world_report(3, "1 51200 20480 10240 7 1000 131072");
+    CU_ASSERT(fake_host.report.need.free == 480 && fake_host.report.need.reclaimable == 10240);
+    web()->state.have = 512 * MIB - 25480;
+    world_report(3, "1 51200 20480 10240 7 1000 131072");
+    CU_ASSERT(fake_host.report.need.free == 0 && fake_host.report.need.reclaimable == 5240);
+    web()->state.have = 512 * MIB - 90000;
+    world_report(3, "1 51200 20480 10240 7 1000 131072");
+    CU_ASSERT(fake_host.report.need.free == 0 && fake_host.report.need.reclaimable == 0);
+    web()->state.have = 600 * MIB; /* what it has got is another matter */
+    world_report(3, "1 51200 20480 10240 7 1000 131072");
+    CU_ASSERT(fake_host.report.need.free == 20480 && fake_host.report.need.reclaimable == 10240);
+    end();
+}
+
+/* Who has no agent gives what it has beside its floor, also what it got later. */
+static void without_agent(void)
+{
+    unsigned reports;
+
+    world_start();
+    CU_ASSERT_EQUAL(keeper_manage(&keeper, 5, false), 0);
+    CU_ASSERT_EQUAL(fake_host.report.need.reclaimable, 384 * MIB);
+    reports = fake_host.reports;
+    world_tick();
+    CU_ASSERT_EQUAL(fake_host.reports, reports);
+    fake_host.pressure[DB].state.have = 700 * MIB;
+    world_tick();
+    CU_ASSERT_EQUAL(fake_host.reports, reports + 1);
+    CU_ASSERT(fake_host.report.domid == 5 && fake_host.report.need.working_set == 512 * MIB &&
+              fake_host.report.need.reclaimable == 572 * MIB);
+    /* It has one: from now on that speaks. */
+    world_report(5, REPORT);
+    reports = fake_host.reports;
+    fake_host.pressure[DB].state.have = 600 * MIB;
+    world_tick();
+    CU_ASSERT_EQUAL(fake_host.reports, reports);
     end();
 }
 
@@ -377,6 +423,30 @@ static void restart(void)
     end();
 }
 
+/* What the daemon before has said of it holds on: in the middle of its work it is not taken for one that needs only what it
+ * began with. */
+static void known_needs(void)
+{
+    adopted();
+    end();
+    world_put(3, "data/lagan/report", NULL);
+    fake_host.reports = 0;
+    world_restart();
+    CU_ASSERT_TRUE(guest(3)->adopted);
+    CU_ASSERT_EQUAL(fake_host.reports, 0);
+    end();
+    world_put(3, "data/lagan/report", REPORT);
+    world_restart();
+    CU_ASSERT_EQUAL(fake_host.reports, 1);
+    CU_ASSERT_EQUAL(fake_host.report.need.working_set, 51200);
+    end();
+    web()->need.working_set = 0; /* nobody has said anything yet */
+    world_put(3, "data/lagan/report", NULL);
+    world_restart();
+    CU_ASSERT_EQUAL(fake_host.report.need.working_set, 512 * MIB);
+    end();
+}
+
 static void release(void)
 {
     adopted();
@@ -444,6 +514,8 @@ static const struct test_case cases[] = {
     {"floors that do not fit", floors_that_do_not_fit},
     {"strangers", strangers},
     {"hostile reports", hostile_reports},
+    {"reports that come late", late_reports},
+    {"without an agent", without_agent},
     {"floods", floods},
     {"silence", silence},
     {"targets", targets},
@@ -453,6 +525,7 @@ static const struct test_case cases[] = {
     {"other limits", other_limits},
     {"lapses", lapses},
     {"another daemon", restart},
+    {"needs that are known", known_needs},
     {"release", release},
     {"births and deaths", lives},
     {NULL, NULL},

@@ -15,6 +15,7 @@
 static void reports(void)
 {
     struct lagan_pressure_need in, out;
+    uint64_t had, have;
     char line[REPORT_SIZE], noise[REPORT_SIZE];
 
     srand((unsigned)test_seed);
@@ -24,14 +25,16 @@ static void reports(void)
                                           .reclaimable = (uint32_t)rand() >> (rand() % 32),
                                           .refault_rate = UINT32_MAX - (uint32_t)(rand() % 3),
                                           .stall_ppm = (uint32_t)(rand() % 1000001)};
-        report_print(line, &in);
-        CU_ASSERT_EQUAL(report_parse(line, &out), 0);
+        had = (uint32_t)rand();
+        report_print(line, &in, had);
+        CU_ASSERT_EQUAL(report_parse(line, &out, &have), 0);
         CU_ASSERT_EQUAL(memcmp(&in, &out, sizeof(in)), 0);
+        CU_ASSERT_EQUAL(had, have);
         strcpy(noise, line);
         noise[(size_t)rand() % strlen(noise)] = (char)(rand() % 255 + 1);
-        if (report_parse(noise, &out) == 0) { /* then it is one number that is another */
-            report_print(line, &out);
-            CU_ASSERT(strlen(line) <= strlen(noise));
+        if (report_parse(noise, &out, &have) == 0) { /* then it is one number that is another */
+            report_print(line, &out, have);
+            CU_ASSERT(strlen(line) <= strlen(noise) + 2); /* or two are one, and the last is 0 */
             CU_ASSERT(out.stall_ppm <= 1000000 && out.working_set <= UINT32_MAX);
         }
     }
@@ -41,8 +44,11 @@ static void reports(void)
                                       .reclaimable = UINT32_MAX,
                                       .refault_rate = UINT32_MAX,
                                       .stall_ppm = 1000000};
-    report_print(line, &in);
-    CU_ASSERT_EQUAL(report_parse(line, &out), 0);
+    report_print(line, &in, UINT32_MAX);
+    CU_ASSERT_EQUAL(report_parse(line, &out, &have), 0);
+    /* One that does not say what it has. */
+    CU_ASSERT_EQUAL(report_parse("1 2 3 4 5 6", &out, &have), 0);
+    CU_ASSERT(out.stall_ppm == 6 && have == 0);
 }
 
 /* ---- the configuration file ---- */

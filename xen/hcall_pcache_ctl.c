@@ -29,6 +29,16 @@ static int find(domid_t id, struct domain **d, struct pcache **pc)
     return rc;
 }
 
+/* The same for a question: a domain that has never used the cache has none afterwards either, and *pc is NULL. */
+static int look_up(domid_t id, struct domain **d, struct pcache **pc)
+{
+    *d = domain_find_target(id);
+    if (!*d)
+        return -XEN_ESRCH;
+    *pc = atomic_load_explicit(&(*d)->pcache, memory_order_acquire);
+    return 0;
+}
+
 static int64_t set_quota(guest_ptr_t arg)
 {
     struct lagan_pcache_quota q;
@@ -59,11 +69,14 @@ static int64_t get_stats(guest_ptr_t arg)
         return -XEN_EFAULT;
     if (s.reserved0)
         return -XEN_EINVAL;
-    rc = find(s.domid, &d, &pc);
+    rc = look_up(s.domid, &d, &pc);
     if (rc)
         return rc;
     s.domid = d->id;
-    pcache_get_stats(pc, &s);
+    if (pc)
+        pcache_get_stats(pc, &s);
+    else
+        pcache_no_stats(&s);
     domain_put(d);
     return copy_to_guest(arg, &s, sizeof(s));
 }
@@ -81,10 +94,10 @@ static int64_t get_ledger(guest_ptr_t arg, unsigned max)
         return -XEN_EINVAL;
     if (copy_from_guest(&id, arg, sizeof(id)))
         return -XEN_EFAULT;
-    rc = find(id, &d, &pc);
+    rc = look_up(id, &d, &pc);
     if (rc)
         return rc;
-    count = pcache_get_ledger(pc, l, LEDGER_MAX);
+    count = pc ? pcache_get_ledger(pc, l, LEDGER_MAX) : 0;
     domain_put(d);
     if (copy_to_guest(arg, l, min_u64(count, max) * sizeof(l[0])))
         return -XEN_EFAULT;
@@ -125,10 +138,11 @@ static int64_t get_curve(guest_ptr_t arg)
         return -XEN_EFAULT;
     if (c.reserved0)
         return -XEN_EINVAL;
-    rc = find(c.domid, &d, &pc);
+    rc = look_up(c.domid, &d, &pc);
     if (rc)
         return rc;
-    pcache_get_curve(pc, &c);
+    if (pc)
+        pcache_get_curve(pc, &c);
     domain_put(d);
     return copy_to_guest(arg, &c, sizeof(c));
 }

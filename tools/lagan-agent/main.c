@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * lagan-agent: tells the host what this Linux guest needs of its memory, and makes room when less is to be used. It wakes
- * up once a second, and at once
+ * up once a second, more often while there is little left, and at once
  *
  *   - when something has waited for memory (a trigger of the kernel's PSI),
  *   - when the hypervisor rings (VIRQ 22), since it wants memory for somebody and decides by what is said now,
@@ -29,13 +29,13 @@
 #include "tools/lagand/store.h"
 
 #include "figures.h"
+#include "nudge.h"
 
-#define LOOK_MS      1000
 #define SOON_MS      250   /* between two reports */
 #define SAME_MS      10000 /* the same is said again, to show that somebody is there */
 #define RECLAIM_MOST 1024  /* pages at a time */
 #define TRIGGER      "some 100000 1000000" /* of a second, so many us of waiting */
-#define CURRENT      "/sys/devices/system/xen_memory/xen_memory0/info/current_kb"
+#define BALLOON      "/sys/devices/system/xen_memory/xen_memory0/"
 
 enum { STORE, EVENTS, PRESSURE, SIGNALS, FDS };
 
@@ -49,6 +49,7 @@ static struct figures now, before;
 static struct lagan_pressure_need said;
 static uint64_t now_ms, before_ms, said_ms;
 static uint64_t target = UINT64_MAX; /* in pages, as the store has it */
+static struct nudge nudge;
 
 static uint64_t clock_ms(void)
 {
@@ -83,7 +84,7 @@ static int look(void)
     struct figures f = {0};
 
     now_ms = clock_ms();
-    f.have = strtoull(read_text(CURRENT), NULL, 10) / 4;
+    f.have = strtoull(read_text(BALLOON "info/current_kb"), NULL, 10) / 4;
     if (!f.have || figures_meminfo(&f, read_text("/proc/meminfo")) ||
         figures_vmstat(&f, read_text("/proc/vmstat")))
         return -EINVAL;
@@ -97,12 +98,13 @@ static void report(bool at_once)
     struct lagan_pressure_need need;
     char text[REPORT_SIZE];
 
+    figures_growth(&before, &now, now_ms - before_ms);
     figures_need(&before, &now, now_ms - before_ms, &need);
     if (said_ms && now_ms - said_ms < SOON_MS)
         return;
     if (said_ms && !at_once && !figures_news(&said, &need) && now_ms - said_ms < SAME_MS)
         return;
-    report_print(text, &need);
+    report_print(text, &need, now.have);
     if (store_write(store, REPORT_NODE, text))
         return;
     if (option.verbose)
@@ -124,19 +126,24 @@ static void read_target(void)
                  : UINT64_MAX;
 }
 
-/* The kernel says -EAGAIN when it has found less than that. */
-static bool reclaim(uint64_t pages)
+static bool write_number(const char *path, uint64_t number)
 {
-    int fd = open(option.reclaim, O_WRONLY | O_CLOEXEC);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
     char text[24];
     bool done;
 
     if (fd < 0)
         return false;
-    snprintf(text, sizeof(text), "%" PRIu64, pages * 4096);
+    snprintf(text, sizeof(text), "%" PRIu64, number);
     done = write(fd, text, strlen(text)) > 0;
     (void)close(fd);
     return done;
+}
+
+/* The kernel says -EAGAIN when it has found less than that. */
+static bool reclaim(uint64_t pages)
+{
+    return write_number(option.reclaim, pages * 4096);
 }
 
 /* In portions, since the balloon driver takes what is free meanwhile, and the target may change. */
@@ -149,6 +156,15 @@ static void make_room(void)
             return;
         read_target();
     }
+}
+
+/* The driver has the same target from the store; where it has stopped, it is made to try again. */
+static void keep_going(void)
+{
+    uint64_t pages = nudge_target(&nudge, now_ms, now.have, target);
+
+    if (pages)
+        (void)write_number(BALLOON "target_kb", pages * 4);
 }
 
 /* ---- what it begins with ---- */
@@ -240,7 +256,7 @@ static void run(xenevtchn_handle *events, int trigger, int signals)
     while (!fds[SIGNALS].revents) {
         bool at_once;
 
-        if (poll(fds, FDS, LOOK_MS) < 0 && errno != EINTR)
+        if (poll(fds, FDS, (int)figures_pause_ms(&now)) < 0 && errno != EINTR)
             err(1, "poll");
         at_once = fds[PRESSURE].revents & POLLPRI;
         if (fds[PRESSURE].revents & POLLERR)
@@ -252,6 +268,7 @@ static void run(xenevtchn_handle *events, int trigger, int signals)
             report(at_once);
         if (now.have > target)
             make_room();
+        keep_going();
     }
 }
 

@@ -106,6 +106,7 @@ static int speak_unasked(struct keeper *k, struct guest *g)
 {
     uint64_t have = g->now.state.have, floor = g->limits.floor;
 
+    g->unasked = have;
     return speak_for(k, g,
                      &(struct lagan_pressure_need){.working_set = g->start,
                                                    .reclaimable = have > floor ? have - floor : 0});
@@ -134,6 +135,7 @@ static void take_report(struct keeper *k, struct guest *g)
 {
     char path[STORE_PATH_MAX], text[REPORT_SIZE];
     struct lagan_pressure_need need;
+    uint64_t had;
     int rc;
 
     g->report_waits = false;
@@ -145,13 +147,15 @@ static void take_report(struct keeper *k, struct guest *g)
             is_silent(k, g);
         return;
     }
-    if (rc < 0 || report_parse(text, &need)) {
+    if (rc < 0 || report_parse(text, &need, &had)) {
         refuse_report(k, g);
         return;
     }
     if (!g->adopted &&
         (config_rule(k->config, g->name)->manage == MANAGE_NEVER || keeper_adopt(k, g) < 0))
         return;
+    if (had && keeper_look(k, g) == 0)
+        report_settle(&need, had, g->now.state.have);
     rc = speak_for(k, g, &need);
     if (rc == -EINVAL)
         refuse_report(k, g);
@@ -213,6 +217,12 @@ static void take_up(struct keeper *k, struct guest *g)
     g->by_hand = keeper_read_number(k, g->domid, "lagan/hand", &nothing) != -ENOENT;
 }
 
+/* Somebody has spoken for it before us, and that holds on: its agent may be about to say the same again. */
+static bool is_known(const struct guest *g)
+{
+    return g->now.state.flags & LAGAN_PRESSURE_MANAGED && g->now.need.working_set;
+}
+
 static int begin_care(struct keeper *k, struct guest *g)
 {
     int rc;
@@ -223,7 +233,7 @@ static int begin_care(struct keeper *k, struct guest *g)
         rc = 0;
     if (rc == 0 && !g->by_hand)
         rc = keeper_set_limits(k, g);
-    if (rc == 0)
+    if (rc == 0 && !is_known(g))
         rc = speak_unasked(k, g);
     if (rc == 0)
         rc = keeper_look(k, g);
@@ -414,6 +424,9 @@ void keeper_tick(struct keeper *k)
 
         if (g->speaks && g->adopted && k->now_ms - g->heard_ms > SILENT_MS)
             is_silent(k, g);
+        /* What a guest takes counts as in use until somebody says something else: here that is we. */
+        if (g->adopted && !g->heard_ms && g->now.state.have != g->unasked)
+            (void)speak_unasked(k, g);
     }
     keeper_tell_changes(k);
     keeper_tick_room(k);

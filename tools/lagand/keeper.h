@@ -26,6 +26,7 @@ struct guest {
     bool complained;   /* of reports that cannot be */
     uint64_t since_ms, heard_ms, looked_ms;
     uint64_t start;                      /* pages that it began with */
+    uint64_t unasked;                    /* what it had when we last spoke for it unasked */
     uint64_t static_max;                 /* pages that it may have at most */
     uint64_t written;                    /* KiB: its memory/target, as far as we know */
     uint64_t told;                       /* pages: the goal of which the last line spoke */
