@@ -66,13 +66,21 @@ static int insert(struct work *w, uint64_t first, unsigned count)
     return rc ? rc : w->x->insert[0].status;
 }
 
+/*
+ * Read into memory of this program's own: what host_buffer() gives is mapped as a device's, into which the kernel does not
+ * read past its page cache (-EFAULT, on any file system that really does so).
+ */
 static int read_and_insert(struct work *w, uint64_t block, unsigned count)
 {
-    int rc = source_read(&w->v->source, block, count, w->x->data);
+    static _Alignas(LAGAN_UBC_BLOCK_BYTES) uint8_t blocks[SERVE_AHEAD][LAGAN_UBC_BLOCK_BYTES];
+    int rc = source_read(&w->v->source, block, count, blocks);
 
     if (rc && count > 1)
-        rc = source_read(&w->v->source, block, count = 1, w->x->data);
-    return rc ? rc : insert(w, block, count);
+        rc = source_read(&w->v->source, block, count = 1, blocks);
+    if (rc)
+        return rc;
+    memcpy(w->x->data, blocks, (size_t)count * LAGAN_UBC_BLOCK_BYTES);
+    return insert(w, block, count);
 }
 
 /* False: it is to be asked for again, later. */
