@@ -123,6 +123,10 @@ static void awaited_last(void)
     CU_ASSERT_TRUE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
     CU_ASSERT_EQUAL(do_stats(volume).pages, 10);
     CU_ASSERT_FALSE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
+    crowd_worth = UINT64_MAX; /* they have nothing to give */
+    CU_ASSERT_FALSE(ubc_frame_get(&m));
+    CU_ASSERT_EQUAL(do_stats(volume).pages, 10);
+    crowd_worth = 0;
     crowd_goes();
     ubc_check();
     CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, 3, &tag), 0); /* has come, and is as any other */
@@ -138,6 +142,23 @@ static void awaited_last(void)
     ubc_check();
     kit_relinquish(&a);
     account_destroy(&a);
+    ubc_end();
+}
+
+/* A new page takes the frame of what is worth as little elsewhere before one of ours. */
+static void worth_as_little(void)
+{
+    mfn_t m;
+
+    start(1000);
+    insert(0, 5);
+    crowd_comes();
+    crowd_worth = 0;
+    CU_ASSERT_TRUE_FATAL(ubc_frame_get(&m));
+    CU_ASSERT_EQUAL(do_stats(volume).pages, 5);
+    ubc_frame_put(m);
+    crowd_goes();
+    ubc_check();
     ubc_end();
 }
 
@@ -188,9 +209,8 @@ static void turns(void)
     host_set_time(0);
 }
 
-static const struct test_case cases[] = {{"what is waited for on a full host", awaited},
-                                         {"what is waited for goes last", awaited_last},
-                                         {"not too much is waited for", awaited_most},
-                                         {"mapped pages go from hand to hand", turns},
-                                         {NULL, NULL}};
+static const struct test_case cases[] = {
+    {"what is waited for on a full host", awaited}, {"what is waited for goes last", awaited_last},
+    {"what is worth as little", worth_as_little},   {"not too much is waited for", awaited_most},
+    {"mapped pages go from hand to hand", turns},   {NULL, NULL}};
 const struct suite suite_ubc_crowd = {"ubc_crowd", cases, NULL, NULL};
