@@ -3,6 +3,9 @@
  * publisher: the control domain publishes its ramdisk as a volume with slots, called `image`, to the domains 1 to
  * readers=N, until they have ended. It brings what they ask for and what follows (ahead=N blocks).
  *
+ * alone: domain 1 reads by itself first, and when it has ended all that it has read leaves the cache, before the others may
+ * begin. Then what was fetched for one can be compared with what is fetched for all others together (BENCH).
+ *
  * revoke=MS: every so many milliseconds it wants all pages back, and waits until they are. away=MS: for so long it does
  * nothing at all, once, when a hundred blocks have been brought.
  */
@@ -13,7 +16,7 @@ const char guest_name[] = "publisher";
 
 static struct lagan_ubc_create volume = {.id = "image", .generation = 1, .flags = LAGAN_UBC_SLOTS};
 static const uint8_t *image;
-static uint64_t brought, revoked, readers, ahead, limit;
+static uint64_t brought, fetched, revoked, readers, ahead, limit, for_one, resident;
 static bool revoking;
 static struct lagan_ubc_range all;
 
@@ -35,7 +38,7 @@ static void begin(void)
     limit = args_number("limit", volume.blocks);
     check_result("create", hv_ubc(LAGAN_UBC_create, 0, &volume, 0, 0), 0);
     check_result("publish", allow(DOMID_SELF, LAGAN_UBC_PUBLISH), 0);
-    for (uint64_t d = 1; d <= readers && !rc; d++)
+    for (uint64_t d = 1; d <= (args_has("alone") ? 1 : readers) && !rc; d++)
         rc = allow((uint16_t)d, LAGAN_UBC_READ);
     check_result("allow", rc, 0);
     all.count = volume.blocks;
@@ -47,7 +50,10 @@ static void bring(uint64_t first)
     for (uint64_t b = first; b < volume.blocks && b <= first + ahead; b++) {
         struct lagan_ubc_insert op = {.block = b, .address = (uint64_t)(image + b * PAGE_SIZE)};
 
-        brought += ubc_insert(volume.volume, &op, 1) == 0;
+        long rc = ubc_insert(volume.volume, &op, 1);
+
+        brought += rc == 0;
+        fetched += rc != -XEN_EEXIST; /* who has a disk looks first, and reads what is not there */
     }
 }
 
@@ -80,24 +86,55 @@ static void revoke_step(void)
     }
 }
 
-static bool anybody_left(void)
+static bool anybody_left(bool alone)
 {
     for (uint64_t d = 1; d <= readers; d++)
-        if (allow((uint16_t)d, LAGAN_UBC_READ) != -XEN_ESRCH)
+        if (alone || allow((uint16_t)d, LAGAN_UBC_READ) != -XEN_ESRCH)
             return true;
     return false;
+}
+
+/* All pages leave the cache; what was brought so far was for the first domain. */
+static void begin_with_the_others(void)
+{
+    long rc;
+
+    all.timeout_ns = LAGAN_UBC_TIMEOUT_MAX;
+    while ((rc = hv_ubc(LAGAN_UBC_revoke, volume.volume, &all, 0, 0)) == -XEN_EAGAIN)
+        time_sleep(MS);
+    check_result("emptied", rc, 0);
+    for_one = fetched;
+    resident = 0;
+    for (uint64_t d = 2; d <= readers && !rc; d++)
+        rc = allow((uint16_t)d, LAGAN_UBC_READ);
+    check_result("allow-others", rc, 0);
+}
+
+static void note_resident(void)
+{
+    struct lagan_ubc_stats s;
+
+    if (hv_ubc(LAGAN_UBC_stats, volume.volume, &s, 0, 0) == 0 && s.pages > resident)
+        resident = s.pages;
 }
 
 static void run(void)
 {
     uint64_t interval = args_number("revoke", 0) * MS, away = args_number("away", 0) * MS;
     uint64_t next = time_now() + interval, look = time_now();
+    bool alone = args_has("alone");
 
-    while (time_now() < look || anybody_left()) {
+    while (time_now() < look || anybody_left(alone)) {
         uint64_t now = time_now();
 
-        if (now >= look)
+        if (now >= look) {
             look = now + 200 * MS;
+            note_resident();
+        }
+        if (alone && allow(1, LAGAN_UBC_READ) == -XEN_ESRCH) {
+            begin_with_the_others();
+            alone = false;
+        }
         if (interval && now >= next && !revoking) {
             revoking = true;
             next = now + interval;
@@ -125,6 +162,10 @@ void guest_main(void)
     kit_printf("publisher: %lu brought, %lu revocations, %lu pages revoked, %lu entries taken, %lu "
                "mappings\n",
                brought, revoked, s.revoked, s.taken, s.mappings);
+    if (for_one)
+        kit_printf(
+            "BENCH fetched-for-one %lu\nBENCH fetched-for-others %lu\nBENCH pages-in-cache %lu\n",
+            for_one, fetched - for_one, resident);
     check_true("brought", brought > 0, "nobody has asked");
     check_true("revoked", !args_number("revoke", 0) || revoked > 0, "no revocation was over");
     check_true("nothing-mapped", s.mappings == 0, "%lu", s.mappings);

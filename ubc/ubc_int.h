@@ -110,11 +110,10 @@ struct ubc_volume {
     struct list readers;
     struct ubc_index index[INDEXES]; /* data, the tree's levels from the lowest, copies */
     struct list dead, busy, loose;
-    struct list idle, hollow; /* [i] idle_lock */
-    struct list awaited;      /* [i] idle pages as well */
-    unsigned awaited_count;   /* [i] */
-    struct list lending;      /* [i] engine.lending, while there are idle pages */
-    uint64_t hits, aged;      /* [i] on idle pages, faded until then */
+    struct list idle, hollow, awaited; /* [i] idle_lock; awaited ones are idle as well */
+    struct list lending;               /* [i] engine.lending, while there are idle pages */
+    unsigned awaited_count;            /* [i] */
+    uint64_t hits, aged;               /* [i] on idle pages, faded until then */
     _Atomic uint64_t idle_count, hollow_count, reclaimed; /* [i], read anywhere */
     struct ubc_revocation revocation;
     uint64_t epoch, invalidated[UBC_BUCKETS]; /* INV-UBC-4 */
