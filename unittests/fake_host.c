@@ -272,7 +272,9 @@ int host_run(struct host *h, char *const *words, bool quiet)
                                  words[i], words[i + 1] ? " " : "\n");
     if (fake_host.dm_fails)
         return 1;
-    if (strcmp(words[0], "dmsetup") == 0 && strcmp(words[1], "message") != 0)
-        fake_host.attached = strcmp(words[1], "create") == 0;
+    if (strcmp(words[0], "dmsetup") == 0 && strcmp(words[1], "create") == 0)
+        fake_host.attached = true;
+    if (strcmp(words[0], "dmsetup") == 0 && strcmp(words[1], "remove") == 0)
+        fake_host.attached = false;
     return 0;
 }

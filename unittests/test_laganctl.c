@@ -503,7 +503,9 @@ static void attached(void)
     CU_ASSERT_EQUAL(run("cache attach /dev/sda3 /dev/disk"), 0);
     CU_ASSERT_STRING_EQUAL(said, "/dev/mapper/lagan-sda3\n/dev/mapper/lagan-sda3\n");
     CU_ASSERT_STRING_EQUAL(fake_host.ran, "dmsetup message lagan-sda3 0 @cancel_deferred_remove\n"
-                                          "dmsetup message lagan-sda3 0 @cancel_deferred_remove\n");
+                                          "dmsetup mknodes lagan-sda3\n"
+                                          "dmsetup message lagan-sda3 0 @cancel_deferred_remove\n"
+                                          "dmsetup mknodes lagan-sda3\n");
     /* dmsetup cannot. */
     fake_host.dm_fails = true;
     CU_ASSERT_EQUAL(run("cache detach /dev/disk"), 1);

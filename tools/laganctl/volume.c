@@ -62,12 +62,13 @@ static bool is_attached(struct host *h, struct volume *v)
     return host_run(h, words, true) == 0;
 }
 
-/* It is there, and does not go any more if it was about to. */
+/* It is there, and does not go any more if it was about to. Its node may have gone already: without udev, dmsetup removes it at once. */
 static bool is_kept(struct host *h, struct volume *v)
 {
     char *words[] = {"dmsetup", "message", v->name, "0", "@cancel_deferred_remove", NULL};
+    char *node[] = {"dmsetup", "mknodes", v->name, NULL};
 
-    return is_attached(h, v) && host_run(h, words, true) == 0;
+    return is_attached(h, v) && host_run(h, words, true) == 0 && host_run(h, node, true) == 0;
 }
 
 static int attach(struct host *h, struct volume *v)
