@@ -135,14 +135,14 @@ static void run(void)
             begin_with_the_others();
             alone = false;
         }
-        if (interval && now >= next && !revoking) {
+        if (interval && now >= next)
             revoking = true;
-            next = now + interval;
-        }
-        if (revoking)
+        if (revoking) {
             revoke_step();
-        else
+            next = time_now() + interval;
+        } else {
             serve();
+        }
         if (away && brought >= 100) {
             time_sleep(away);
             away = 0;

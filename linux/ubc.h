@@ -32,7 +32,9 @@ struct volume {
     unsigned long blocks, pages, pfn; /* pages: with those that fill up the last subsection */
     struct dev_pagemap map;
     void *base;
-    pte_t **tables; /* the kernel's page tables for it */
+    pte_t **tables;          /* the kernel's page tables for it */
+    struct held_table *held; /* ubc_window.c */
+    unsigned long held_count, held_room;
     struct slot *slots;
     struct gendisk *disk;
     struct dax_device *dax;
@@ -54,6 +56,12 @@ static inline long ubc_call(const struct volume *v, unsigned int command, void *
     return xen_single_call(LAGAN_HYPERVISOR_ubc_op, command, v->handle, (unsigned long)arg, count,
                            0);
 }
+
+/* ---- ubc_window.c ---- */
+/* Addresses, struct pages and entries of the P2M list for all of the volume; nothing is there yet. */
+int ubc_map_window(struct volume *v);
+/* Nobody has a reference to any of it. */
+void ubc_unmap_window(struct volume *v);
 
 /* ---- ubc_slot.c ---- */
 static inline void *slot_address(const struct volume *v, unsigned long block)

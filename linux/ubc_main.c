@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Volumes of Lagan's unified buffer cache as read-only disks whose pages are mapped in place (DAX): the module, its
- * volumes, and the memory that they look like. How pages come and go stands in ubc_slot.c.
+ * and its volumes. The memory that they look like is made in ubc_window.c; how pages come and go stands in ubc_slot.c.
  *
  *	modprobe lagan_ubc volumes=NAME[,NAME...]
  *	mount -t erofs -o ro,dax=always /dev/lagan_ubc0 /mnt
@@ -9,7 +9,6 @@
 #define pr_fmt(fmt) "lagan_ubc: " fmt
 
 #include <linux/interrupt.h>
-#include <linux/ioport.h>
 #include <linux/module.h>
 #include <xen/events.h>
 
@@ -69,67 +68,6 @@ static int open_volume(struct volume *v)
     return 0;
 }
 
-/* The P2M list has room for all slots, and knows of no frame. */
-static int prepare_list(struct volume *v)
-{
-    unsigned long i;
-
-    if (v->pfn + v->pages > xen_p2m_size) {
-        pr_err("volume %s lies beyond what this kernel can have memory at\n", v->name);
-        return -ENOSPC;
-    }
-    for (i = 0; i < v->pages; i++) {
-        if (i % PTRS_PER_PTE == 0 && xen_alloc_p2m_entry(v->pfn + i) < 0)
-            return -ENOMEM;
-        WRITE_ONCE(xen_p2m_addr[v->pfn + i], INVALID_P2M_ENTRY);
-    }
-    return 0;
-}
-
-static int find_tables(struct volume *v)
-{
-    unsigned long i;
-    unsigned int level;
-
-    for (i = 0; i < v->pages / PTRS_PER_PTE; i++) {
-        v->tables[i] = lookup_address((unsigned long)slot_address(v, i * PTRS_PER_PTE), &level);
-        if (!v->tables[i] || level != PG_LEVEL_4K)
-            return -ENXIO;
-    }
-    return 0;
-}
-
-static int map_window(struct volume *v)
-{
-    phys_addr_t start = PFN_PHYS(v->pfn), bytes = PFN_PHYS(v->pages);
-    int rc;
-
-    if (!request_mem_region(start, bytes, "Lagan buffer cache"))
-        return -EBUSY;
-    rc = prepare_list(v);
-    if (!rc) {
-        v->map.type = MEMORY_DEVICE_FS_DAX;
-        v->map.range = (struct range){.start = start, .end = start + bytes - 1};
-        v->map.nr_range = 1;
-        v->base = memremap_pages(&v->map, NUMA_NO_NODE);
-        rc = PTR_ERR_OR_ZERO(v->base);
-    }
-    if (!rc) {
-        rc = find_tables(v);
-        if (rc)
-            memunmap_pages(&v->map);
-    }
-    if (rc)
-        release_mem_region(start, bytes);
-    return rc;
-}
-
-static void unmap_window(struct volume *v)
-{
-    memunmap_pages(&v->map);
-    release_mem_region(PFN_PHYS(v->pfn), PFN_PHYS(v->pages));
-}
-
 static void free_volume(struct volume *v)
 {
     kvfree(v->slots);
@@ -153,12 +91,12 @@ static struct volume *make_volume(const char *name, unsigned int number)
     if (!rc) {
         v->slots = kvcalloc(v->pages, sizeof(*v->slots), GFP_KERNEL);
         v->tables = kvcalloc(v->pages / PTRS_PER_PTE, sizeof(*v->tables), GFP_KERNEL);
-        rc = v->slots && v->tables ? map_window(v) : -ENOMEM;
+        rc = v->slots && v->tables ? ubc_map_window(v) : -ENOMEM;
     }
     if (!rc) {
         rc = ubc_disk_add(v, number);
         if (rc)
-            unmap_window(v);
+            ubc_unmap_window(v);
     }
     if (rc) {
         pr_err("volume %s cannot be had (%d)\n", v->name, rc);
@@ -189,7 +127,7 @@ static void end_volume(struct volume *v)
     }
     put_dax(v->dax);
     put_disk(v->disk);
-    unmap_window(v);
+    ubc_unmap_window(v);
     free_volume(v);
 }
 
