@@ -25,6 +25,7 @@ static int metrics(struct host *h, unsigned count, char **words)
 
 #define HEADING 4
 
+/* Good until the next: two cannot be in one fprintf(). */
 static const char *amount(uint64_t pages)
 {
     static char text[24];
