@@ -54,13 +54,28 @@ static void watches(void)
     check_true("unwatched-is-silent", !xs_event("data/w|tok|", 20 * MS), "an event");
 }
 
+/* A transaction that writes one value, begun anew each time it is lost: all that are open are lost
+ * when a domain goes (store/tx.c), so at most once for each of the others. */
+static void commit(void)
+{
+    unsigned tries = 4;
+    const char *answer;
+
+    do {
+        uint32_t t = xs_start();
+
+        check_answer("inside-write", xs_ask(XS_WRITE, t, "data/t|1"), "OK|");
+        check_ask("outside-unseen", XS_READ, "data/t|", "!ENOENT");
+        answer = xs_ask(XS_TRANSACTION_END, t, "T|");
+    } while (strcmp(answer, "!EAGAIN") == 0 && --tries > 0);
+    check_answer("commit", answer, "OK|");
+}
+
 static void transactions(void)
 {
-    uint32_t t = xs_start();
+    uint32_t t;
 
-    check_answer("inside-write", xs_ask(XS_WRITE, t, "data/t|1"), "OK|");
-    check_ask("outside-unseen", XS_READ, "data/t|", "!ENOENT");
-    check_answer("commit", xs_ask(XS_TRANSACTION_END, t, "T|"), "OK|");
+    commit();
     check_ask("outside-seen", XS_READ, "data/t|", "1");
     t = xs_start();
     check_answer("inside-read", xs_ask(XS_READ, t, "data/t|"), "1");
