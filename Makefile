@@ -577,7 +577,7 @@ test-xl-xen: guests ## the same on Debian's Xen
 .PHONY: linux-guests
 linux-guests: tools $(B)/linux/bin/probe $(B)/linux/bin/bits32 $(B)/linux/bin/lagan-agent $(B)/linux/libvstream.a ## build what runs inside the Linux guests
 
-.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux bench bench-quick bench-docs bench-parts
+.PHONY: test-runner test-grub-menu test-qemu test-failures test-qemu-all test-xen test-linux test-linux-all test-linux-xen soak-linux soak-services bench bench-quick bench-docs bench-parts
 test-grub-menu: $(B)/lagan guests ## what Debian's GRUB menu script writes, booted through GRUB
 	tools/install-packages qemu disc
 	tools/test-grub-menu
@@ -613,6 +613,10 @@ test-linux-xen: linux-guests ## the same runs, as far as they have one domain, o
 soak-linux: $(B)/lagan guests linux-guests ## three Linux guests at work for SOAK_MINUTES (60), then the audit and the memory
 	tools/install-packages qemu linux
 	tools/linux-soak $(SOAK_MINUTES)
+
+soak-services: $(B)/lagan guests linux-guests ## Debian guests over the memory services, under fire, for SOAK_MINUTES (60)
+	tools/install-packages qemu linux
+	tools/services-soak $(SOAK_MINUTES)
 
 # ---- Debian packages ----
 .PHONY: deb test-deb
