@@ -42,7 +42,9 @@ bool scrub_pending(void)
     return wanted_kind(&kind) || heap_caches_dirty() || waiting_pending();
 }
 
-/* The smallest block of a kind, of all zones, at most STEP_ORDER of it, taken off the lists. */
+/* The smallest block of a kind, of all zones, at most STEP_ORDER of it, taken off the lists; 0 if
+ * there is none, or if somebody has the lock: idle CPUs must not stand in a queue before those that
+ * have work. */
 static uint32_t take_block(enum heap_kind kind, unsigned *order)
 {
     uint32_t n = 0;
@@ -52,7 +54,8 @@ static uint32_t take_block(enum heap_kind kind, unsigned *order)
      * meanwhile, that could take until nothing is dirty. */
     if (atomic_load_explicit(&heap.wanted, memory_order_relaxed))
         return 0;
-    spin_lock(&heap.lock);
+    if (!spin_trylock(&heap.lock))
+        return 0;
     for (low = 0; heap.zones[kind] && !n && low <= HEAP_MAX_ORDER; low++)
         for (uint32_t z = heap.zones[kind]; z && !n; z &= ~(1U << zone_of(z)))
             if (heap.zone[zone_of(z)].nonempty[kind] & 1U << low) {

@@ -148,6 +148,19 @@ static void test_not_begun_while_wanted(void)
     heap_audit();
 }
 
+/* Nor does it stand in the queue for the heap's lock, where those wait that have work. */
+static void test_not_begun_while_locked(void)
+{
+    used_heap(0, 512);
+    spin_lock(&heap.lock);
+    scrub_step();
+    spin_unlock(&heap.lock);
+    CU_ASSERT_EQUAL(heap_dirty_pages(), 512);
+    scrub_step();
+    CU_ASSERT_EQUAL(heap_dirty_pages(), 0);
+    heap_audit();
+}
+
 /* A large block is finished before another is begun. */
 static void test_large_ones_merge(void)
 {
@@ -367,6 +380,7 @@ static const struct test_case cases[] = {
     {"memory as it was at boot", test_virgin},
     {"a step is interrupted", test_interrupted},
     {"none is begun while somebody waits", test_not_begun_while_wanted},
+    {"none is begun while the lock is held", test_not_begun_while_locked},
     {"large blocks merge", test_large_ones_merge},
     {"clean and dirty unite", test_unite},
     {"address bits", test_address_bits},
