@@ -59,7 +59,7 @@ static bool is_marked(const struct ubc_volume *v, const struct ubc_page *p)
     mfn_t m = mfn(p->frame);
     uint32_t mark = frame_of(m)->prev;
 
-    if (!v->has_slots || key_level(p->key) != 0)
+    if (!v->has_slots || !key_is_data(p->key))
         return mark == 0;
     return mark == WINDOW_CONDEMNED || (mark == ((v->window + 1) | WINDOW_MOVES) &&
                                         arch_m2p_get(m) == v->slots + key_number(p->key));
@@ -88,6 +88,8 @@ static void check_shared(const struct ubc_volume *v, const struct ubc_page *p, s
         fault(v, "INV-UBC-1: the frame has another type", p->frame);
     if (frame_refs(f) < 1 + entries || (frame_refs(f) > 1 + count && !v->has_slots))
         fault(v, "INV-UBC-1: the frame's references are not its entries'", p->frame);
+    if (ubc_page_is_wanted(p) && (!count || page_state(p) != PAGE_BUSY))
+        fault(v, "INV-UBC-10: a page is wanted back that nobody maps", p->key);
     if (p->is_loose && (count || page_state(p) != PAGE_BUSY))
         fault(v, "INV-UBC-9: a page that is not loose", p->key);
     if (!count && page_state(p) != PAGE_STUCK && !p->is_loose)
@@ -121,6 +123,10 @@ static void check_page(const struct ubc_volume *v, const struct ubc_page *p, str
     t->pages++;
     if (p->holds || state == PAGE_HELD)
         fault(v, "left held", p->key);
+    if (p->born == 0 || p->born > v->stats.inserts)
+        fault(v, "a page that has not been inserted yet", p->key);
+    if (ubc_page_is_wanted(p) && (state == PAGE_IDLE || state == PAGE_HOLLOW))
+        fault(v, "INV-UBC-10: a page that is wanted back is idle", p->key);
     switch (state) {
     case PAGE_IDLE:
         t->idle++;
