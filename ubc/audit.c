@@ -88,8 +88,6 @@ static void check_shared(const struct ubc_volume *v, const struct ubc_page *p, s
         fault(v, "INV-UBC-1: the frame has another type", p->frame);
     if (frame_refs(f) < 1 + entries || (frame_refs(f) > 1 + count && !v->has_slots))
         fault(v, "INV-UBC-1: the frame's references are not its entries'", p->frame);
-    if (ubc_page_is_wanted(p) && (!count || page_state(p) != PAGE_BUSY))
-        fault(v, "INV-UBC-10: a page is wanted back that nobody maps", p->key);
     if (p->is_loose && (count || page_state(p) != PAGE_BUSY))
         fault(v, "INV-UBC-9: a page that is not loose", p->key);
     if (!count && page_state(p) != PAGE_STUCK && !p->is_loose)
@@ -125,8 +123,10 @@ static void check_page(const struct ubc_volume *v, const struct ubc_page *p, str
         fault(v, "left held", p->key);
     if (p->born == 0 || p->born > v->stats.inserts)
         fault(v, "a page that has not been inserted yet", p->key);
-    if (ubc_page_is_wanted(p) && (state == PAGE_IDLE || state == PAGE_HOLLOW))
-        fault(v, "INV-UBC-10: a page that is wanted back is idle", p->key);
+    if (ubc_page_is_wanted(p) && ubc_index_find(&v->index[0], key_number(p->key)) == p)
+        fault(v, "INV-UBC-10: a page that is wanted back is found", p->key);
+    if (ubc_page_is_wanted(p) && p->awaited)
+        fault(v, "INV-UBC-10: a page that is wanted back is waited for", p->key);
     switch (state) {
     case PAGE_IDLE:
         t->idle++;

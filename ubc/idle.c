@@ -397,7 +397,7 @@ static struct ubc_volume *find_untidy(void)
     return found;
 }
 
-/* Loose pages, and dead ones that somebody looked at or that nobody has come for, are tried again. True: there are such. */
+/* Loose pages, and dead ones that somebody looked at, are tried again. True: there are such. */
 static bool tend(void)
 {
     bool more = false;
@@ -407,12 +407,14 @@ static bool tend(void)
 
         if (!v)
             continue;
-        spin_lock(&v->lock);
-        ubc_loose_rest(v, TEND_STEP);
-        if (!v->sweep)
-            ubc_bury_dead(v);
-        more = more || !list_empty(&v->loose) || !list_empty(&v->dead);
-        spin_unlock(&v->lock);
+        if (v->slot_count) {
+            spin_lock(&v->lock);
+            ubc_loose_rest(v, TEND_STEP);
+            if (!v->sweep)
+                ubc_bury_dead(v);
+            more = more || !list_empty(&v->loose) || !list_empty(&v->dead);
+            spin_unlock(&v->lock);
+        }
         ubc_volume_put(v);
     }
     return more;

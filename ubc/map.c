@@ -40,32 +40,21 @@ static void begin_mapping(struct ubc_volume *v, struct ubc_mapping *m, struct ub
     v->stats.mappings++;
 }
 
-/* If who revokes it does not come for its frame, the housekeeper does. */
-static void end_wanted(struct ubc_volume *v, struct ubc_page *p)
-{
-    v->stats.revoked += ubc_page_kill(v, p);
-    ubc_want_work();
-}
-
 void ubc_mapping_leave(struct ubc_volume *v, struct ubc_mapping *m)
 {
     struct ubc_page *p = m->page;
 
     list_del(&m->link);
     v->stats.mappings--;
-    if (p->dead || !p->frame || !list_empty(&p->mappings))
-        return;
-    v->stats.mapped--;
-    if (ubc_page_is_wanted(p))
-        end_wanted(v, p);
-    else
+    if (!p->dead && p->frame && list_empty(&p->mappings)) {
+        v->stats.mapped--;
         ubc_page_rest(p);
+    }
 }
 
 int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m)
 {
     struct ubc_page *p = m->page;
-    bool by_force = p->dead;
     int rc = ubc_entry_cut(m->reader->client->account, mfn(m->table), m->slot,
                            mfn(m->copy ? m->copy : p->frame));
 
@@ -75,7 +64,8 @@ int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m)
     ubc_mapping_leave(v, m);
     m->page = NULL;
     m->state = MAPPING_GONE;
-    v->stats.taken += by_force;
+    if (p->dead)
+        v->stats.taken++;
     if (m->copy)
         ubc_copy_end(p, m);
     return 0;

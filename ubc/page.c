@@ -3,7 +3,8 @@
  * Pages of volumes: in the index, then dead, then gone. What a page is while it is in the index, see idle.c.
  *
  * A page that is wanted back (revoke.c) leaves its place in the index for another, REVOKED, where only an invalidate, the end
- * of the volume and the revocation look for it: its readers' entries stay for the moment, and it dies with the last of them.
+ * of the volume and the revocation look for it: its readers' entries stay for the moment. With the last of them it is idle, as any
+ * other page, but that nobody finds it.
  *
  * Dead pages are out of the index: what was put there after them is another page. Whoever killed them goes on
  * until no entry for a dead page is left and all TLBs have been flushed of them (ubc_drain()), which is when
@@ -108,10 +109,13 @@ bool ubc_page_take_out(struct ubc_volume *v, struct ubc_page *p)
 {
     uint64_t block = key_number(p->key);
     struct ubc_index *x = &v->index[REVOKED];
+    struct ubc_page *older = ubc_index_find(x, block);
 
     ASSERT(key_level(p->key) == 0 && !p->dead && !list_empty(&p->mappings));
-    if (ubc_index_find(x, block))
+    if (older && !list_empty(&older->mappings))
         return false;
+    if (older)
+        v->stats.revoked += ubc_page_kill(v, older);
     if (!ubc_index_reserve(x, block)) {
         ubc_index_trim(x, block);
         return false;

@@ -51,8 +51,8 @@ void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame);
 /* Takes it out of the index: it is dead, and is freed by ubc_drain(). False: its frame was gone, and so is it. */
 bool ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
 void ubc_page_leave_index(struct ubc_volume *v, struct ubc_page *p);
-/* A page of data that is mapped is wanted back: nobody finds it any more, its block may come in anew, and it dies with its last
- * mapping (INV-UBC-10). False: not now, for want of memory, or since an older page of the block is wanted back too. */
+/* A page of data that is mapped is wanted back: nobody finds it any more, and its block may come in anew (INV-UBC-10). False: not
+ * now, for want of memory, or since an older page of the block is wanted back too. */
 bool ubc_page_take_out(struct ubc_volume *v, struct ubc_page *p) LAGAN_MUST_CHECK;
 static inline bool ubc_page_is_wanted(const struct ubc_page *p)
 {

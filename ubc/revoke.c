@@ -7,8 +7,9 @@
  * while it is preempted was read after it began.
  *
  * A revocation is a range and a time, and it is about the pages that were there when it began. A pass through the range, a
- * step at a time, takes them out of the index: what nobody maps dies at once, what is mapped dies with its last mapping, and
- * its readers are told. Nobody maps such a page anew, so they only become fewer. What is left when the time is over is taken.
+ * step at a time, takes them out of the index: what nobody maps dies at once; what is mapped stays where only further passes find
+ * it, and its readers are told. Nobody maps such a page anew, so they only become fewer. What is left when the time is
+ * over is taken.
  *
  * Nothing is said of the blocks: one that somebody wants meanwhile is not there, and may come in and be mapped like any
  * other, beside the page that is wanted back. Were it refused, who waits for it could be what keeps its guest from letting
@@ -122,59 +123,48 @@ static void list_readers(const struct ubc_volume *v, struct ubc_tell *tell)
     }
 }
 
-static void take_out(struct ubc_volume *v, struct ubc_page *p, bool force)
+/* A step of a pass through a level. -XEN_ERESTART, and -XEN_EAGAIN if it is over and some were left. */
+static int pass(struct ubc_volume *v, unsigned level, bool force)
 {
     struct ubc_revocation *n = &v->revocation;
 
-    if (force || list_empty(&p->mappings))
-        v->stats.revoked += ubc_page_kill(v, p);
-    else if (ubc_page_take_out(v, p))
-        n->taken_out = true;
-    else
-        n->missed = true;
+    for (unsigned left = UBC_STEP; left > 0; left--) {
+        struct ubc_page *p = ubc_index_next(&v->index[level], n->cursor);
+
+        if (!p || key_number(p->key) > n->last) {
+            bool missed = n->missed;
+
+            n->missed = false;
+            n->cursor = n->first;
+            return missed ? -XEN_EAGAIN : 0;
+        }
+        n->cursor = key_number(p->key) + 1;
+        if (p->born > n->born)
+            continue;
+        if (force || list_empty(&p->mappings))
+            v->stats.revoked += ubc_page_kill(v, p);
+        else if (level == 0 && ubc_page_take_out(v, p))
+            n->taken_out = true;
+        else
+            n->missed = true;
+    }
+    return -XEN_ERESTART;
 }
 
-static void end_pass(struct ubc_volume *v, struct ubc_tell *tell)
+/* Through what is found, until none of it is left there. */
+static int pass_index(struct ubc_volume *v, bool force, struct ubc_tell *tell)
 {
     struct ubc_revocation *n = &v->revocation;
+    int rc = pass(v, 0, force);
 
+    if (rc == -XEN_ERESTART)
+        return rc;
     if (n->taken_out || !n->told)
         list_readers(v, tell);
     n->told = true;
-    n->through = !n->missed;
-    n->taken_out = n->missed = false;
-    n->cursor = n->first;
-}
-
-/* A step of the pass. -XEN_ERESTART; -XEN_EAGAIN: it is over, and some were left. */
-static int pass(struct ubc_volume *v, bool force, struct ubc_tell *tell)
-{
-    struct ubc_revocation *n = &v->revocation;
-
-    for (unsigned left = UBC_STEP; left > 0 && !n->through; left--) {
-        struct ubc_page *p = ubc_index_next(&v->index[0], n->cursor);
-
-        if (!p || key_number(p->key) > n->last) {
-            end_pass(v, tell);
-            return n->through ? 0 : force ? -XEN_ERESTART : -XEN_EAGAIN;
-        }
-        n->cursor = key_number(p->key) + 1;
-        if (p->born <= n->born)
-            take_out(v, p, force);
-    }
-    return n->through ? 0 : -XEN_ERESTART;
-}
-
-/* Those that have been taken out. -XEN_EAGAIN: some are mapped, and it is not time yet; -XEN_ERESTART. */
-static int wait_or_take(struct ubc_volume *v, bool force)
-{
-    uint64_t first = v->revocation.first, last = v->revocation.last;
-    const struct ubc_page *p;
-
-    if (force)
-        return ubc_kill_range(v, REVOKED, &first, last, &v->stats.revoked);
-    p = ubc_index_next(&v->index[REVOKED], first);
-    return p && key_number(p->key) <= last ? -XEN_EAGAIN : 0;
+    n->taken_out = false;
+    n->through = rc == 0;
+    return rc;
 }
 
 static int revoke(struct ubc_volume *v, const struct ubc_ref *ref, const struct lagan_ubc_range *in,
@@ -189,9 +179,9 @@ static int revoke(struct ubc_volume *v, const struct ubc_ref *ref, const struct 
     if (!same)
         begin(v, ref->client, in);
     force = !is_under_way(v);
-    rc = pass(v, force, tell);
-    if (rc == 0)
-        rc = wait_or_take(v, force);
+    rc = n->through ? 0 : pass_index(v, force, tell);
+    if (n->through)
+        rc = pass(v, REVOKED, force);
     drained = ubc_drain(v);
     if (rc == 0 && drained == 0)
         *n = (struct ubc_revocation){0};
