@@ -3,8 +3,8 @@
  * Blocks that go: invalidated at once, or wanted back by a time.
  *
  * An invalidate raises the epoch first, so that whatever was read before cannot come in any more, and then
- * kills the pages that are there, those that are wanted back too, and drains them: when it returns 0 nobody can read them. What is inserted
- * while it is preempted was read after it began.
+ * kills the pages that are there, those that are wanted back too, and drains them: when it returns 0 nobody can read
+ * them. What is inserted while it is preempted was read after it began.
  *
  * A revocation is a range and a time, and it is about the pages that were there when it began. A pass through the range, a
  * step at a time, takes them out of the index: what nobody maps dies at once; what is mapped stays where only further passes find
@@ -14,9 +14,9 @@
  * Nothing is said of the blocks: one that somebody wants meanwhile is not there, and may come in and be mapped like any
  * other, beside the page that is wanted back. Were it refused, who waits for it could be what keeps its guest from letting
  * go of another (linux/ubc_slot.c: he waits inside the lock whose users have to be waited for), and two guests that
- * wait for what the other has mapped would wait until the time is over. The price: of a block that is mapped there are two
- * pages then, until the older is let go of; never three (INV-UBC-10): a page whose block has an older one that is still wanted
- * back, by a revocation that was given up, stays in the index until that has gone.
+ * wait for what the other has mapped would wait until the time is over. The price: a block that is mapped may have two
+ * pages then, until the older is let go of. It never has three (INV-UBC-10): a page whose block has an older one that is
+ * still wanted back, by a revocation that was given up, stays in the index until that has gone.
  *
  * If who began it does not go on, or he has no rights any more, nothing is taken; what is wanted back stays so until
  * its readers let go of it, or another revocation of the range has its time over. The time is bounded, since a
