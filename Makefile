@@ -212,7 +212,7 @@ TEST_replay := $(PCPOLICY_OBJS) $(REPLAY_OBJS) $(HOST_ARCH) unittests/test_repla
 UBC_HOST := $(UBC_OBJS) unittests/arch/host_sha256.o
 LIBS_ubc := :lib$(SHA_LIB).a
 TEST_ubc := $(HOST_MM) $(UBC_HOST) unittests/mm_kit.o unittests/ubc_kit.o \
-            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_lender.o ubc_crowd.o ubc_press.o ubc_slots.o ubc_model.o ubc_threads.o)
+            $(addprefix unittests/test_,ubc.o ubc_map.o ubc_revoke.o ubc_tree.o ubc_window.o ubc_hostile.o ubc_lender.o ubc_crowd.o ubc_press.o ubc_slots.o ubc_model.o ubc_threads.o)
 
 TEST_balloon := $(BALLOON_OBJS) unittests/sim_balloon.o \
             $(HOST_ARCH) mm/pcache_curve.o $(addprefix unittests/test_,policy.o policy_cache.o balloon.o balloon_model.o)

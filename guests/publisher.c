@@ -6,7 +6,7 @@
  * alone: domain 1 reads by itself first, and when it has ended all that it has read leaves the cache, before the others may
  * begin. Then what was fetched for one can be compared with what is fetched for all others together (BENCH).
  *
- * revoke=MS: every so many milliseconds it wants all pages back, and waits until they are. away=MS: for so long it does
+ * revoke=MS: every so many milliseconds it wants all pages back, and until they are it goes on bringing blocks. away=MS: for so long it does
  * nothing at all, once, when a hundred blocks have been brought.
  */
 #include "kit/kit.h"
@@ -44,7 +44,6 @@ static void begin(void)
     all.count = volume.blocks;
 }
 
-/* While a range is wanted back it cannot be brought, and is asked for again. */
 static void bring(uint64_t first)
 {
     for (uint64_t b = first; b < volume.blocks && b <= first + ahead; b++) {
@@ -140,9 +139,8 @@ static void run(void)
         if (revoking) {
             revoke_step();
             next = time_now() + interval;
-        } else {
-            serve();
         }
+        serve(); /* who waits for a block may be what keeps others from being let go of */
         if (away && brought >= 100) {
             time_sleep(away);
             away = 0;

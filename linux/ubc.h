@@ -22,7 +22,7 @@ struct slot {
     u32 handle;
     u8 state; /* enum slot_state; by cmpxchg() */
     u8 age;
-    u8 fault_expected; /* looks at the slot until a fault that began here is thought to have failed */
+    u8 had_fault; /* since it is open: one has begun whose page did not say of which file it is */
     u8 unused;
 };
 

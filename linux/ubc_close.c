@@ -49,28 +49,39 @@ static void put_file(struct inode *inode)
 static bool remove_entries(struct volume *v, unsigned long block)
 {
     struct page *page = slot_page(v, block);
-    struct slot *s = &v->slots[block];
     struct inode *inode = get_file_of(page);
     bool same;
     loff_t at;
 
     if (IS_ERR(inode))
         return false;
-    if (!inode) {
-        if (s->fault_expected)
-            s->fault_expected--;
-        /* A transfer may go on for longer than its file is there. */
-        return !s->fault_expected && page_ref_count(page) == 1;
-    }
+    if (!inode) /* a transfer may go on for longer than its file is there */
+        return page_ref_count(page) == 1;
     same = READ_ONCE(page->mapping) == inode->i_mapping;
     if (same) {
         at = (loff_t)page->index << PAGE_SHIFT;
-        s->fault_expected = 0;
         dax_layout_busy_page_range(inode->i_mapping, at, at + PAGE_SIZE - 1);
         dax_layout_busy_page_range(inode->i_mapping, at, at + PAGE_SIZE - 1);
     }
     put_file(inode);
     return same && page_ref_count(page) == 1;
+}
+
+/*
+ * Whoever has begun to use one of these slots, which are CLOSING, has ended that, or its page says of which file it is. A fault
+ * does not sleep from where it leaves the lock until it has said that.
+ */
+static void wait_for_users(struct volume *v, const unsigned long *block, unsigned int count)
+{
+    bool faults = false;
+    unsigned int i;
+
+    kill_dax(grace); /* a grace period */
+    for (i = 0; i < count; i++)
+        faults |=
+            READ_ONCE(v->slots[block[i]].had_fault) && !READ_ONCE(slot_page(v, block[i])->mapping);
+    if (faults)
+        synchronize_rcu_tasks();
 }
 
 /* Slots that are CLOSING, those that are still so afterwards; the others are left open. How many are closed. */
@@ -80,7 +91,7 @@ static unsigned int close_slots(struct volume *v, unsigned long *block, unsigned
 
     if (!count)
         return 0;
-    kill_dax(grace); /* a grace period */
+    wait_for_users(v, block, count);
     for (i = 0; i < count; i++) {
         struct slot *s = &v->slots[block[i]];
 
@@ -91,8 +102,10 @@ static unsigned int close_slots(struct volume *v, unsigned long *block, unsigned
             change_state(s, CLOSING, OPEN);
     }
     ubc_drop_handles(v, block, n);
-    for (i = 0; i < n; i++)
+    for (i = 0; i < n; i++) {
+        WRITE_ONCE(v->slots[block[i]].had_fault, 0);
         set_state(v, block[i], EMPTY);
+    }
     atomic_long_add(n, &v->closed);
     wake_up_all(&v->wait);
     return n;

@@ -24,8 +24,9 @@
  *    meanwhile finds the slot CLOSING and makes it OPEN again, and then it stays.
  * 2. A page fault leaves the lock before it makes its entry, but it has locked the file's DAX entry until then, for
  *    which dax_layout_busy_page_range() waits. It removes entries first, and so is called twice: the second time removes what was
- *    made by faults for which the first has waited. The file is found by the page; a fault that has not said yet of which
- *    file it is has left a note (`fault_expected`), and the slot stays open for the moment.
+ *    made by faults for which the first has waited. The file is found by the page. A fault that has left the lock and not said
+ *    yet of which file it is has left a note (`had_fault`); it does not sleep meanwhile, so all such have gone on when every task
+ *    has slept or been in user space once (RCU Tasks; on kernels that do not preempt themselves that is RCU).
  * 3. With no entries no new reference can be had, and if there is one the slot is left open.
  *
  * Only then the slot is CLOSED, its P2M entry invalid, and its handle let go of. The SRCU is private to fs/dax, whose
@@ -209,14 +210,15 @@ static long ubc_direct_access(struct dax_device *dax, pgoff_t block, long count,
                               enum dax_access_mode mode, void **address, pfn_t *pfn)
 {
     struct volume *v = dax_get_private(dax);
+    bool huge = count > BATCH; /* such an entry is not made: it is less than was asked for */
     long n;
     int rc;
 
     if (block >= v->blocks || count <= 0)
         return -ERANGE;
     count = min3(count, (long)BATCH, (long)(v->blocks - block));
-    if (pfn && !READ_ONCE(slot_page(v, block)->mapping)) {
-        WRITE_ONCE(v->slots[block].fault_expected, 255);
+    if (pfn && !huge && !READ_ONCE(slot_page(v, block)->mapping)) {
+        WRITE_ONCE(v->slots[block].had_fault, 1);
         smp_mb(); /* before the state is looked at */
     }
     rc = hold_open(v, block, count, pfn != NULL);

@@ -59,7 +59,7 @@ static bool is_marked(const struct ubc_volume *v, const struct ubc_page *p)
     mfn_t m = mfn(p->frame);
     uint32_t mark = frame_of(m)->prev;
 
-    if (!v->has_slots || key_level(p->key) != 0)
+    if (!v->has_slots || !key_is_data(p->key))
         return mark == 0;
     return mark == WINDOW_CONDEMNED || (mark == ((v->window + 1) | WINDOW_MOVES) &&
                                         arch_m2p_get(m) == v->slots + key_number(p->key));
@@ -121,6 +121,12 @@ static void check_page(const struct ubc_volume *v, const struct ubc_page *p, str
     t->pages++;
     if (p->holds || state == PAGE_HELD)
         fault(v, "left held", p->key);
+    if (p->born == 0 || p->born > v->stats.inserts)
+        fault(v, "a page that has not been inserted yet", p->key);
+    if (ubc_page_is_wanted(p) && ubc_index_find(&v->index[0], key_number(p->key)) == p)
+        fault(v, "INV-UBC-10: a page that is wanted back is found", p->key);
+    if (ubc_page_is_wanted(p) && p->awaited)
+        fault(v, "INV-UBC-10: a page that is wanted back is waited for", p->key);
     switch (state) {
     case PAGE_IDLE:
         t->idle++;

@@ -73,8 +73,6 @@ static int check(struct ubc_volume *v, uint64_t key, uint64_t epoch)
 {
     if (!v->has_tree && ubc_page_at(v, key))
         return -XEN_EEXIST;
-    if (key_level(key) == 0 && ubc_is_wanted(v, key_number(key)))
-        return -XEN_EAGAIN;
     if (!v->has_tree && is_late(v, key_number(key), epoch)) {
         v->stats.refused++;
         return -XEN_EAGAIN;

@@ -108,8 +108,6 @@ static int look_and_map(struct ubc_volume *v, struct ubc_reader *r, mfn_t l4,
 
     if (v->is_window)
         return -XEN_EOPNOTSUPP;
-    if (ubc_is_wanted(v, op->block))
-        return -XEN_EAGAIN;
     p = ubc_page_find(v, key_of(0, op->block));
     if (!p)
         return op->flags & LAGAN_UBC_WANT ? ubc_want(v, r, op->block) : -XEN_ENOENT;

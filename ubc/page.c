@@ -2,6 +2,10 @@
  *
  * Pages of volumes: in the index, then dead, then gone. What a page is while it is in the index, see idle.c.
  *
+ * A page that is wanted back (revoke.c) leaves its place in the index for another, REVOKED, where only an invalidate, the end
+ * of the volume and the revocation look for it: its readers' entries stay for the moment. With the last of them it is idle, as any
+ * other page, but that nobody finds it.
+ *
  * Dead pages are out of the index: what was put there after them is another page. Whoever killed them goes on
  * until no entry for a dead page is left and all TLBs have been flushed of them (ubc_drain()), which is when
  * nobody can read them any more; a read by copy that is under way finds that its page is dead, and says so.
@@ -70,7 +74,7 @@ void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame)
     p->frame = (uint32_t)frame.n;
     ubc_index_set(index_of(v, p->key), key_number(p->key), p);
     v->stats.pages++;
-    v->stats.inserts++;
+    p->born = ++v->stats.inserts;
     ubc_idle_begin(v, p, ubc_want_met(v, p->key) || key_level(p->key) > 0);
 }
 
@@ -98,6 +102,28 @@ bool ubc_page_kill(struct ubc_volume *v, struct ubc_page *p)
     if (!list_empty(&p->mappings) && p->frame)
         v->stats.mapped--;
     list_add_tail(&v->dead, &p->link);
+    return true;
+}
+
+bool ubc_page_take_out(struct ubc_volume *v, struct ubc_page *p)
+{
+    uint64_t block = key_number(p->key);
+    struct ubc_index *x = &v->index[REVOKED];
+    struct ubc_page *older = ubc_index_find(x, block);
+
+    ASSERT(key_level(p->key) == 0 && !p->dead && !list_empty(&p->mappings));
+    if (older && !list_empty(&older->mappings))
+        return false;
+    if (older)
+        v->stats.revoked += ubc_page_kill(v, older);
+    if (!ubc_index_reserve(x, block)) {
+        ubc_index_trim(x, block);
+        return false;
+    }
+    ubc_index_set(&v->index[0], block, NULL);
+    ubc_index_trim(&v->index[0], block);
+    p->key = key_of(REVOKED, block);
+    ubc_index_set(x, block, p);
     return true;
 }
 

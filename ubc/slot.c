@@ -77,7 +77,7 @@ int ubc_slots_place(struct ubc_volume *v)
 
 static bool has_slot(const struct ubc_page *p)
 {
-    return p->volume->slot_count && key_level(p->key) == 0 && p->frame;
+    return p->volume->slot_count && key_is_data(p->key) && p->frame;
 }
 
 void ubc_slot_open(const struct ubc_page *p)

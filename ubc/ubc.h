@@ -21,6 +21,8 @@
  * INV-UBC-8: press.c, about copies.
  * INV-UBC-9: a page of a volume with slots (slot.c) is BUSY as long as anybody has an entry for it, made by handle or
  *            not; its frame is of the volume's window, or condemned.
+ * INV-UBC-10: a page that is wanted back is found by nobody who looks its block up, and the block has no other such page: it
+ *            gets no new mappings.
  */
 #pragma once
 

@@ -25,13 +25,15 @@
 #define DIGESTS        (PAGE_SIZE / DIGEST_BYTES) /* in a block of a tree */
 #define TREE_LEVELS    6                          /* 128^6 > LAGAN_UBC_BLOCKS_MAX */
 #define COPIES         (TREE_LEVELS + 1)          /* a level for what is no page: press.c */
-#define INDEXES        (COPIES + 1)
+#define REVOKED        (COPIES + 1)               /* and one for pages that are wanted back */
+#define INDEXES        (REVOKED + 1)
 
 /* A page of a volume. In the index; or dead, on the volume's list of such. */
 struct ubc_page {
     struct list link; /* idle, hollow, busy, dead: the volume's list of such; stuck: the engine's */
     struct list mappings; /* struct ubc_mapping */
     uint64_t key;
+    uint64_t born; /* the volume's count of inserts then */
     uint32_t frame;
     uint32_t stamp; /* TLB clock when an entry for it ended last; 0: none ever was */
     uint32_t holds; /* reads under way */
@@ -92,8 +94,11 @@ struct ubc_index {
 struct ubc_revocation {
     uint64_t first, last, end;   /* end: in system time; 0: none under way */
     const struct ubc_client *by; /* who began it, with whom it ends */
-    uint64_t cursor;             /* of this look at the range... */
-    bool missed;                 /* ...in which a page had to be left */
+    uint64_t born;               /* it is about pages that were born until then */
+    uint64_t cursor;             /* of this pass through the range... */
+    bool taken_out, missed;      /* ...in which pages were taken out, or had to be left */
+    bool told;                   /* a pass is over: readers know... */
+    bool through;                /* ...in which none was left */
 };
 
 struct ubc_volume {
@@ -108,7 +113,7 @@ struct ubc_volume {
     _Atomic bool dying;   /* nobody enters it any more; set under the lock */
     uint32_t reader_count;
     struct list readers;
-    struct ubc_index index[INDEXES]; /* data, the tree's levels from the lowest, copies */
+    struct ubc_index index[INDEXES]; /* data, the tree's levels from the lowest, copies, revoked */
     struct list dead, busy, loose;
     struct list idle, hollow, awaited; /* [i] idle_lock; awaited ones are idle as well */
     struct list lending;               /* [i] engine.lending, while there are idle pages */
@@ -212,57 +217,6 @@ void ubc_handle_free(struct ubc_reader *r, struct ubc_mapping *m);
 /* Its CPUs forget what they had before the stamp. */
 void ubc_reader_flush(const struct ubc_reader *r, uint32_t stamp);
 
-/* ---- index.c; locked ---- */
-struct ubc_page *ubc_index_find(const struct ubc_index *x, uint64_t n);
-/* Makes room for n: false if there is no memory. */
-bool ubc_index_reserve(struct ubc_index *x, uint64_t n);
-/* The place of n, for which there is room. */
-void ubc_index_set(struct ubc_index *x, uint64_t n, struct ubc_page *page);
-/* Nodes on the way to n that have nothing in them go. */
-void ubc_index_trim(struct ubc_index *x, uint64_t n);
-/* The page with the lowest number from n on, or NULL. */
-struct ubc_page *ubc_index_next(const struct ubc_index *x, uint64_t n);
-/* All pages have left it. */
-void ubc_index_free(struct ubc_index *x);
-
-static inline uint64_t key_of(unsigned level, uint64_t n)
-{
-    return (uint64_t)level << UBC_LEVEL_BITS | n;
-}
-static inline unsigned key_level(uint64_t key)
-{
-    return (unsigned)(key >> UBC_LEVEL_BITS);
-}
-static inline uint64_t key_number(uint64_t key)
-{
-    return key & ((UINT64_C(1) << UBC_LEVEL_BITS) - 1);
-}
-
-/* ---- page.c; locked ---- */
-/* The page with the key, counted as a hit or miss, or NULL. */
-struct ubc_page *ubc_page_find(struct ubc_volume *v, uint64_t key);
-/* The same, not counted. It may become hollow at any time. */
-struct ubc_page *ubc_page_at(struct ubc_volume *v, uint64_t key);
-/* All that a new page with this key needs but its content, or NULL; and the page, whose frame, one of
- * ubc_frame_get() or a single page of the hypervisor's, is the cache's from then on. Or else it is given up. */
-struct ubc_page *ubc_page_prepare(struct ubc_volume *v, uint64_t key);
-void ubc_page_cancel(struct ubc_volume *v, struct ubc_page *p);
-void ubc_page_add(struct ubc_volume *v, struct ubc_page *p, mfn_t frame);
-/* Takes it out of the index: it is dead, and is freed by ubc_drain(). False: its frame was gone, and so is it. */
-bool ubc_page_kill(struct ubc_volume *v, struct ubc_page *p);
-void ubc_page_leave_index(struct ubc_volume *v, struct ubc_page *p);
-/* Takes a step's entries that map dead pages, flushes, and frees the pages that nothing refers to. -XEN_ERESTART
- * while there are entries. */
-int ubc_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;
-/* Frees such dead pages as nothing refers to any more. */
-void ubc_bury_dead(struct ubc_volume *v);
-/* Kills the pages of a level from *first to last, a step of them; *first: where to go on. -XEN_ERESTART: not
- * all. */
-int ubc_kill_range(struct ubc_volume *v, unsigned level, uint64_t *first, uint64_t last,
-                   uint64_t *killed) LAGAN_MUST_CHECK;
-/* All pages, all levels. */
-int ubc_purge(struct ubc_volume *v) LAGAN_MUST_CHECK;
-
 /* ---- map.c; locked ---- */
 /* The entry goes, and the mapping is the page's no more: its handle says that it is gone. -XEN_ERESTART. */
 int ubc_mapping_end(struct ubc_volume *v, struct ubc_mapping *m) LAGAN_MUST_CHECK;
@@ -275,10 +229,6 @@ uint64_t ubc_press_step(void);
 bool ubc_is_taken(const struct ubc_volume *v);
 /* Locked: the mapping's copy is the reader's no more; what it hung on goes if it was the last. */
 void ubc_copy_end(struct ubc_page *copies, struct ubc_mapping *m);
-
-/* ---- revoke.c; locked ---- */
-/* The block is being taken back. */
-bool ubc_is_wanted(const struct ubc_volume *v, uint64_t block);
 
 /* ---- tree.c ---- */
 /* Blocks in a level of the tree (0: the lowest) over so many blocks of data; 0: there is no such level. */
@@ -297,4 +247,5 @@ void ubc_window_allow(struct ubc_volume *v, struct account *a, bool may);
 int ubc_window_drain(struct ubc_volume *v) LAGAN_MUST_CHECK;
 
 #include "ubc/idle.h"
+#include "ubc/page.h"
 #include "ubc/slot.h"

@@ -6,25 +6,6 @@
 #include "mm/spare.h"
 #include "unittests/ubc_kit.h"
 
-static uint64_t volume;
-
-static void start(uint64_t blocks)
-{
-    ubc_start();
-    volume = ubc_make_shared(1, blocks);
-}
-
-static void insert(uint64_t first, uint64_t count)
-{
-    for (uint64_t n = first; n < first + count; n++)
-        CU_ASSERT_EQUAL_FATAL(do_insert(UPUB, volume, n, 1, 7), 0);
-}
-
-static struct ubc_page *page_at(uint64_t n)
-{
-    return ubc_index_find(&ubc_engine.slot[volume % UBC_VOLUMES]->index[0], n);
-}
-
 /* ---- another lender has all of memory, and what it has is worth more ---- */
 
 enum { CROWD = 1 << 15 };
@@ -84,12 +65,12 @@ static void awaited(void)
 {
     struct lagan_ubc_map op = {.block = 5, .address = ubc_va(0), .flags = LAGAN_UBC_WANT};
 
-    start(1000);
+    ubc_start_with(1000);
     crowd_comes();
-    CU_ASSERT_EQUAL(do_map_op(UREAD, volume, &op), -XEN_EBUSY);
+    CU_ASSERT_EQUAL(do_map_op(UREAD, ubc_one, &op), -XEN_EBUSY);
     for (uint64_t n = 5; n < 37; n++)
-        (void)do_insert(UPUB, volume, n, 1, 7);
-    CU_ASSERT_EQUAL(do_map_op(UREAD, volume, &op), 0);
+        (void)do_insert(UPUB, ubc_one, n, 1, 7);
+    CU_ASSERT_EQUAL(do_map_op(UREAD, ubc_one, &op), 0);
     ubc_check();
     crowd_goes();
     ubc_end();
@@ -101,8 +82,8 @@ static void bring_wanted(uint64_t first, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct lagan_ubc_map op = {.block = first + i, .flags = LAGAN_UBC_LOOK | LAGAN_UBC_WANT};
 
-        CU_ASSERT_EQUAL(do_map_op(UREAD, volume, &op), -XEN_EBUSY);
-        CU_ASSERT_EQUAL(do_insert(UPUB, volume, first + i, 1, 7), 0);
+        CU_ASSERT_EQUAL(do_map_op(UREAD, ubc_one, &op), -XEN_EBUSY);
+        CU_ASSERT_EQUAL(do_insert(UPUB, ubc_one, first + i, 1, 7), 0);
     }
 }
 
@@ -114,31 +95,31 @@ static void awaited_last(void)
     uint32_t tag;
     mfn_t m;
 
-    start(1000);
+    ubc_start_with(1000);
     bring_wanted(0, 10);
-    insert(100, 5);
+    ubc_bring(100, 5);
     crowd_comes();
     crowd_worth = 0;
     CU_ASSERT_FALSE(spare_make_room_for(SPARE_PCACHE, 0));
     CU_ASSERT_TRUE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 10);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).pages, 10);
     CU_ASSERT_FALSE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
     crowd_worth = UINT64_MAX; /* they have nothing to give */
     CU_ASSERT_FALSE(ubc_frame_get(&m));
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 10);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).pages, 10);
     crowd_worth = 0;
     crowd_goes();
     ubc_check();
-    CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, 3, &tag), 0); /* has come, and is as any other */
+    CU_ASSERT_EQUAL(do_read_tag(UREAD, ubc_one, 3, &tag), 0); /* has come, and is as any other */
     CU_ASSERT_TRUE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 9);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).pages, 9);
     ubc_check();
     CU_ASSERT_EQUAL_FATAL(account_init(&a, 77, UINT64_MAX), 0);
     free = heap_free_pages();
     while (account_alloc(&a, 0, HEAP_ANY, &m) == 0)
         free--;
     CU_ASSERT_EQUAL(free, 0);
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 0);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).pages, 0);
     ubc_check();
     kit_relinquish(&a);
     account_destroy(&a);
@@ -150,12 +131,12 @@ static void worth_as_little(void)
 {
     mfn_t m;
 
-    start(1000);
-    insert(0, 5);
+    ubc_start_with(1000);
+    ubc_bring(0, 5);
     crowd_comes();
     crowd_worth = 0;
     CU_ASSERT_TRUE_FATAL(ubc_frame_get(&m));
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 5);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).pages, 5);
     ubc_frame_put(m);
     crowd_goes();
     ubc_check();
@@ -165,17 +146,17 @@ static void worth_as_little(void)
 /* There are so many at most as can be asked for at a time. */
 static void awaited_most(void)
 {
-    start(1000);
+    ubc_start_with(1000);
     bring_wanted(0, 150);
     ubc_check();
     crowd_comes();
     crowd_worth = 0;
     CU_ASSERT_TRUE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 128);
-    CU_ASSERT_PTR_NULL(page_at(21));
-    CU_ASSERT_PTR_NOT_NULL(page_at(22));
+    CU_ASSERT_EQUAL(do_stats(ubc_one).pages, 128);
+    CU_ASSERT_PTR_NULL(ubc_page_of(21));
+    CU_ASSERT_PTR_NOT_NULL(ubc_page_of(22));
     CU_ASSERT_FALSE(spare_make_room_for(SPARE_PCACHE, UINT64_MAX));
-    CU_ASSERT_EQUAL(do_invalidate(UPUB, volume, 0, 1000, NULL), 0);
+    CU_ASSERT_EQUAL(do_invalidate(UPUB, ubc_one, 0, 1000, NULL), 0);
     crowd_goes();
     ubc_check();
     ubc_end();
@@ -188,22 +169,22 @@ static void turns(void)
     uint64_t now = 1000;
 
     host_set_time(now);
-    start(1000);
-    insert(0, 65);
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 64, 0, &other), 0);
-    CU_ASSERT_EQUAL(do_unmap_handle(UREAD2, volume, other), 0);
+    ubc_start_with(1000);
+    ubc_bring(0, 65);
+    CU_ASSERT_EQUAL(do_map_block(UREAD2, ubc_one, 64, 0, &other), 0);
+    CU_ASSERT_EQUAL(do_unmap_handle(UREAD2, ubc_one, other), 0);
     for (unsigned i = 0; i < 64; i++)
-        CU_ASSERT_EQUAL_FATAL(do_map_block(UREAD, volume, i, i, &h[i]), 0);
+        CU_ASSERT_EQUAL_FATAL(do_map_block(UREAD, ubc_one, i, i, &h[i]), 0);
     account_set_max_pages(ud[UREAD].account, ud[UREAD].account->pages); /* it gets no copies */
     ubc_engine.reserve = heap_free_pages() + 64;                        /* more than they have */
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 64, 0, &other), -XEN_ENOMEM);
+    CU_ASSERT_EQUAL(do_map_block(UREAD2, ubc_one, 64, 0, &other), -XEN_ENOMEM);
     CU_ASSERT_EQUAL(ubc_engine.press.want, 0);
     ubc_engine.reserve = heap_free_pages() + 2;
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 64, 0, &other), -XEN_ENOMEM);
+    CU_ASSERT_EQUAL(do_map_block(UREAD2, ubc_one, 64, 0, &other), -XEN_ENOMEM);
     CU_ASSERT_EQUAL(ubc_engine.press.want, 3);
     for (uint64_t when; (when = ubc_housekeep()) != 0; host_set_time(now))
         now = when;
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 64, 0, &other), 0);
+    CU_ASSERT_EQUAL(do_map_block(UREAD2, ubc_one, 64, 0, &other), 0);
     ubc_check();
     ubc_end();
     host_set_time(0);

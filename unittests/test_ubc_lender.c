@@ -9,27 +9,13 @@
 #include "mm/window.h"
 #include "unittests/ubc_kit.h"
 
-static uint64_t volume;
-
-static void start(uint64_t blocks)
-{
-    ubc_start();
-    volume = ubc_make_shared(1, blocks);
-}
-
-static void insert(uint64_t first, uint64_t count)
-{
-    for (uint64_t n = first; n < first + count; n++)
-        CU_ASSERT_EQUAL_FATAL(do_insert(UPUB, volume, n, 1, 7), 0);
-}
-
 /* Blocks 1.. until some have gone again; returns the first that was not inserted. */
 static uint64_t fill_up(void)
 {
     uint64_t n = 1;
 
-    while (!do_stats(volume).reclaimed)
-        insert(n++, 1);
+    while (!do_stats(ubc_one).reclaimed)
+        ubc_bring(n++, 1);
     return n;
 }
 
@@ -40,20 +26,20 @@ static void free_memory(void)
     uint64_t before;
     uint32_t h, tag;
 
-    start(100);
-    insert(0, 1); /* with what a first page needs */
+    ubc_start_with(100);
+    ubc_bring(0, 1); /* with what a first page needs */
     before = heap_free_pages();
-    insert(1, 20);
+    ubc_bring(1, 20);
     CU_ASSERT_EQUAL(heap_free_pages(), before); /* 42 names are in a page of small objects */
     CU_ASSERT_EQUAL(spare_pages(), 21);
     CU_ASSERT_EQUAL(spare_held(SPARE_UBC), 21);
-    CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, 3, &tag), 0);
+    CU_ASSERT_EQUAL(do_read_tag(UREAD, ubc_one, 3, &tag), 0);
     CU_ASSERT_EQUAL(spare_pages(), 21);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 3, 0, &h), 0); /* and its handle */
+    CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 3, 0, &h), 0); /* and its handle */
     CU_ASSERT_EQUAL(heap_free_pages(), before - 2);
     CU_ASSERT_EQUAL(spare_pages(), 20);
     ubc_check();
-    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, h), 0);
+    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, ubc_one, h), 0);
     CU_ASSERT_EQUAL(heap_free_pages(), before - 1);
     CU_ASSERT_EQUAL(spare_pages(), 21);
     ubc_check();
@@ -65,16 +51,16 @@ static void reserve(void)
 {
     uint32_t h, tag;
 
-    start(100);
-    insert(1, 1);
+    ubc_start_with(100);
+    ubc_bring(1, 1);
     ubc_engine.reserve = heap_free_pages();
-    insert(2, 1); /* it costs nothing: it is free memory */
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 2, 0, &h), -XEN_ENOMEM);
-    CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, 2, &tag), 0);
+    ubc_bring(2, 1); /* it costs nothing: it is free memory */
+    CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 2, 0, &h), -XEN_ENOMEM);
+    CU_ASSERT_EQUAL(do_read_tag(UREAD, ubc_one, 2, &tag), 0);
     CU_ASSERT_EQUAL(ubc_idle_pages(), 2);
     ubc_check();
     ubc_engine.reserve = 0;
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 2, 0, &h), 0);
+    CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 2, 0, &h), 0);
     ubc_check();
     ubc_end();
 }
@@ -115,23 +101,23 @@ static void full(void)
     uint64_t free, last;
     uint32_t h, tag;
 
-    start(1 << 20);
-    insert(0, 1);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 0, 0, &h), 0);
+    ubc_start_with(1 << 20);
+    ubc_bring(0, 1);
+    CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 0, 0, &h), 0);
     free = heap_free_pages();
     last = fill_up();
-    insert(last, 300);
+    ubc_bring(last, 300);
     last += 300;
     CU_ASSERT(ubc_idle_pages() > free - free / 16);
-    CU_ASSERT(heap_free_pages() >= free - free / 16);                  /* but for their names */
-    CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, 1, &tag), -XEN_ENOENT); /* the oldest made way */
-    CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, last - 1, &tag), 0);
+    CU_ASSERT(heap_free_pages() >= free - free / 16);                   /* but for their names */
+    CU_ASSERT_EQUAL(do_read_tag(UREAD, ubc_one, 1, &tag), -XEN_ENOENT); /* the oldest made way */
+    CU_ASSERT_EQUAL(do_read_tag(UREAD, ubc_one, last - 1, &tag), 0);
     ubc_check();
     take_runs();
     take_all_singles();
     CU_ASSERT_TRUE(ubc_sees(UREAD, 0, 0, &tag)); /* what is mapped stayed */
     CU_ASSERT_EQUAL(tag, 7);
-    insert(1, 1);
+    ubc_bring(1, 1);
     ubc_end();
 }
 
@@ -142,7 +128,7 @@ static void new_domain(void)
     struct account a;
     mfn_t m;
 
-    start(1 << 20);
+    ubc_start_with(1 << 20);
     (void)fill_up();
     while (ubc_housekeep())
         ;
@@ -176,14 +162,14 @@ static void housekeeping(void)
 {
     uint64_t free;
 
-    start(4000);
+    ubc_start_with(4000);
     ubc_set_work(note_work, NULL);
     works = 0;
-    insert(0, 2000);
+    ubc_bring(0, 2000);
     free = heap_free_pages();
     CU_ASSERT_EQUAL(ubc_reclaim(1990), 1990);
     CU_ASSERT_EQUAL(works, 1); /* asked for once, until somebody comes */
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 10);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).pages, 10);
     ubc_check();
     CU_ASSERT(ubc_housekeep() > 0);
     CU_ASSERT_EQUAL(ubc_reclaim(1), 1);
@@ -191,7 +177,7 @@ static void housekeeping(void)
     while (ubc_housekeep())
         ;
     CU_ASSERT(heap_free_pages() >= free + 1990 / 64 - 1);
-    CU_ASSERT_EQUAL(do_stats(volume).reclaimed, 1991);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).reclaimed, 1991);
     CU_ASSERT_EQUAL(ubc_housekeep(), 0);
     ubc_check();
     ubc_set_work(NULL, NULL);
@@ -204,37 +190,32 @@ static void hollow_pages(void)
     uint64_t epoch;
     uint32_t h, tag;
 
-    start(100);
-    insert(0, 10);
+    ubc_start_with(100);
+    ubc_bring(0, 10);
     CU_ASSERT_EQUAL(ubc_reclaim(10), 10);
-    CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, 1, &tag), -XEN_ENOENT);
-    insert(0, 5);
+    CU_ASSERT_EQUAL(do_read_tag(UREAD, ubc_one, 1, &tag), -XEN_ENOENT);
+    ubc_bring(0, 5);
     CU_ASSERT_EQUAL(ubc_reclaim(5), 5);
-    CU_ASSERT_EQUAL(do_invalidate(UPUB, volume, 0, 10, &epoch), 0);
-    CU_ASSERT_EQUAL(do_stats(volume).invalidated, 0); /* there was none any more */
-    CU_ASSERT_EQUAL(do_insert(UPUB, volume, 1, epoch, 9), 0);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 1, 0, &h), 0);
+    CU_ASSERT_EQUAL(do_invalidate(UPUB, ubc_one, 0, 10, &epoch), 0);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).invalidated, 0); /* there was none any more */
+    CU_ASSERT_EQUAL(do_insert(UPUB, ubc_one, 1, epoch, 9), 0);
+    CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 1, 0, &h), 0);
     CU_ASSERT_EQUAL(ubc_reclaim(1), 0);
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 1);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).pages, 1);
     ubc_check();
     for (uint64_t n = 5; n < 95; n++) /* more than are taken out of the index by the way */
-        CU_ASSERT_EQUAL(do_insert(UPUB, volume, n, epoch, 7), 0);
+        CU_ASSERT_EQUAL(do_insert(UPUB, ubc_one, n, epoch, 7), 0);
     CU_ASSERT_EQUAL(ubc_reclaim(90), 90);
-    CU_ASSERT_EQUAL(do_insert(UPUB, volume, 94, epoch, 7), 0);
+    CU_ASSERT_EQUAL(do_insert(UPUB, ubc_one, 94, epoch, 7), 0);
     CU_ASSERT_EQUAL(ubc_reclaim(1), 1);
-    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, h), 0);
+    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, ubc_one, h), 0);
     CU_ASSERT_EQUAL(ubc_reclaim(1), 1);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 10, 0), 0);
-    CU_ASSERT_EQUAL(do_stats(volume).revoked, 0);
+    CU_ASSERT_EQUAL(do_revoke(UPUB, ubc_one, 0, 10, 0), 0);
+    CU_ASSERT_EQUAL(do_stats(ubc_one).revoked, 0);
     ubc_end();
 }
 
 /* ---- pages that cannot be had at the moment ---- */
-
-static struct ubc_page *page_at(uint64_t n)
-{
-    return ubc_index_find(&ubc_engine.slot[volume % UBC_VOLUMES]->index[0], n);
-}
 
 static void *all_runs;
 
@@ -244,9 +225,9 @@ static void held(void)
     struct ubc_held a, b;
     uint32_t h;
 
-    start(10);
-    insert(0, 2);
-    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+    ubc_start_with(10);
+    ubc_bring(0, 2);
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, ubc_one, &ref), 0);
     CU_ASSERT_EQUAL_FATAL(ubc_hold(&ref, 0, &a), 0);
     CU_ASSERT_EQUAL_FATAL(ubc_hold(&ref, 0, &b), 0);
     CU_ASSERT_EQUAL(ubc_idle_pages(), 1);
@@ -255,13 +236,13 @@ static void held(void)
     CU_ASSERT_EQUAL(*(const uint64_t *)a.data, UINT64_C(7) << 32);
     CU_ASSERT_EQUAL(ubc_release(&ref, &a), 0);
     CU_ASSERT_EQUAL(ubc_reclaim(5), 0);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 0, 0, &h), 0); /* mapped while it is read */
-    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, h), 0);
+    CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 0, 0, &h), 0); /* mapped while it is read */
+    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, ubc_one, h), 0);
     CU_ASSERT_EQUAL(ubc_idle_pages(), 0);
     CU_ASSERT_EQUAL(ubc_release(&ref, &b), 0);
     CU_ASSERT_EQUAL(ubc_idle_pages(), 1);
     CU_ASSERT_EQUAL_FATAL(ubc_hold(&ref, 0, &a), 0); /* and invalidated */
-    CU_ASSERT_EQUAL(do_invalidate(UPUB, volume, 0, 1, NULL), 0);
+    CU_ASSERT_EQUAL(do_invalidate(UPUB, ubc_one, 0, 1, NULL), 0);
     CU_ASSERT_EQUAL(spare_pages(), 1);
     CU_ASSERT_EQUAL(ubc_release(&ref, &a), -XEN_EAGAIN);
     CU_ASSERT_EQUAL(spare_pages(), 0);
@@ -278,11 +259,11 @@ static void in_hands(void)
     unsigned runs = 0;
     mfn_t own;
 
-    start(1 << 20);
+    ubc_start_with(1 << 20);
     (void)fill_up();
     CU_ASSERT_TRUE_FATAL(ubc_frame_get(&own));
     memset(arch_map_frame(own), 0x5c, PAGE_SIZE);
-    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, ubc_one, &ref), 0);
     CU_ASSERT_EQUAL_FATAL(ubc_hold(&ref, 4000, &h), 0);
     ubc_put(&ref);
     for (void *last = NULL, *p; (p = page_alloc(SPARE_RUN_ORDER, HEAP_ANY)) != NULL; runs++) {
@@ -300,7 +281,7 @@ static void in_hands(void)
         page_free(all_runs, SPARE_RUN_ORDER);
         all_runs = next;
     }
-    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, ubc_one, &ref), 0);
     CU_ASSERT_EQUAL(ubc_release(&ref, &h), 0);
     ubc_put(&ref);
     ubc_frame_put(own);
@@ -314,28 +295,28 @@ static void stuck(void)
     uint32_t h;
     mfn_t m;
 
-    start(10);
-    insert(0, 2);
+    ubc_start_with(10);
+    ubc_bring(0, 2);
     for (unsigned round = 0; round < 3; round++) {
-        CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 0, 0, &h), 0);
-        m = mfn(page_at(0)->frame);
+        CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 0, 0, &h), 0);
+        m = mfn(ubc_page_of(0)->frame);
         CU_ASSERT_TRUE(frame_get(m, WINDOW_OWNER));
-        CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, h), 0);
+        CU_ASSERT_EQUAL(do_unmap_handle(UREAD, ubc_one, h), 0);
         CU_ASSERT_EQUAL(ubc_idle_pages(), 1);
-        CU_ASSERT_EQUAL(page_state(page_at(0)), PAGE_STUCK);
+        CU_ASSERT_EQUAL(page_state(ubc_page_of(0)), PAGE_STUCK);
         if (round == 0) { /* mapped again */
-            CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 0, 0, &h), 0);
+            CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 0, 0, &h), 0);
             frame_put(m);
-            CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, h), 0);
+            CU_ASSERT_EQUAL(do_unmap_handle(UREAD, ubc_one, h), 0);
         } else if (round == 1) { /* the heap asks */
             CU_ASSERT_EQUAL(ubc_reclaim(1), 1);
-            insert(1, 1);
+            ubc_bring(1, 1);
             frame_put(m);
             CU_ASSERT_EQUAL(ubc_reclaim(1), 1); /* block 1: that one was idle before */
-            CU_ASSERT_EQUAL(page_state(page_at(0)), PAGE_IDLE);
-            insert(1, 1);
+            CU_ASSERT_EQUAL(page_state(ubc_page_of(0)), PAGE_IDLE);
+            ubc_bring(1, 1);
         } else { /* invalidated */
-            CU_ASSERT_EQUAL(do_invalidate(UPUB, volume, 0, 1, NULL), 0);
+            CU_ASSERT_EQUAL(do_invalidate(UPUB, ubc_one, 0, 1, NULL), 0);
             frame_put(m);
         }
         ubc_check();
@@ -351,14 +332,14 @@ static void stuck_and_read(void)
     uint32_t h;
     mfn_t m;
 
-    start(10);
-    insert(0, 1);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 0, 0, &h), 0);
-    m = mfn(page_at(0)->frame);
+    ubc_start_with(10);
+    ubc_bring(0, 1);
+    CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 0, 0, &h), 0);
+    m = mfn(ubc_page_of(0)->frame);
     CU_ASSERT_TRUE(frame_get(m, WINDOW_OWNER));
-    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, h), 0);
-    CU_ASSERT_EQUAL(page_state(page_at(0)), PAGE_STUCK);
-    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, ubc_one, h), 0);
+    CU_ASSERT_EQUAL(page_state(ubc_page_of(0)), PAGE_STUCK);
+    CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, ubc_one, &ref), 0);
     CU_ASSERT_EQUAL_FATAL(ubc_hold(&ref, 0, &held), 0);
     frame_put(m);
     CU_ASSERT_EQUAL(ubc_reclaim(1), 0);
@@ -366,7 +347,7 @@ static void stuck_and_read(void)
     CU_ASSERT_EQUAL(ubc_release(&ref, &held), 0);
     ubc_put(&ref);
     ubc_check();
-    CU_ASSERT_EQUAL(page_state(page_at(0)), PAGE_IDLE);
+    CU_ASSERT_EQUAL(page_state(ubc_page_of(0)), PAGE_IDLE);
     CU_ASSERT_EQUAL(ubc_reclaim(1), 1);
     ubc_check();
     ubc_end();
@@ -379,15 +360,15 @@ static void remembered(void)
     uint32_t h, tag;
     mfn_t m;
 
-    start(10);
-    insert(0, 1);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 0, 0, &h), 0);
+    ubc_start_with(10);
+    ubc_bring(0, 1);
+    CU_ASSERT_EQUAL(do_map_block(UREAD, ubc_one, 0, 0, &h), 0);
     CU_ASSERT_TRUE(ubc_sees(UREAD, 0, 0, &tag));
-    m = mfn(page_at(0)->frame);
+    m = mfn(ubc_page_of(0)->frame);
     {
         struct ubc_ref ref;
 
-        CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, volume, &ref), 0);
+        CU_ASSERT_EQUAL_FATAL(ubc_get(&ud[UREAD].client, false, ubc_one, &ref), 0);
         CU_ASSERT_EQUAL(ubc_unmap(&ref, h), 0); /* and nobody has flushed yet */
         ubc_put(&ref);
     }
@@ -452,27 +433,27 @@ static void worth(void)
     uint32_t tag;
 
     host_set_time(0);
-    start(100);
+    ubc_start_with(100);
     spare_register(SPARE_PCACHE, &other);
-    insert(0, 9);
+    ubc_bring(0, 9);
     for (unsigned n = 0; n < 9; n++)
-        CU_ASSERT_EQUAL(do_read_tag(UREAD, volume, n, &tag), 0);
+        CU_ASSERT_EQUAL(do_read_tag(UREAD, ubc_one, n, &tag), 0);
     other_worth = (9 << 20) / 10 + 1; /* more than ours */
     other_asked = 0;
     CU_ASSERT_TRUE(makes_room());
     CU_ASSERT_EQUAL(other_asked, 0);
     CU_ASSERT_EQUAL(ubc_idle_pages(), 0);
-    insert(0, 9);
+    ubc_bring(0, 9);
     other_worth = (9 << 20) / 10 - 1;
     CU_ASSERT_TRUE(makes_room()); /* it has none after all, so we are asked then */
     CU_ASSERT(other_asked > 0);
-    insert(0, 9);
+    ubc_bring(0, 9);
     host_set_time(UINT64_C(4000000000)); /* an eighth, or a little more, of our hits is forgotten */
     other_worth = (7 << 20) / 10 + 1;
     other_asked = 0;
     CU_ASSERT_TRUE(makes_room());
     CU_ASSERT_EQUAL(other_asked, 0);
-    insert(0, 9);
+    ubc_bring(0, 9);
     host_set_time(UINT64_C(4000000000000000));
     other_worth = 1;
     CU_ASSERT_TRUE(makes_room());

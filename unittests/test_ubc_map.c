@@ -221,92 +221,6 @@ static void half_way(void)
     ubc_end();
 }
 
-/* ---- revoke ---- */
-
-static void revoke(void)
-{
-    struct lagan_ubc_unmap next = {.handle = 0};
-    uint32_t h1, h2, h3, tag;
-
-    start(100);
-    host_set_time(1000);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 10, 0, &h1), 0);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 20, 1, &h2), 0);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 60, 2, &h3), 0);
-    CU_ASSERT_TRUE(ubc_sees(UREAD, 0, 10, &tag));
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 50, 500), -XEN_EAGAIN);
-    CU_ASSERT_EQUAL(ubc_told, UINT64_C(1) << ud[UREAD].account->id);
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 52);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 50, 500), -XEN_EAGAIN);
-    CU_ASSERT_EQUAL(ubc_told, 0);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 51, 500), -XEN_EBUSY);
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 10, 0, &h1), -XEN_EAGAIN);
-    CU_ASSERT_EQUAL(do_insert(UPUB, volume, 5, 1, 1), -XEN_EAGAIN);
-    CU_ASSERT_EQUAL(do_next(UREAD, volume, &next), 0);
-    CU_ASSERT_EQUAL(next.status, LAGAN_UBC_WANTED);
-    CU_ASSERT_EQUAL(next.block, 10);
-    CU_ASSERT_TRUE(ubc_sees(UREAD, 0, 10, &tag));
-    CU_ASSERT_EQUAL(do_unmap_handle(UREAD, volume, next.handle), 0);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 50, 500), -XEN_EAGAIN);
-    host_set_time(1499);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 50, 500), -XEN_EAGAIN);
-    host_set_time(1500);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 50, 500), 0);
-    CU_ASSERT_EQUAL(ubc_pte(UREAD, 1), 0);
-    CU_ASSERT_NOT_EQUAL(ubc_pte(UREAD, 2) & PTE_P, 0);
-    next.handle = 0;
-    CU_ASSERT_EQUAL(do_next(UREAD, volume, &next), 0);
-    CU_ASSERT_EQUAL(next.handle, h2);
-    CU_ASSERT_EQUAL(next.status, LAGAN_UBC_GONE);
-    next.handle++;
-    CU_ASSERT_EQUAL(do_next(UREAD, volume, &next), -XEN_ENOENT);
-    CU_ASSERT_EQUAL(do_stats(volume).revoked, 50);
-    CU_ASSERT_EQUAL(do_insert(UPUB, volume, 5, 1, 1), 0);
-    ubc_check();
-    ubc_end();
-}
-
-/* Nobody has any of it: at once. */
-static void revoke_idle(void)
-{
-    start(100);
-    CU_ASSERT_EQUAL(do_revoke(UCONTROL, volume, 0, 100, LAGAN_UBC_TIMEOUT_MAX + 1), -XEN_EINVAL);
-    CU_ASSERT_EQUAL(do_revoke(UCONTROL, volume, 0, 100, LAGAN_UBC_TIMEOUT_MAX), 0);
-    CU_ASSERT_EQUAL(do_stats(volume).pages, 0);
-    CU_ASSERT_EQUAL(do_insert(UPUB, volume, 0, 1, 1), 0);
-    ubc_check();
-    ubc_end();
-}
-
-/* A publisher with the longest time there is: it is in nobody's way for longer, nor when it is gone, nor in the
- * control domain's. */
-static void revoke_for_long(void)
-{
-    uint32_t h1, h2;
-
-    start(100);
-    host_set_time(1000);
-    CU_ASSERT_EQUAL(do_map_block(UREAD, volume, 10, 0, &h1), 0);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 50, UINT64_MAX), -XEN_EINVAL);
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 10, 0, &h2), 0);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 50, LAGAN_UBC_TIMEOUT_MAX), -XEN_EAGAIN);
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 10, 1, &h2), -XEN_EAGAIN);
-    host_set_time(1000 + LAGAN_UBC_TIMEOUT_MAX);
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 10, 1, &h2), 0);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 0, 51, LAGAN_UBC_TIMEOUT_MAX), -XEN_EAGAIN);
-    CU_ASSERT_EQUAL(do_revoke(UCONTROL, volume, 0, 20, 9), -XEN_EAGAIN);
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 60, 2, &h2), 0);
-    host_set_time(1010 + LAGAN_UBC_TIMEOUT_MAX);
-    CU_ASSERT_EQUAL(do_revoke(UCONTROL, volume, 0, 20, 0), 0);
-    CU_ASSERT_EQUAL(do_revoke(UPUB, volume, 50, 20, LAGAN_UBC_TIMEOUT_MAX), -XEN_EAGAIN);
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 60, 3, &h2), -XEN_EAGAIN);
-    ubc_kill(UPUB);
-    CU_ASSERT_EQUAL(do_map_block(UREAD2, volume, 60, 3, &h2), 0);
-    ubc_restart(UPUB);
-    ubc_check();
-    ubc_end();
-}
-
 /* All of a reader's mappings, when its domain ends, whatever the step. */
 static void many_handles(void)
 {
@@ -355,9 +269,6 @@ static const struct test_case cases[] = {{"map and unmap", map_and_unmap},
                                          {"more than a step", invalidate_much},
                                          {"an entry that its guest has overwritten", overwritten},
                                          {"a table half way out of use", half_way},
-                                         {"revoke, with a time", revoke},
-                                         {"revoke what nobody has", revoke_idle},
-                                         {"revoke, with a long time", revoke_for_long},
                                          {"many handles", many_handles},
                                          {"without flushes the tests fail", no_flushes},
                                          {NULL, NULL}};

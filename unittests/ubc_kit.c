@@ -346,3 +346,24 @@ bool ubc_sees(unsigned d, unsigned n, uint64_t block, uint32_t *tag)
     CU_ASSERT(good);
     return true;
 }
+
+/* ---- one volume ---- */
+
+uint64_t ubc_one;
+
+void ubc_start_with(uint64_t blocks)
+{
+    ubc_start();
+    ubc_one = ubc_make_shared(1, blocks);
+}
+
+void ubc_bring(uint64_t first, uint64_t count)
+{
+    for (uint64_t n = first; n < first + count; n++)
+        CU_ASSERT_EQUAL_FATAL(do_insert(UPUB, ubc_one, n, 1, 7), 0);
+}
+
+struct ubc_page *ubc_page_of(uint64_t block)
+{
+    return ubc_index_find(&ubc_engine.slot[ubc_one % UBC_VOLUMES]->index[0], block);
+}

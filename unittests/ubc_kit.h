@@ -34,6 +34,13 @@ uint64_t ubc_make_shared(unsigned name, uint64_t blocks);
 uint64_t ubc_make_slotted(unsigned name, uint64_t blocks);
 int ubc_give(uint64_t volume, unsigned d, unsigned rights, unsigned limit);
 
+/* For tests that need no more: a new machine with one volume of the publisher's and both readers', its blocks from `first` on, and
+ * what the index has for one, or NULL. */
+extern uint64_t ubc_one;
+void ubc_start_with(uint64_t blocks);
+void ubc_bring(uint64_t first, uint64_t count);
+struct ubc_page *ubc_page_of(uint64_t block);
+
 /* The operations, repeated until they are not preempted. */
 int do_create(struct lagan_ubc_create *in);
 int do_open(unsigned d, unsigned name, struct lagan_ubc_open *io);

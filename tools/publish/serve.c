@@ -96,7 +96,7 @@ static bool bring(struct work *w, uint64_t block)
     case -EEXIST:
     case -ENXIO: /* the volume has ended: the next call says so */
         return true;
-    case -EAGAIN: /* it is wanted back just now */
+    case -EAGAIN: /* it has been invalidated meanwhile */
     case -ENOMEM: /* the host has none to spare */
     case -ENODATA:
         return false;

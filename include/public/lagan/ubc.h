@@ -68,10 +68,13 @@
  * mapped them are gone, and no TLB has them. An insert whose epoch is from before is refused.
  * -EOPNOTSUPP for volumes with a hash tree (they get a new generation) and windows. */
 #define LAGAN_UBC_invalidate 6 /* IN/OUT struct lagan_ubc_range */
-/* These blocks' pages are wanted back. The first call tells their readers (LAGAN_VIRQ_UBC) and starts the
- * clock; -EAGAIN: somebody has some of them mapped still; to be called again. When the time is over, it takes
- * them: entries that still map them become empty, and their handles say so. 0: all are gone from the cache;
- * copies (LAGAN_UBC_COPIED) stay their readers': for blocks that change there is LAGAN_UBC_invalidate.
+/* The pages that these blocks have now are wanted back. The first call tells their readers (LAGAN_VIRQ_UBC) and starts the
+ * clock; -EAGAIN: somebody has some of them mapped still; to be called again. From then on nobody finds them: a block
+ * of the range is not in the cache, and may be inserted and mapped anew at once; that page is not wanted back. Whoever
+ * publishes goes on bringing blocks meanwhile, since who waits for one may let go of no other before. When the time is over,
+ * a call takes what is left of them: entries that still map them become empty, and their handles say so. 0: all that
+ * were there when it began are gone; copies (LAGAN_UBC_COPIED) stay their readers': for blocks that change there is
+ * LAGAN_UBC_invalidate. If it is not called again nothing is taken, and they stay wanted until they are let go of.
  * -EBUSY: another range of the volume is being taken back (not said to the control domain, whose range takes its
  * place). -EOPNOTSUPP for windows. */
 #define LAGAN_UBC_revoke 7 /* IN struct lagan_ubc_range */
@@ -98,8 +101,8 @@
  *   -ENOBUFS   the domain has mapped as many as it may
  *   -ENOMEM
  *   -EINVAL    there is no page-table entry at that address
- *   -EAGAIN    it is being taken back, or the host takes back what is mapped; LAGAN_UBC_WANT: too much has been
- *              asked for and not been answered yet */
+ *   -EAGAIN    the host takes back what is mapped; LAGAN_UBC_WANT: too much has been asked for and not been
+ *              answered yet */
 #define LAGAN_UBC_map 11 /* list of struct lagan_ubc_map */
 /* Lets go of handles; if the entry still maps the page it becomes empty.
  *   -ENOENT    no such handle                                                       */
