@@ -22,7 +22,7 @@ struct slot {
     u32 handle;
     u8 state; /* enum slot_state; by cmpxchg() */
     u8 age;
-    u8 had_fault; /* since it is open: one has begun whose page did not say of which file it is */
+    u8 had_fault; /* one has begun whose page did not say of which file it is, and was not waited for */
     u8 unused;
 };
 

@@ -69,7 +69,8 @@ static bool remove_entries(struct volume *v, unsigned long block)
 
 /*
  * Whoever has begun to use one of these slots, which are CLOSING, has ended that, or its page says of which file it is. A fault
- * does not sleep from where it leaves the lock until it has said that.
+ * does not sleep from where it leaves the lock until it has said that. Its note is taken only here, where all who may have left
+ * it are waited for: of a fault that waits for the slot while it is CLOSED, and then has it anew, the note must stay.
  */
 static void wait_for_users(struct volume *v, const unsigned long *block, unsigned int count)
 {
@@ -79,7 +80,7 @@ static void wait_for_users(struct volume *v, const unsigned long *block, unsigne
     kill_dax(grace); /* a grace period */
     for (i = 0; i < count; i++)
         faults |=
-            READ_ONCE(v->slots[block[i]].had_fault) && !READ_ONCE(slot_page(v, block[i])->mapping);
+            !READ_ONCE(slot_page(v, block[i])->mapping) && xchg(&v->slots[block[i]].had_fault, 0);
     if (faults)
         synchronize_rcu_tasks();
 }
@@ -102,10 +103,8 @@ static unsigned int close_slots(struct volume *v, unsigned long *block, unsigned
             change_state(s, CLOSING, OPEN);
     }
     ubc_drop_handles(v, block, n);
-    for (i = 0; i < n; i++) {
-        WRITE_ONCE(v->slots[block[i]].had_fault, 0);
+    for (i = 0; i < n; i++)
         set_state(v, block[i], EMPTY);
-    }
     atomic_long_add(n, &v->closed);
     wake_up_all(&v->wait);
     return n;

@@ -167,9 +167,20 @@ static bool is_usable(const struct volume *v, unsigned long block, bool fault)
     return likely(is_intact(v, block)) || (!fault && mapped_frame(v, block) != INVALID_P2M_ENTRY);
 }
 
+/* A fault leaves its note, before it looks at the state: its page does not say yet of which file it is. */
+static bool leave_note(struct volume *v, unsigned long block)
+{
+    if (READ_ONCE(slot_page(v, block)->mapping))
+        return false;
+    WRITE_ONCE(v->slots[block].had_fault, 1);
+    smp_mb();
+    return true;
+}
+
 /*
  * The block is there, and stays as long as the caller has dax_read_lock(). Up to `count` are filled with it. `fault`: an
- * entry is to be made.
+ * entry is to be made. Its note has to be there when the slot is seen OPEN for the last time: whoever was closing it may
+ * have taken the note meanwhile (wait_for_users()).
  */
 static int hold_open(struct volume *v, unsigned long block, unsigned long count, bool fault)
 {
@@ -178,9 +189,12 @@ static int hold_open(struct volume *v, unsigned long block, unsigned long count,
 
     for (;;) {
         int events = atomic_read(&v->events), rc = 0;
+        bool noted = fault && leave_note(v, block);
 
         switch (smp_load_acquire(&s->state)) {
         case OPEN:
+            if (noted && !READ_ONCE(s->had_fault))
+                break;
             if (is_usable(v, block, fault)) {
                 s->age = 0;
                 return 0;
@@ -217,11 +231,7 @@ static long ubc_direct_access(struct dax_device *dax, pgoff_t block, long count,
     if (block >= v->blocks || count <= 0)
         return -ERANGE;
     count = min3(count, (long)BATCH, (long)(v->blocks - block));
-    if (pfn && !huge && !READ_ONCE(slot_page(v, block)->mapping)) {
-        WRITE_ONCE(v->slots[block].had_fault, 1);
-        smp_mb(); /* before the state is looked at */
-    }
-    rc = hold_open(v, block, count, pfn != NULL);
+    rc = hold_open(v, block, count, pfn && !huge);
     if (rc)
         return rc;
     for (n = 1; n < count; n++)
