@@ -3,6 +3,8 @@
  * Slots that are closed: those that nobody has used for a time, and what the hypervisor wants back. Why nobody uses the
  * page when its frame goes stands in ubc_slot.c.
  */
+#include <linux/pagemap.h>
+
 #include "ubc.h"
 
 #define AGES 4 /* looks at a slot that nobody uses, before it is closed */
@@ -51,7 +53,7 @@ static bool remove_entries(struct volume *v, unsigned long block)
     struct page *page = slot_page(v, block);
     struct inode *inode = get_file_of(page);
     bool same;
-    loff_t at;
+    pgoff_t at;
 
     if (IS_ERR(inode))
         return false;
@@ -59,9 +61,8 @@ static bool remove_entries(struct volume *v, unsigned long block)
         return page_ref_count(page) == 1;
     same = READ_ONCE(page->mapping) == inode->i_mapping;
     if (same) {
-        at = (loff_t)page->index << PAGE_SHIFT;
-        dax_layout_busy_page_range(inode->i_mapping, at, at + PAGE_SIZE - 1);
-        dax_layout_busy_page_range(inode->i_mapping, at, at + PAGE_SIZE - 1);
+        at = page->index;
+        invalidate_inode_pages2_range(inode->i_mapping, at, at);
     }
     put_file(inode);
     return same && page_ref_count(page) == 1;

@@ -23,10 +23,11 @@
  *    lock; so when the slot is CLOSING and a grace period of that SRCU has passed, nobody copies. Each use that begins
  *    meanwhile finds the slot CLOSING and makes it OPEN again, and then it stays.
  * 2. A page fault leaves the lock before it makes its entry, but it has locked the file's DAX entry until then, for
- *    which dax_layout_busy_page_range() waits. It removes entries first, and so is called twice: the second time removes what was
- *    made by faults for which the first has waited. The file is found by the page. A fault that has left the lock and not said
- *    yet of which file it is has left a note (`had_fault`); it does not sleep meanwhile, so all such have gone on when every task
- *    has slept or been in user space once (RCU Tasks; on kernels that do not preempt themselves that is RCU).
+ *    which invalidate_inode_pages2_range() waits before it removes entries. (dax_layout_busy_page_range() does not: where it
+ *    finds a locked entry in Linux 6.1, xas_find_conflict() goes on from there and finds nothing.) The file is found by the
+ *    page. A fault that has left the lock and not said yet of which file it is has left a note (`had_fault`); it does not
+ *    sleep meanwhile, so all such have gone on when every task has slept or been in user space once (RCU Tasks; on kernels
+ *    that do not preempt themselves that is RCU).
  * 3. With no entries no new reference can be had, and if there is one the slot is left open.
  *
  * Only then the slot is CLOSED, its P2M entry invalid, and its handle let go of. The SRCU is private to fs/dax, whose
@@ -224,14 +225,16 @@ static long ubc_direct_access(struct dax_device *dax, pgoff_t block, long count,
                               enum dax_access_mode mode, void **address, pfn_t *pfn)
 {
     struct volume *v = dax_get_private(dax);
-    bool huge = count > BATCH; /* such an entry is not made: it is less than was asked for */
     long n;
     int rc;
 
     if (block >= v->blocks || count <= 0)
         return -ERANGE;
+    /* For an entry for a huge page, which is not made, nobody waits either. */
+    if (pfn && count > BATCH)
+        return -EOPNOTSUPP;
     count = min3(count, (long)BATCH, (long)(v->blocks - block));
-    rc = hold_open(v, block, count, pfn && !huge);
+    rc = hold_open(v, block, count, pfn != NULL);
     if (rc)
         return rc;
     for (n = 1; n < count; n++)
