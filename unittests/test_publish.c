@@ -406,6 +406,8 @@ static void commands(void)
     CU_ASSERT_EQUAL(run("publish", image, "name=vol", NULL), 0);
     CU_ASSERT(fake_host.made.blocks == 10 && fake_host.made.flags == LAGAN_UBC_SLOTS);
     CU_ASSERT_EQUAL(memcmp(fake_host.made.id, "vol\0", 4), 0);
+    CU_ASSERT_EQUAL(fake_host.allowed.domid, 0x7ff0); /* readers wait from now on */
+    CU_ASSERT_TRUE(fake_host.allowed.rights & LAGAN_UBC_PUBLISH);
     CU_ASSERT_TRUE(is_published());
     snprintf(text, sizeof(text), "%s/vol", dir);
     f = fopen(text, "r");

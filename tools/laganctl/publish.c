@@ -120,6 +120,7 @@ int publish(struct host *h, unsigned count, char **words)
     char from_file[SOURCE_NAME_MAX + 1];
     const char *name = from_file;
     struct lagan_ubc_create v;
+    struct lagan_ubc_allow allow;
     uint8_t id[16];
     int rc;
 
@@ -148,7 +149,11 @@ int publish(struct host *h, unsigned count, char **words)
         return command_bad(name, "there is such a volume");
     if (rc < 0)
         return rc;
-    rc = write_description(name, &s);
+    /* Guests may begin before lagan-publish does. */
+    source_allow(&allow);
+    rc = host_ubc_call(h, LAGAN_UBC_allow, v.volume, &allow, sizeof(allow));
+    if (rc == 0)
+        rc = write_description(name, &s);
     if (rc)
         (void)!host_ubc_call(h, LAGAN_UBC_destroy, v.volume, NULL, 0);
     return rc;

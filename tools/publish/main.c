@@ -81,7 +81,7 @@ static void serve_all(void)
 /* The volume of that name is there, and this domain may publish it. */
 static int take(struct volume *v)
 {
-    struct lagan_ubc_allow allow = {.domid = 0x7ff0, .rights = LAGAN_UBC_READ | LAGAN_UBC_PUBLISH};
+    struct lagan_ubc_allow allow;
     struct lagan_ubc_create create;
     struct lagan_ubc_open io = {0};
     struct served *s = &v->served;
@@ -102,6 +102,7 @@ static int take(struct volume *v)
     s->handle = io.volume;
     s->epoch = io.epoch;
     s->again = true;
+    source_allow(&allow);
     return host_ubc_call(host, LAGAN_UBC_allow, s->handle, &allow, sizeof(allow));
 }
 

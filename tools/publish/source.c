@@ -255,6 +255,12 @@ void source_create(const struct source *s, const uint8_t id[16], struct lagan_ub
     memcpy(out->salt, s->salt, s->salt_bytes);
 }
 
+void source_allow(struct lagan_ubc_allow *out)
+{
+    *out = (struct lagan_ubc_allow){.domid = 0x7ff0 /* DOMID_SELF */,
+                                    .rights = LAGAN_UBC_READ | LAGAN_UBC_PUBLISH};
+}
+
 int source_open(struct source *s)
 {
     s->direct = true;

@@ -40,6 +40,8 @@ int source_print(const struct source *s, char *text, size_t room);
 int source_describe(struct source *s);
 /* What is asked of the hypervisor for it. */
 void source_create(const struct source *s, const uint8_t id[16], struct lagan_ubc_create *out);
+/* The right to serve it, for this domain. Readers wait for a publisher as long as a domain has it (LAGAN_UBC_WANT). */
+void source_allow(struct lagan_ubc_allow *out);
 
 int source_open(struct source *s);
 void source_close(struct source *s);
